@@ -1,0 +1,84 @@
+"""Settings: one frozen dataclass. An unknown key is an error that names the nearest known one.
+
+`docs/settings.md` lists every field; a test fails when it does not. Editors send the same keys in
+`initializationOptions` and `workspace/didChangeConfiguration` (section `completer`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from completer.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings with their defaults. Units are in the names."""
+
+    model: str = "auto"
+    """Manifest id, path of a GGUF file or of a Hugging Face folder, or "auto"."""
+    engine: str = "auto"
+    """Engine name (see `completer doctor`), or "auto"."""
+    threads: int = 0
+    """Threads of the CPU engines; 0: the number of physical cores."""
+    budget_ms: int = 80
+    """Time in which the server answers with what is ready."""
+    max_tokens: int = 48
+    """Longest suggestion, in tokens."""
+    multiline: Literal["auto", "never", "always"] = "auto"
+    """Whether suggestions may span lines; "auto" decides from the syntax at the cursor."""
+    confidence: float = 0.4
+    """A suggestion is cut at the first token whose probability is below this; 0: never cut."""
+    kv_memory_mb: int = 256
+    """Memory for KV slots."""
+    context: bool = True
+    """Whether other open documents and imports of the file go into the prompt."""
+    disabled_languages: tuple[str, ...] = ()
+    """LSP language ids in which nothing is suggested automatically."""
+    log_session: str = ""
+    """Path of a file to which the session's events are recorded (for `bench`); empty: off."""
+
+
+def update(settings: Settings, changes: Mapping[str, Any]) -> Settings:
+    """Return `settings` with `changes` applied.
+
+    changes: field name -> value of the field's type (a list is taken for a tuple).
+    Raises: ConfigError for an unknown key, naming the nearest known one, and for a value of the wrong type.
+    """
+    hints = get_type_hints(Settings)
+    known = {f.name for f in fields(Settings)}
+    checked: dict[str, Any] = {}
+    for key, value in changes.items():
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
+            raise ConfigError(f"unknown setting {key!r}: did you mean {near[0]!r}?")
+        checked[key] = _checked(key, value, hints[key])
+    return replace(settings, **checked)
+
+
+def _checked(key: str, value: Any, hint: Any) -> Any:
+    origin = get_origin(hint)
+    if origin is Literal:
+        if value not in get_args(hint):
+            raise ConfigError(f"setting {key!r} must be one of {', '.join(get_args(hint))}; got {value!r}")
+        return value
+    if origin is tuple:
+        if not isinstance(value, list | tuple) or not all(isinstance(v, str) for v in value):
+            raise ConfigError(f"setting {key!r} must be a list of strings; got {value!r}")
+        return tuple(value)
+    if origin in (Union, types.UnionType):
+        for arm in get_args(hint):
+            try:
+                return None if arm is type(None) and value is None else _checked(key, value, arm)
+            except ConfigError:
+                continue
+        raise ConfigError(f"setting {key!r} cannot be {value!r}")
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
+        raise ConfigError(f"setting {key!r} must be of type {hint.__name__}; got {value!r}")
+    return value

@@ -1,0 +1,113 @@
+"""The narrow waist between the decoder and whatever runs the model.
+
+An engine implements exactly one of two protocols: `StepEngine` (we decode, it forwards) or `StreamEngine` (it decodes).
+All calls on one engine come from one thread. Nothing here imports an inference library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from completer.types import GenerateRequest, Token
+
+Logits = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class CostCurve:
+    """What a forward costs on this machine, measured when the engine was loaded.
+
+    forward_ms: {n: milliseconds of a forward over n tokens}, for some n in 1..16.
+    prefill_ms_per_token: marginal price of a prompt token in a long prefill.
+    """
+
+    forward_ms: dict[int, float]
+    prefill_ms_per_token: float
+
+    def cost(self, n: int) -> float:
+        """Milliseconds of a forward over n tokens, n >= 1; linear between the measured widths."""
+        widths = sorted(self.forward_ms)
+        return float(np.interp(n, widths, [self.forward_ms[w] for w in widths]))
+
+
+@dataclass(frozen=True, slots=True)
+class Availability:
+    """Whether an engine can run here; `reason` says why not, and how to mend it."""
+
+    engine: str
+    available: bool
+    reason: str = ""
+    version: str = ""
+    device: str = ""
+
+
+@runtime_checkable
+class StepEngine(Protocol):
+    """Owns KV slots and forwards tokens through them. Decoding is ours (completer.decode).
+
+    A slot is one sequence of at most `max_len` positions; position i holds the keys and values of the i-th token
+    that was fed and not truncated. The engine keeps lengths only; which ids a slot holds is the caller's knowledge.
+    """
+
+    name: str
+    n_slots: int
+    max_len: int
+    vocab_size: int
+    costs: CostCurve
+
+    def forward(self, slot: int, ids: Sequence[int], n_logits: int) -> Logits:
+        """Append `ids` to the slot and return the logits of the last `n_logits` of them.
+
+        ids: [n], n >= 1.  Returns: [n_logits, vocab_size] float32, 0 <= n_logits <= n; valid until the next call.
+        Mutates: the slot (length grows by n). Raises: ContextOverflow, and then the slot is unchanged.
+        """
+        ...
+
+    def prefill(self, slot: int, ids: Sequence[int]) -> Iterator[None]:
+        """Append `ids` without logits, yielding between pieces of work of at most about 20 ms.
+
+        Between two pieces the caller may run anything on *other* slots, or abandon the iterator (`close()`); the
+        slot's length counts only tokens that went through all layers.
+        Mutates: the slot. Raises: ContextOverflow before the first piece.
+        """
+        ...
+
+    def length(self, slot: int) -> int:
+        """Number of positions the slot holds."""
+        ...
+
+    def truncate(self, slot: int, length: int) -> int:
+        """Drop all positions from `length` on; return the length kept (<= length; recurrent models may keep less)."""
+        ...
+
+    def copy(self, src: int, dst: int, length: int) -> None:
+        """Make slot `dst` hold the first `length` positions of slot `src`. Mutates: dst only."""
+        ...
+
+    def close(self) -> None:
+        """Free the model and the slots. Further calls raise EngineClosed."""
+        ...
+
+
+@runtime_checkable
+class StreamEngine(Protocol):
+    """Takes a prompt, streams tokens, keeps its own prefix cache. Drafts and slots are its own business."""
+
+    name: str
+    max_len: int
+
+    def stream(self, request: GenerateRequest) -> AsyncIterator[Token]:
+        """Yield the tokens that follow `request.prompt`, greedily; closing the iterator cancels.
+
+        Raises: EngineError when the endpoint or library fails.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Release connections and models."""
+        ...

@@ -1,0 +1,75 @@
+"""Every error that completer raises on purpose. One tree, one file.
+
+    CompleterError
+    ├── ConfigError            a setting is unknown or has a wrong value
+    ├── ModelError
+    │   ├── UnknownModel       no such id in the manifest
+    │   ├── ModelNotPulled     known, but not on this disk yet
+    │   ├── DownloadError      network, disk space, or an interrupted transfer
+    │   ├── HashMismatch       the bytes are not the ones that the manifest names
+    │   └── UnsupportedModel   architecture or weight layout that no engine here can run
+    ├── EngineError
+    │   ├── EngineUnavailable  a package, device or driver is missing
+    │   ├── ContextOverflow    more tokens than the slot holds
+    │   └── EngineClosed       the engine was shut down
+    ├── PromptTooLong          the prompt cannot be made to fit the slot
+    └── BadPosition            a line or column outside the document
+
+The message of each says what is wrong and how to mend it, in one line: the command line prints it as it is.
+"""
+
+
+class CompleterError(Exception):
+    """Base of all errors that completer raises on purpose; str(error) is one line for the user."""
+
+
+class ConfigError(CompleterError):
+    """A setting is unknown or has a value that it cannot have."""
+
+
+class ModelError(CompleterError):
+    """Something about a model file."""
+
+
+class UnknownModel(ModelError):
+    """The id is not in the manifest and is not a path."""
+
+
+class ModelNotPulled(ModelError):
+    """The model is known but its files are not on this disk."""
+
+
+class DownloadError(ModelError):
+    """A transfer failed: no network, no space, or broken off."""
+
+
+class HashMismatch(ModelError):
+    """A file's SHA-256 is not the one in the manifest; the file is not used."""
+
+
+class UnsupportedModel(ModelError):
+    """No engine here can run this architecture or weight layout."""
+
+
+class EngineError(CompleterError):
+    """Something about an inference engine."""
+
+
+class EngineUnavailable(EngineError):
+    """A package, device or driver that the engine needs is missing."""
+
+
+class ContextOverflow(EngineError):
+    """A forward would write behind the end of the slot; the slot is unchanged."""
+
+
+class EngineClosed(EngineError):
+    """The engine was shut down; nothing can be run on it any more."""
+
+
+class PromptTooLong(CompleterError):
+    """The prompt cannot be made to fit the slot."""
+
+
+class BadPosition(CompleterError):
+    """A line or column that lies outside the document."""

@@ -1,0 +1,147 @@
+"""The plain data that travels along the way of a keystroke. Frozen, no behaviour beyond views of itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+AnsweredBy = Literal["typed-through", "extended", "cold", "background"]
+"""How an answer came about: no engine call; a warm slot was extended; a prompt was prefilled; finished ahead of need."""
+
+FinishReason = Literal["end", "newline", "block", "confidence", "length", "repetition", "suffix", "cancelled", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A document at one version, with the cursor. Never changes; safe to hand to any thread.
+
+    cursor_cp: offset of the cursor in `text`, in code points (Python string index).
+    """
+
+    uri: str
+    version: int
+    language_id: str
+    text: str
+    cursor_cp: int
+
+    @property
+    def prefix(self) -> str:
+        return self.text[: self.cursor_cp]
+
+    @property
+    def suffix(self) -> str:
+        return self.text[self.cursor_cp :]
+
+    @property
+    def line_prefix(self) -> str:
+        """The text between the start of the cursor's line and the cursor."""
+        return self.text[self.line_start_cp : self.cursor_cp]
+
+    @property
+    def line_suffix(self) -> str:
+        """The rest of the cursor's line, without its line ending."""
+        end = self.cursor_cp
+        while end < len(self.text) and self.text[end] not in "\r\n":
+            end += 1
+        return self.text[self.cursor_cp : end]
+
+    @property
+    def line_start_cp(self) -> int:
+        return max(self.text.rfind("\n", 0, self.cursor_cp), self.text.rfind("\r", 0, self.cursor_cp)) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """What the editor shows as ghost text.
+
+    text: replaces `text[start_cp:end_cp]` of the snapshot it was made for; start_cp <= cursor_cp <= end_cp,
+        both on the cursor's line. Usually start_cp == end_cp == cursor_cp.
+    complete: False while decoding goes on in the background; more may follow.
+    """
+
+    uri: str
+    version: int
+    text: str
+    start_cp: int
+    end_cp: int
+    answered_by: AnsweredBy
+    complete: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class StopRule:
+    """When decoding ends, as data, so that it can travel to another process.
+
+    max_tokens: hard limit.  single_line: stop before the first line break that follows visible text.
+    confidence: stop at the first token whose probability is below this, and drop that token (0: never).
+    end_ids: tokens that end the middle (end of text, FIM tokens, file separators).
+    block_indent: with multi-line, stop before the first non-blank line indented less than this many columns.
+    """
+
+    max_tokens: int = 64
+    single_line: bool = True
+    confidence: float = 0.0
+    end_ids: frozenset[int] = frozenset()
+    block_indent: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """Token ids ready for a slot, and what must be healed.
+
+    ids: the whole prompt up to and including the token that is fed as a draft of the healed one.
+    n_heal: how many of the last `ids` were taken back for healing (0: none).
+    heal_bytes: the bytes of those tokens; the first generated tokens must reproduce them.
+    n_fixed: ids[:n_fixed] stays byte-identical while the user types behind the anchor.
+    """
+
+    ids: tuple[int, ...]
+    n_heal: int = 0
+    heal_bytes: bytes = b""
+    n_fixed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class GenerateRequest:
+    """One request over the Generator seam: plain data in.
+
+    session: requests of one session (document) supersede each other and share a slot where they can.
+    priority: 0 foreground; 1 continuation or prefetch; 2 idle prefill. Lower runs first and pre-empts.
+    drafts: likely continuations as token ids, best first; they never change the output.
+    corpus_ids: tokens of the open documents, in which n-gram drafts are looked up.
+    """
+
+    id: int
+    session: str
+    prompt: Prompt
+    stop: StopRule
+    priority: int = 0
+    drafts: tuple[tuple[int, ...], ...] = ()
+    corpus_ids: tuple[tuple[int, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One generated token: `prob` is its probability after the healing constraint, before any cut."""
+
+    id: int
+    prob: float
+
+
+@dataclass(slots=True)
+class GenerateStats:
+    """Counts and stage times of one request; filled by the engine thread, read after `Finished`.
+
+    Times are milliseconds of the wall clock. n_* count tokens, except n_forwards.
+    """
+
+    queue_ms: float = 0.0
+    prefill_ms: float = 0.0
+    ttft_ms: float = 0.0
+    decode_ms: float = 0.0
+    n_keep: int = 0
+    n_feed: int = 0
+    n_forwards: int = 0
+    n_generated: int = 0
+    drafted: dict[str, int] = field(default_factory=dict)
+    accepted: dict[str, int] = field(default_factory=dict)
