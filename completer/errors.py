@@ -6,6 +6,7 @@
     │   ├── UnknownModel       no such id in the manifest
     │   ├── ModelNotPulled     known, but not on this disk yet
     │   ├── DownloadError      network, disk space, or an interrupted transfer
+    │   │   └── DownloadCancelled  the user or the server stopped it
     │   ├── HashMismatch       the bytes are not the ones that the manifest names
     │   └── UnsupportedModel   architecture or weight layout that no engine here can run
     ├── EngineError
@@ -41,6 +42,10 @@ class ModelNotPulled(ModelError):
 
 class DownloadError(ModelError):
     """A transfer failed: no network, no space, or broken off."""
+
+
+class DownloadCancelled(DownloadError):
+    """The transfer was stopped on purpose; what was fetched is kept for the next one."""
 
 
 class HashMismatch(ModelError):
