@@ -1,0 +1,302 @@
+"""What the syntax and trimming code knows about each language, as data. Adding a language is one entry here.
+
+The lexical part (quotes and comments) is enough to find strings and to balance brackets; the grammar part names
+the node kinds of the official tree-sitter grammar. A language without an entry gets `PLAIN`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_C_COMMENT = ("/*", "*/")
+_CURLY = r"\{"
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """One language.
+
+    ids: LSP language ids.  grammar: (module, function) of its grammar package, or None.
+    line_comments: regular expressions of what begins a comment that ends with the line.
+    block_comments: (open, close) pairs.
+    quotes: string delimiters, longest first.  multiline_quotes: those of them that may span lines.
+    char_quote: a quote that is a literal only around one character (Rust, whose lifetimes use it alone).
+    brackets: whether brackets must balance in this language at all.
+    opener: regular expression of a line end that opens a block.  indented: blocks end by indentation.
+    enders: keywords that close a block (Ruby's `end`).
+    functions, types, imports, docstrings: node kinds; docstrings only where they are strings in the body.
+    """
+
+    ids: tuple[str, ...]
+    grammar: tuple[str, str] | None = None
+    line_comments: tuple[str, ...] = ()
+    block_comments: tuple[tuple[str, str], ...] = ()
+    quotes: tuple[str, ...] = ('"', "'")
+    multiline_quotes: tuple[str, ...] = ()
+    char_quote: str = ""
+    brackets: bool = True
+    opener: str = _CURLY
+    indented: bool = False
+    enders: tuple[str, ...] = ()
+    import_line: str = r"import\b"
+    functions: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    imports: tuple[str, ...] = ()
+    docstrings: bool = False
+
+
+PLAIN = Language(ids=(), line_comments=(), quotes=(), opener=r"[{:]")
+
+_JS_FUNCTIONS = (
+    "function_declaration",
+    "generator_function_declaration",
+    "method_definition",
+    "arrow_function",
+    "function_expression",
+    "method_signature",
+    "abstract_method_signature",
+    "function_signature",
+)
+_JS_TYPES = (
+    "class_declaration",
+    "abstract_class_declaration",
+    "interface_declaration",
+    "type_alias_declaration",
+    "enum_declaration",
+    "internal_module",
+)
+
+LANGUAGES = (
+    Language(
+        ids=("python",),
+        grammar=("tree_sitter_python", "language"),
+        line_comments=("#",),
+        quotes=('"""', "'''", '"', "'"),
+        multiline_quotes=('"""', "'''"),
+        opener=r":",
+        indented=True,
+        import_line=r"(?:import|from)\b",
+        functions=("function_definition",),
+        types=("class_definition",),
+        imports=("import_statement", "import_from_statement", "future_import_statement"),
+        docstrings=True,
+    ),
+    Language(
+        ids=("javascript", "javascriptreact"),
+        grammar=("tree_sitter_javascript", "language"),
+        line_comments=("//",),
+        block_comments=(_C_COMMENT,),
+        quotes=('"', "'", "`"),
+        multiline_quotes=("`",),
+        import_line=r"import\b|export\b.*\bfrom\b",
+        functions=_JS_FUNCTIONS,
+        types=_JS_TYPES,
+        imports=("import_statement",),
+    ),
+    Language(
+        ids=("typescript",),
+        grammar=("tree_sitter_typescript", "language_typescript"),
+        line_comments=("//",),
+        block_comments=(_C_COMMENT,),
+        quotes=('"', "'", "`"),
+        multiline_quotes=("`",),
+        import_line=r"import\b|export\b.*\bfrom\b",
+        functions=_JS_FUNCTIONS,
+        types=_JS_TYPES,
+        imports=("import_statement",),
+    ),
+    Language(
+        ids=("typescriptreact",),
+        grammar=("tree_sitter_typescript", "language_tsx"),
+        line_comments=("//",),
+        block_comments=(_C_COMMENT,),
+        quotes=('"', "'", "`"),
+        multiline_quotes=("`",),
+        import_line=r"import\b|export\b.*\bfrom\b",
+        functions=_JS_FUNCTIONS,
+        types=_JS_TYPES,
+        imports=("import_statement",),
+    ),
+    Language(
+        ids=("go",),
+        grammar=("tree_sitter_go", "language"),
+        line_comments=("//",),
+        block_comments=(_C_COMMENT,),
+        quotes=('"', "'", "`"),
+        multiline_quotes=("`",),
+        functions=("function_declaration", "method_declaration", "func_literal"),
+        types=("type_declaration",),
+        imports=("import_spec",),
+    ),
+    Language(
+        ids=("rust",),
+        grammar=("tree_sitter_rust", "language"),
+        line_comments=("//",),
+        block_comments=(_C_COMMENT,),
+        quotes=('"',),
+        multiline_quotes=('"',),
+        char_quote="'",
+        import_line=r"(?:pub\s+)?use\b",
+        functions=("function_item", "function_signature_item", "closure_expression"),
+        types=("struct_item", "enum_item", "trait_item", "impl_item", "mod_item", "type_item"),
+        imports=("use_declaration",),
+    ),
+    Language(
+        ids=("java",),
+        grammar=("tree_sitter_java", "language"),
+        line_comments=("//",),
+        block_comments=(_C_COMMENT,),
+        quotes=('"""', '"', "'"),
+        multiline_quotes=('"""',),
+        functions=("method_declaration", "constructor_declaration", "lambda_expression"),
+        types=("class_declaration", "interface_declaration", "enum_declaration", "record_declaration"),
+        imports=("import_declaration",),
+    ),
+    Language(
+        ids=("c",),
+        grammar=("tree_sitter_c", "language"),
+        line_comments=("//",),
+        block_comments=(_C_COMMENT,),
+        import_line=r"#\s*include\b",
+        functions=("function_definition",),
+        types=("struct_specifier", "enum_specifier", "union_specifier", "type_definition"),
+        imports=("preproc_include",),
+    ),
+    Language(
+        ids=("cpp", "cuda-cpp", "objective-cpp"),
+        grammar=("tree_sitter_cpp", "language"),
+        line_comments=("//",),
+        block_comments=(_C_COMMENT,),
+        import_line=r"#\s*include\b|using\b|import\b",
+        functions=("function_definition", "lambda_expression"),
+        types=("class_specifier", "struct_specifier", "enum_specifier", "namespace_definition"),
+        imports=("preproc_include", "using_declaration"),
+    ),
+    Language(
+        ids=("csharp",),
+        grammar=("tree_sitter_c_sharp", "language"),
+        line_comments=("//",),
+        block_comments=(_C_COMMENT,),
+        quotes=('"""', '"', "'"),
+        multiline_quotes=('"""',),
+        import_line=r"using\b",
+        functions=(
+            "method_declaration",
+            "constructor_declaration",
+            "local_function_statement",
+            "lambda_expression",
+            "property_declaration",
+        ),
+        types=(
+            "class_declaration",
+            "interface_declaration",
+            "struct_declaration",
+            "record_declaration",
+            "enum_declaration",
+            "namespace_declaration",
+        ),
+        imports=("using_directive",),
+    ),
+    Language(
+        ids=("ruby",),
+        grammar=("tree_sitter_ruby", "language"),
+        line_comments=("#",),
+        multiline_quotes=('"', "'"),
+        opener=r"(?:\{|\bdo|\bthen|\belse|\bbegin|\bensure)(?:\s*\|[^|]*\|)?"
+        r"|^\s*(?:def|class|module|if|unless|elsif|while|until|for|case|when|rescue)\b.*",
+        enders=("end",),
+        import_line=r"(?:require|require_relative|load)\b",
+        functions=("method", "singleton_method"),
+        types=("class", "module"),
+    ),
+    Language(
+        ids=("php",),
+        grammar=("tree_sitter_php", "language_php"),
+        line_comments=("//", r"#(?!\[)"),
+        block_comments=(_C_COMMENT,),
+        multiline_quotes=('"', "'"),
+        import_line=r"(?:use|require|require_once|include|include_once)\b",
+        functions=("function_definition", "method_declaration", "anonymous_function", "arrow_function"),
+        types=("class_declaration", "interface_declaration", "trait_declaration", "enum_declaration"),
+        imports=("namespace_use_declaration",),
+    ),
+    Language(
+        ids=("shellscript", "bash", "sh"),
+        grammar=("tree_sitter_bash", "language"),
+        line_comments=(r"(?<!\S)#",),
+        multiline_quotes=('"', "'"),
+        opener=r"(?:\{|\bthen|\bdo|\belse)|\bin",
+        enders=("fi", "done", "esac"),
+        import_line=r"(?:source|\.)\s",
+        functions=("function_definition",),
+    ),
+    Language(
+        ids=("lua",),
+        grammar=("tree_sitter_lua", "language"),
+        line_comments=("--",),
+        block_comments=(("--[[", "]]"),),
+        quotes=("[[", '"', "'"),
+        multiline_quotes=("[[",),
+        opener=r"(?:\{|\bthen|\bdo|\belse|\brepeat)|.*\bfunction\b[^()]*\([^()]*\)",
+        enders=("end", "until"),
+        import_line=r"local\s+\w+\s*=\s*require\b",
+        functions=("function_declaration", "function_definition"),
+    ),
+    Language(
+        ids=("html", "vue", "svelte"),
+        grammar=("tree_sitter_html", "language"),
+        block_comments=(("<!--", "-->"),),
+        quotes=(),
+        opener=r"<[A-Za-z][^<>/]*>",
+        import_line=r"(?!)",
+    ),
+    Language(
+        ids=("css", "scss", "less"),
+        grammar=("tree_sitter_css", "language"),
+        block_comments=(_C_COMMENT,),
+        import_line=r"@(?:import|use)\b",
+        imports=("import_statement",),
+    ),
+    Language(
+        ids=("json", "jsonc"),
+        grammar=("tree_sitter_json", "language"),
+        line_comments=("//",),
+        block_comments=(_C_COMMENT,),
+        quotes=('"',),
+        opener=r"[{\[]",
+        import_line=r"(?!)",
+    ),
+    Language(
+        ids=("yaml",),
+        grammar=("tree_sitter_yaml", "language"),
+        line_comments=(r"(?<!\S)#",),
+        quotes=(),
+        opener=r":(?:\s*[|>][+-]?)?",
+        indented=True,
+        import_line=r"(?!)",
+    ),
+    Language(
+        ids=("toml",),
+        grammar=("tree_sitter_toml", "language"),
+        line_comments=("#",),
+        quotes=('"""', "'''", '"', "'"),
+        multiline_quotes=('"""', "'''"),
+        opener=r"\[",
+        import_line=r"(?!)",
+    ),
+    Language(
+        ids=("markdown",),
+        grammar=("tree_sitter_markdown", "language"),
+        quotes=(),
+        brackets=False,
+        opener=r"(?!)",
+        import_line=r"(?!)",
+    ),
+)
+
+_BY_ID = {language_id: language for language in LANGUAGES for language_id in language.ids}
+
+
+def language(language_id: str) -> Language:
+    """Return the entry for an LSP language id; `PLAIN` for one that is not known."""
+    return _BY_ID.get(language_id, PLAIN)

@@ -1,0 +1,167 @@
+"""Strings, comments and brackets of a piece of text, found by one regular expression per language.
+
+This is the part of the syntax that must also work on text that is being written: a tree of unfinished code is full of
+error nodes, but which brackets are open and whether the cursor is in a string is decided by what stands before it.
+All functions are pure; offsets are code points.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from completer.languages import Language
+
+CLOSER = {"(": ")", "[": "]", "{": "}"}
+OPENER = {closer: opener for opener, closer in CLOSER.items()}
+
+Inside = Literal["code", "string", "line_comment", "block_comment"]
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A string, comment or bracket at `[start, end)`. closed: False for a literal that the end of the text cut off."""
+
+    kind: Literal["string", "line_comment", "block_comment", "bracket"]
+    start: int
+    end: int
+    text: str
+    closed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """The brackets that a text leaves open, and where its end stands.
+
+    stack: open brackets, outermost first.  excess: closing brackets that close nothing, in order.
+    inside: what the end of the text is inside of; delimiter: the quote or marker of that literal.
+    """
+
+    stack: str
+    excess: str
+    inside: Inside = "code"
+    delimiter: str = ""
+
+
+def tokens(text: str, language: Language) -> list[Token]:
+    """Return the strings, comments and brackets of `text`, which starts in plain code."""
+    found = []
+    for match in _pattern(language).finditer(text):
+        kind = match.lastgroup
+        start, end, piece = match.start(), match.end(), match.group()
+        if kind == "bracket":
+            found.append(Token("bracket", start, end, piece))
+        elif kind == "line_comment":
+            found.append(Token("line_comment", start, end, piece, closed=end < len(text)))
+        elif kind == "block_comment":
+            closed = any(
+                piece.startswith(a) and piece.endswith(b) and len(piece) >= len(a) + len(b)
+                for a, b in language.block_comments
+            )
+            found.append(Token("block_comment", start, end, piece, closed or end < len(text)))
+        else:
+            found.append(Token("string", start, end, piece, _string_closed(piece, language) or end < len(text)))
+    return found
+
+
+def balance(text: str, language: Language, stack: str = "") -> Balance:
+    """Return what is open at the end of `text`, which starts in plain code below the open brackets `stack`."""
+    return balance_of(tokens(text, language), language, stack)
+
+
+def balance_of(found: list[Token], language: Language, stack: str = "") -> Balance:
+    """The same as `balance`, for tokens already found."""
+    opened, excess = list(stack), []
+    for token in found:
+        if token.kind != "bracket" or not language.brackets:
+            continue
+        if token.text in CLOSER:
+            opened.append(token.text)
+        elif opened and opened[-1] == OPENER[token.text]:
+            opened.pop()
+        else:
+            excess.append(token.text)
+    inside: Inside = "code"
+    delimiter = ""
+    if found and not found[-1].closed:
+        last = found[-1]
+        assert last.kind != "bracket"
+        inside, delimiter = last.kind, _delimiter(last.text, language)
+    return Balance("".join(opened), "".join(excess), inside, delimiter)
+
+
+def unclosed(stack: str, text: str, language: Language) -> str:
+    """Return those of the open brackets `stack` that nothing in the following `text` closes, innermost first.
+
+    An inner bracket without a partner is passed over when the partner of an outer one comes. Reads no further into
+    `text` than to the last partner.
+    """
+    waiting, owed, depth = list(stack), [], 0
+    for match in _pattern(language).finditer(text) if stack and language.brackets else ():
+        if match.lastgroup != "bracket":
+            continue
+        if match.group() in CLOSER:
+            depth += 1
+        elif depth:
+            depth -= 1
+        else:
+            if OPENER[match.group()] not in waiting:
+                continue
+            while waiting[-1] != OPENER[match.group()]:
+                owed.append(waiting.pop())
+            waiting.pop()
+            if not waiting:
+                break
+    return "".join(owed) + "".join(reversed(waiting))
+
+
+def _delimiter(piece: str, language: Language) -> str:
+    marks = (*(opener for opener, _ in language.block_comments), *language.quotes)
+    return next((mark for mark in marks if piece.startswith(mark)), "")
+
+
+def close_of(delimiter: str, language: Language) -> str:
+    """Return what ends the literal that `delimiter` begins."""
+    for opener, closer in language.block_comments:
+        if delimiter == opener:
+            return closer
+    return "]]" if delimiter == "[[" else delimiter
+
+
+def _string_closed(piece: str, language: Language) -> bool:
+    mark = _delimiter(piece, language)
+    if not mark:
+        return True  # a character literal matches only whole
+    end = close_of(mark, language)
+    body = piece[len(mark) :]
+    if not body.endswith(end):
+        return False
+    slashes = len(body) - len(end) - len(body[: -len(end)].rstrip("\\"))
+    return slashes % 2 == 0
+
+
+@lru_cache(maxsize=64)
+def _pattern(language: Language) -> re.Pattern[str]:
+    blocks = "|".join(rf"{re.escape(a)}(?s:.*?)(?:{re.escape(b)}|\Z)" for a, b in language.block_comments)
+    lines = "|".join(language.line_comments)
+    strings = [_string(mark, mark in language.multiline_quotes) for mark in language.quotes]
+    if mark := language.char_quote:
+        strings.append(rf"{mark}(?:\\[^\n]|[^\\\n{mark}]){mark}")
+    groups = [
+        f"(?P<block_comment>{blocks})" if blocks else "",
+        f"(?P<line_comment>(?:{lines})[^\\r\\n]*)" if lines else "",
+        f"(?P<string>{'|'.join(strings)})" if strings else "",
+        r"(?P<bracket>[()\[\]{}])",
+    ]
+    return re.compile("|".join(group for group in groups if group))
+
+
+def _string(mark: str, multiline: bool) -> str:
+    if mark == "[[":
+        return r"\[\[(?s:.*?)(?:\]\]|\Z)"
+    end = re.escape(mark)
+    if multiline:
+        return rf"{end}(?:\\(?s:.)|[^\\])*?(?:{end}|\\?\Z)"
+    return rf"{end}(?:\\[^\r\n]|[^\\\r\n])*?(?:{end}|(?=\\?[\r\n])|\\?\Z)"
