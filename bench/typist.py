@@ -1,0 +1,119 @@
+"""Typing made from a source file: chosen lines are cut out and typed again, key by key."""
+
+from __future__ import annotations
+
+import random
+import re
+from dataclasses import dataclass, field, replace
+
+from bench.trace import Event, EventKind, Trace
+from bench.typing_model import TypingModel
+
+MIN_LINE_CHARS = 12
+MIN_DISTANCE = 3
+COMMENT = re.compile(r"\s*(#|//|/\*|\*|\"\"\"|''')")
+NEIGHBOURS = {
+    c: n for row in ("qwertyuiop", "asdfghjkl", "zxcvbnm") for c, n in zip(row, row[1:] + row[-2], strict=True)
+}
+
+
+@dataclass(slots=True)
+class _Hand:
+    """Writes events and keeps the text as it stands after them."""
+
+    text: str
+    rng: random.Random
+    model: TypingModel
+    t_ms: float = 0.0
+    events: list[Event] = field(default_factory=list)
+
+    def do(self, kind: EventKind, pos: int, n: int = 0, text: str = "", gap_ms: float | None = None) -> None:
+        self.t_ms += self.model.gap_ms(self.rng) if gap_ms is None else gap_ms
+        self.events.append(Event(self.t_ms, kind, pos=pos, n=n, text=text))
+        self.text = self.text[:pos] + text + self.text[pos + n :]
+
+    def type(self, pos: int, text: str, typo_rate: float) -> None:
+        for i, char in enumerate(text):
+            if typo_rate and char in NEIGHBOURS and self.rng.random() < typo_rate:
+                self.do("key", pos + i, text=NEIGHBOURS[char])
+                self.do("delete", pos + i, n=1)
+            self.do("key", pos + i, text=char)
+
+
+def choose_lines(text: str, n_lines: int, rng: random.Random) -> list[int]:
+    """Return up to `n_lines` line numbers worth typing: code, long enough, apart from each other; in random order."""
+    lines = text.split("\n")
+    usable = [
+        i for i, line in enumerate(lines) if len(line.strip()) >= MIN_LINE_CHARS and not COMMENT.match(line) and i > 5
+    ]
+    rng.shuffle(usable)
+    chosen: list[int] = []
+    for line in usable:
+        if len(chosen) < n_lines and all(abs(line - other) >= MIN_DISTANCE for other in chosen):
+            chosen.append(line)
+    return chosen
+
+
+def type_lines(
+    text: str, *, file: str, language: str, n_lines: int, seed: int, model: TypingModel | None = None
+) -> Trace:
+    """Return a trace that types `n_lines` lines of `text` again, jumping from one to the next.
+
+    For each line the cursor moves behind its indentation, the rest is deleted, and typed key by key, so every
+    key sees the whole file around it and the file ends as it began.
+    """
+    hand = _opened(text, seed, model)
+    for number in choose_lines(text, n_lines, hand.rng):
+        pos, rest = _body(text, number)
+        hand.do("move", pos, gap_ms=hand.model.jump_ms)
+        hand.do("delete", pos, n=len(rest))
+        hand.type(pos, rest, typo_rate=0.0)
+    return _trace(text, hand, file, language, note=f"{n_lines} lines typed again, seed {seed}")
+
+
+def mixed_session(
+    text: str, *, file: str, language: str, n_lines: int, seed: int, model: TypingModel | None = None
+) -> Trace:
+    """Return a trace with all that happens while editing: typing with typos, jumps, deletions, pastes, undo."""
+    hand = _opened(text, seed, model)
+    for turn, number in enumerate(choose_lines(text, n_lines, hand.rng)):
+        pos, rest = _body(hand.text, number)
+        hand.do("move", pos, gap_ms=hand.model.jump_ms)
+        if turn % 4 == 3:
+            line = hand.text.split("\n")[number] + "\n"
+            start = _line_start(hand.text, number)
+            hand.do("paste", start, text=line)
+            hand.do("undo", start, n=len(line), gap_ms=hand.model.jump_ms)
+            continue
+        hand.do("delete", pos, n=len(rest))
+        if turn % 4 == 2:
+            hand.do("undo", pos, text=rest, gap_ms=hand.model.jump_ms)
+            continue
+        hand.type(pos, rest, typo_rate=0.03)
+    return _trace(text, hand, file, language, note=f"mixed session over {n_lines} lines, seed {seed}")
+
+
+def _opened(text: str, seed: int, model: TypingModel | None) -> _Hand:
+    if "\r" in text:
+        raise ValueError("the typist types files with \\n line endings only")
+    return _Hand(text, random.Random(seed), model or TypingModel())
+
+
+def _trace(original: str, hand: _Hand, file: str, language: str, note: str) -> Trace:
+    opened = Event(0.0, "open", text=original, file=file, language=language)
+    return Trace(name=file, note=note, events=(opened, *hand.events))
+
+
+def with_origin(trace: Trace, origin: str, licence: str) -> Trace:
+    """Return `trace` with its origin and licence set."""
+    return replace(trace, origin=origin, licence=licence)
+
+
+def _line_start(text: str, number: int) -> int:
+    return sum(len(line) + 1 for line in text.split("\n")[:number])
+
+
+def _body(text: str, number: int) -> tuple[int, str]:
+    line = text.split("\n")[number]
+    rest = line.lstrip()
+    return _line_start(text, number) + len(line) - len(rest), rest.rstrip()
