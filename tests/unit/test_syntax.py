@@ -13,7 +13,7 @@ from completer.syntax import Edit, SyntaxTree, grammar
 from completer.types import Snapshot
 
 CODE = {
-    "python": 'class A:\n    def f(self, ü="😀"):\n        """d"""\n        return [x for x in (1, 2)]\n\n\nprint(A())\n',
+    "python": 'class A:\n    def f(self, ü="😀"):\n        """d"""\n        return [x for x in (1,)]\n\nprint(A())\n',
     "javascript": "function f(a) {\r\n  const x = `ü${a}`;\r\n  return { x, y: [1] };\r\n}\r\n",
     "rust": "fn f<'a>(s: &'a str) -> usize { // ü\n    s.len()\n}\n",
     "yaml": "a:\n  - b: 'ü'\n    c: [1, 2]\nd: |\n  text\n",
