@@ -38,15 +38,20 @@ def fit(text: str, snapshot: Snapshot, where: Place) -> Fitted | None:
             return Fitted(short, bridged=True)
         if _rewrites(rest.strip(), text) and fits(text, ""):
             return Fitted(text, replaces_rest=True, bridged=True)
-        text = _above_rest(text, snapshot)
-    for end in _cuts(text, where):
+        text = _before_rest(text, snapshot)
+    tail = "\n" + _indent_of(snapshot.line_prefix) if rest.strip() else ""
+    for end in _cuts(text):
         piece = text[:end]
         if not piece.strip():
             return None
-        if "\n" not in piece:
-            piece = piece if end == len(text) else piece.rstrip()
+        if "\n" in piece:
+            if text[end : end + 1] == "{":  # the head of a block without the block is half a statement
+                continue
+            piece = piece.rstrip() + tail
+        elif end < len(text):
+            piece = piece.rstrip()
         if fits(piece, rest):
-            return Fitted(piece)
+            return Fitted(piece, bridged=bool(rest.strip()) and text[end:].lstrip()[:1] == rest.lstrip()[0])
         closed = fits.close(piece)
         if closed is not None and fits(closed, rest):
             return Fitted(closed)
@@ -71,7 +76,9 @@ class _Fits:
         if self._lex(piece).inside != where.inside:
             return None
         opened: list[int] = []
-        piece = piece.rstrip(_DANGLING)
+        body = piece.rstrip()
+        tail = piece[len(body) :]
+        piece = body.rstrip(_DANGLING)
         for token in tokens(self._head + piece, where.language):
             if token.kind == "bracket" and token.text in CLOSER:
                 opened.append(token.start - start)
@@ -86,12 +93,9 @@ class _Fits:
             if piece[at + 1 :].split("\n", 1)[0].strip():
                 lines[-1] += closer if piece[at] != "{" else f" {closer}"
             else:
-                lines.append(self._indent_of(piece, at) + closer)
-        return "\n".join(lines)
-
-    def _indent_of(self, piece: str, at: int) -> str:
-        line = (self._snapshot.line_prefix + piece[:at]).rsplit("\n", 1)[-1]
-        return line[: len(line) - len(line.lstrip(" \t"))]
+                before = self._snapshot.line_prefix + piece[:at]
+                lines.append(_indent_of(before.rsplit("\n", 1)[-1]) + closer)
+        return "\n".join(lines) + (tail if "\n" in tail else "")
 
     def _lex(self, ahead: str) -> Balance:
         return balance(self._head + ahead, self._where.language, self._where.stack)
@@ -99,7 +103,7 @@ class _Fits:
     def _literals_fit(self, at_end: Balance, after: Balance, rest: str) -> bool:
         inside = self._where.inside
         if at_end.inside == inside and at_end.delimiter == self._where.delimiter:
-            return after.inside == self._before.inside or not rest.strip()
+            return after.inside == self._before.inside
         if at_end.inside == "line_comment" or inside == "line_comment":
             return not rest.strip() and {at_end.inside, inside} <= {"line_comment", "code"}
         return at_end.inside == "code" and not self._where.closed and after.inside == "code"
@@ -132,17 +136,18 @@ def _rewrites(rest: str, text: str) -> bool:
     return all(character in characters for character in rest)
 
 
-def _above_rest(text: str, snapshot: Snapshot) -> str:
-    """Put the rest of the line on a line of its own behind several lines, or keep the first line only."""
-    if "\n" not in text.rstrip():
-        return text.rstrip("\n")
+def _before_rest(text: str, snapshot: Snapshot) -> str:
+    """Keep the first line only, unless what stands behind the cursor may move to a line of its own."""
     if any(c.isalnum() for c in snapshot.line_suffix):
         return text.split("\n", 1)[0]
-    line = snapshot.line_prefix
-    return text.rstrip() + "\n" + line[: len(line) - len(line.lstrip(" \t"))]
+    return text.rstrip("\n")
 
 
-def _cuts(text: str, where: Place) -> list[int]:
+def _indent_of(line: str) -> str:
+    return line[: len(line) - len(line.lstrip(" \t"))]
+
+
+def _cuts(text: str) -> list[int]:
     """Return the offsets at which `text` may end, longest first."""
     ends = {len(text)}
     ends.update(i for i, character in enumerate(text) if character in "()[]{}\n\"'`#/-<")

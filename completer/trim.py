@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 from completer.fit import Fitted, fit
-from completer.lexical import tokens
+from completer.lexical import close_of, tokens
 from completer.overlap import cut_repetition, cut_suffix_lines, duplicates_suffix, repeats_line_above
 from completer.place import TAB_COLUMNS, Place, columns
 from completer.stops import sibling_stop
@@ -58,7 +58,7 @@ def trim(
     lets text in front of code on the same line stand.  explicit: the user asked, so `where.suppress` is ignored.
     """
     text = cut_special(raw).replace("\r\n", "\n").replace("\r", "\n")
-    text = _indented(text, snapshot, where)
+    text = _indented(_within_literal(text, snapshot, where), snapshot, where)
     text = cut_suffix_lines(cut_repetition(text), snapshot)
     text = _cut_block(text, snapshot, where)
     text = "\n".join(line.rstrip() for line in text.rstrip("\n").split("\n")) if "\n" in text else text
@@ -83,10 +83,13 @@ def cut_special(raw: str) -> str:
 def clean_partial(raw: str, snapshot: Snapshot, where: Place) -> str:
     """Return what of an unfinished output ends at a clean boundary, for `trim` to go on with; "" where nothing does.
 
-    Dropped from its end: a string begun and not ended, and an identifier that may go on, unless the whole word
-    stands somewhere in the document already. Brackets are left to `trim`, which closes them.
+    Dropped from its end: the last of several lines, a string begun and not ended, and an identifier that may go on,
+    unless the whole word stands somewhere in the document already. Brackets are left to `trim`, which closes them.
     """
     text = cut_special(raw)
+    whole_lines, line_end, _ = text.rpartition("\n")
+    if whole_lines.strip():
+        return whole_lines.rstrip() + line_end
     head = snapshot.text[where.lex_start_cp : snapshot.cursor_cp]
     found = tokens(head + text, where.language)
     if found and found[-1].kind == "string" and not found[-1].closed and found[-1].start >= len(head):
@@ -102,6 +105,24 @@ def clean_partial(raw: str, snapshot: Snapshot, where: Place) -> str:
 def _bridges(fitted: Fitted, where: Place, finished: bool) -> bool:
     """Whether the text leads up to the rest of the line: it met it, or the model ended in front of it."""
     return where.suppress == "rest" and (fitted.bridged or finished)
+
+
+def _within_literal(text: str, snapshot: Snapshot, where: Place) -> str:
+    """Cut where the text leaves the string or comment around the cursor, if that ends behind the cursor already.
+
+    A docstring that nothing closes yet may be closed, but nothing comes behind it. Models tend to begin a string that
+    has only just been opened once more; that quote is dropped.
+    """
+    if where.inside not in ("string", "block_comment") or not (where.closed or where.kind == "docstring"):
+        return text
+    just_opened = snapshot.cursor_cp == where.lex_start_cp + len(where.delimiter)
+    if just_opened and text.startswith(where.delimiter) and text.strip() != where.delimiter:
+        text = text[len(where.delimiter) :]
+    closer = close_of(where.delimiter, where.language)
+    found = re.search(rf"(?<!\\){re.escape(closer)}", text)
+    if found is None:
+        return text
+    return text[: found.start()] if where.closed else text[: found.end()]
 
 
 def _indented(text: str, snapshot: Snapshot, where: Place) -> str:
@@ -134,11 +155,14 @@ def _reindent(line: str, tabs: bool | None) -> str:
 
 
 def _cut_block(text: str, snapshot: Snapshot, where: Place) -> str:
-    """Cut several lines where the block ends; what closes on the first line is the business of `fit`."""
+    """Cut several lines where the block ends. A parenthesis closed on the first line is the business of `fit`."""
     if "\n" not in text:
         return text
     stop = sibling_stop(snapshot, where, text)
-    return text if stop is None or "\n" not in text[: stop + 1] else text[:stop]
+    if stop is None:
+        return text
+    closes_block = text[stop:].lstrip()[:1] == "}"
+    return text[:stop] if closes_block or "\n" in text[: stop + 1] else text
 
 
 def _tidy(text: str, snapshot: Snapshot, end_cp: int) -> str:

@@ -69,10 +69,10 @@ def expected_now(case: Case) -> tuple[str, str] | None:
     """Return (text, replaced text) of what is shown for a case today, or None."""
     snapshot = case.snapshot
     where = place(snapshot, SyntaxTree(case.language, snapshot.text))
-    raw = case.raw if case.finished else clean_partial(case.raw, snapshot, where)
-    if not where.multiline:
-        raw = _first_line(raw)
-    shown: Trimmed | None = trim(raw, snapshot, where, finished=case.finished)
+    raw = case.raw if where.multiline else _first_line(case.raw)
+    finished = case.finished or raw != case.raw
+    raw = raw if finished else clean_partial(raw, snapshot, where)
+    shown: Trimmed | None = trim(raw, snapshot, where, finished=finished)
     return None if shown is None else (shown.text, snapshot.text[snapshot.cursor_cp : shown.end_cp])
 
 

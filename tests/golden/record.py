@@ -1,17 +1,18 @@
 """Record what a model really writes at the marked cursors of `sources/`, as golden cases.
 
-    python tests/golden/record.py MODEL.gguf [LANGUAGE ...]
+    python tests/golden/record.py MODEL.gguf [LANGUAGE ...]     record what is missing
+    python tests/golden/record.py --expect                      take today's suggestions for what is expected
 
 In a source each `⟦text⟧` is one cursor: its text is taken out, the model is asked to fill the gap (PSM order,
-temperature 0), and its raw output becomes a case in `<language>.toml`. Cases that are there already keep their expectation; a new
-one gets what `trim` makes of it today, to be read before it is committed. Needs the `xllamacpp` package.
+temperature 0), and its raw output becomes a case in `<language>.toml`. Cases that are there already keep their
+expectation; a new one gets what `trim` makes of it today, to be read before it is committed. Needs the `xllamacpp`
+package.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
 from golden_cases import HERE, Case, expected_now, marked_cursors, read_cases
@@ -34,6 +35,15 @@ def main(model: str, languages: list[str]) -> None:
             case = Case(source.stem, prefix + "‸" + suffix, raw, None, "", finished, source.name, mark)
             cases[source.name, mark] = case.with_expected(expected_now(case))
         target.write_text("".join(_to_toml(cases[key]) for key in sorted(cases)), encoding="utf-8")
+
+
+def expect() -> None:
+    """Rewrite the expectations of all recorded cases; the difference is to be read."""
+    for source in sorted((HERE / "sources").iterdir()):
+        target = HERE / f"{source.stem}.toml"
+        if target.exists():
+            cases = [case.with_expected(expected_now(case)) for case in read_cases(target)]
+            target.write_text("".join(map(_to_toml, cases)), encoding="utf-8")
 
 
 def _server(model: str) -> Any:
@@ -73,4 +83,7 @@ def _string(text: str) -> str:
 
 
 if __name__ == "__main__":
-    main(str(Path(sys.argv[1])), sys.argv[2:])
+    if sys.argv[1:] == ["--expect"]:
+        expect()
+    else:
+        main(sys.argv[1], sys.argv[2:])
