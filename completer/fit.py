@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from os.path import commonprefix
 
 from completer.lexical import CLOSER, Balance, balance, tokens
 from completer.place import Place
 from completer.types import Snapshot
 
+_JOINS_FROM = 4
 _DANGLING = " \t,+-*/%=<>&|^.:!?~"
 
 
@@ -36,6 +38,8 @@ def fit(text: str, snapshot: Snapshot, where: Place) -> Fitted | None:
     if rest.strip():
         if "\n" not in text and (short := _without_overlap(text, rest, fits)) is not None:
             return Fitted(short, bridged=True)
+        if (joined := _rejoined(text, rest.strip(), fits)) is not None:
+            return Fitted(joined, bridged=True)
         if _rewrites(rest.strip(), text) and fits(text, ""):
             return Fitted(text, replaces_rest=True, bridged=True)
         text = _before_rest(text, snapshot)
@@ -127,6 +131,15 @@ def _without_overlap(text: str, rest: str, fits: _Fits) -> str | None:
         short = short if rest[:1] not in ("", " ", "\t") else short.rstrip()
         if fits(short, rest):
             return short
+    return None
+
+
+def _rejoined(text: str, rest: str, fits: _Fits) -> str | None:
+    """Return `text` up to where its first line goes on as the rest of the line does, for some characters; or None."""
+    first = text.split("\n", 1)[0]
+    for at in range(len(first)):
+        if len(commonprefix((first[at:], rest))) >= _JOINS_FROM and fits(first[:at], rest):
+            return first[:at]
     return None
 
 

@@ -130,6 +130,9 @@ def _indented(text: str, snapshot: Snapshot, where: Place) -> str:
     first, *others = text.split("\n")
     line = snapshot.line_prefix
     if where.inside == "code" and first.strip():
+        segment = re.match(r"\w+(?:::|\.|->)", first)  # models say the last segment of a path once more
+        if segment and re.search(rf"(?<!\w){re.escape(segment[0])}\Z", line):
+            first = first[segment.end() :]
         if line[-1:] in (" ", "\t") and line.strip():
             first = first.lstrip(" \t")
         elif not line.strip():
