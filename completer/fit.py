@@ -135,10 +135,19 @@ def _without_overlap(text: str, rest: str, fits: _Fits) -> str | None:
 
 
 def _rejoined(text: str, rest: str, fits: _Fits) -> str | None:
-    """Return `text` up to where its first line goes on as the rest of the line does, for some characters; or None."""
+    """Return `text` up to where its first line goes on as the rest of the line does; or None.
+
+    It does where some characters are the same, where many are behind a different punctuation mark, or where
+    all that is left of the line stands somewhere in the rest.
+    """
     first = text.split("\n", 1)[0]
     for at in range(len(first)):
-        if len(commonprefix((first[at:], rest))) >= _JOINS_FROM and fits(first[:at], rest):
+        ahead = first[at + 1 :].strip()
+        same = len(commonprefix((first[at:], rest))) >= _JOINS_FROM
+        if not same and not first[at].isalnum() and not rest[0].isalnum():
+            same = len(commonprefix((first[at + 1 :], rest[1:]))) >= 2 * _JOINS_FROM
+            same = same or (first[at] == rest[0] and len(ahead) >= 2 * _JOINS_FROM and ahead in rest)
+        if same and fits(first[:at], rest):
             return first[:at]
     return None
 

@@ -22,6 +22,7 @@ _SPECIAL = re.compile(
     r"|▁?<(?:PRE|SUF|MID|EOT)>|\[(?:PREFIX|SUFFIX|MIDDLE)\]|</s>\s*\Z"
 )
 _SPECIAL_BEGUN = re.compile(r"<(?:\|(?:f|fi|fim|end|file|repo|im)?[a-z_]*\|?|｜[^｜\n]{0,40}|fim_?[a-z]*)\Z")
+_SAID_TWICE = re.compile(r"(?!long\b)\w+(?:::|\.|->| )")  # the last word, or path segment, before the cursor
 _MIN_VISIBLE = 2
 
 
@@ -130,7 +131,7 @@ def _indented(text: str, snapshot: Snapshot, where: Place) -> str:
     first, *others = text.split("\n")
     line = snapshot.line_prefix
     if where.inside == "code" and first.strip():
-        segment = re.match(r"\w+(?:::|\.|->)", first)  # models say the last segment of a path once more
+        segment = _SAID_TWICE.match(first)
         if segment and re.search(rf"(?<!\w){re.escape(segment[0])}\Z", line):
             first = first[segment.end() :]
         if line[-1:] in (" ", "\t") and line.strip():
@@ -173,7 +174,7 @@ def _tidy(text: str, snapshot: Snapshot, end_cp: int) -> str:
     rest = snapshot.text[end_cp : snapshot.cursor_cp + len(snapshot.line_suffix)]
     if not rest.strip():
         return text.rstrip()
-    return text.rstrip() if rest[0] in " \t" else text
+    return text.rstrip() if "\n" not in text and rest[0] in " \t)]};,:" else text
 
 
 def _worth_showing(text: str, snapshot: Snapshot, end_cp: int) -> bool:
