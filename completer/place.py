@@ -195,7 +195,10 @@ def _is_docstring(snapshot: Snapshot, lang: Language, at_cursor: Balance) -> boo
 
 def _opener_indent(snapshot: Snapshot, lang: Language) -> int | None:
     """Return the columns of the line whose block begins at the cursor, or None."""
-    line = snapshot.line_prefix if snapshot.line_prefix.strip() else line_above(snapshot)
+    line = snapshot.line_prefix
+    if lang.indented and line.strip() and line[-1:].isspace():
+        return None  # `key: ` and `x[a: ` go on in the same line
+    line = line if line.strip() else line_above(snapshot)
     if not re.search(rf"(?:{lang.opener}|\{{)\s*\Z", _without_comment(line, lang)):
         return None
     return columns(line)

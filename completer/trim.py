@@ -22,7 +22,7 @@ _SPECIAL = re.compile(
     r"|▁?<(?:PRE|SUF|MID|EOT)>|\[(?:PREFIX|SUFFIX|MIDDLE)\]|</s>\s*\Z"
 )
 _SPECIAL_BEGUN = re.compile(r"<(?:\|(?:f|fi|fim|end|file|repo|im)?[a-z_]*\|?|｜[^｜\n]{0,40}|fim_?[a-z]*)\Z")
-_SAID_TWICE = re.compile(r"(?!long\b)\w+(?:::|\.|->| )")  # the last word, or path segment, before the cursor
+_SAID_TWICE = re.compile(r"(?!long\b)\w+(?:::|\.|->|/| )")  # the last word, or path segment, before the cursor
 _MIN_VISIBLE = 2
 
 
@@ -70,6 +70,8 @@ def trim(
         return None
     end_cp = snapshot.cursor_cp + (len(snapshot.line_suffix) if fitted.replaces_rest else 0)
     text = _tidy(fitted.text, snapshot, end_cp)
+    if snapshot.language_id == "json" and re.match(r"\s*[}\]]", snapshot.text[end_cp:]):
+        text = text.rstrip(",")  # the last entry of a JSON object or list has none
     if not _worth_showing(text, snapshot, end_cp):
         return None
     return _with_selected(Trimmed(_with_line_ends(text, snapshot), snapshot.cursor_cp, end_cp), snapshot, selected)
