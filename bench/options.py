@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from bench.editor import EDITORS, Editor
+from bench.peers.http import PeerError
 from bench.replay import Progress as Report
+from bench.replay import Run
+from bench.report import write_report
+from bench.results import Result, read_records, write
 from bench.trace import Trace, TraceError, load
 
+T = TypeVar("T")
 FIXED = Path(__file__).parent / "traces"
 DEFAULT_SERVER = "completer lsp"
 console = Console(stderr=True)
@@ -73,3 +80,36 @@ def progress_bar(traces: Sequence[Trace], tools: Sequence[str]) -> Iterator[Repo
 def finish(result: dict[str, Any]) -> None:
     """Print `result` as the last line of standard output."""
     typer.echo(json.dumps(result, ensure_ascii=False, separators=(",", ":")))
+
+
+def make_editor(server: str, editor: str, options: str, *, name: str, tcp: str = "") -> Editor:
+    """Return the editor model `editor` in front of `server`; ends the program with one line for an unknown one."""
+    if editor not in EDITORS:
+        raise typer.BadParameter(f"no editor {editor!r}: one of {', '.join(EDITORS)}")
+    return Editor(server, EDITORS[editor], name=name, options=read_settings(options), tcp=tcp)
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run `work`; a server that cannot be started or dies ends the program with one line."""
+    try:
+        return asyncio.run(work)
+    except (OSError, PeerError, TimeoutError) as error:
+        console.print(f"[red]error:[/red] {type(error).__name__}: {error}", highlight=False)
+        raise typer.Exit(1) from None
+
+
+def leave(result: Result, runs: Sequence[Run], out: Path) -> None:
+    """Write everything a run leaves into `out`, then print the result as the last line of standard output."""
+    write(result, runs, out)
+    page = write_report(result, read_records(out / "records.jsonl"), out)
+    console.print(f"report: {page}", highlight=False)
+    finish(result)
+
+
+def read_result(folder: Path) -> Result:
+    """Return the result of an earlier run; ends the program with one line when there is none."""
+    try:
+        result: Result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise typer.BadParameter(f"no result in {folder}: {error}") from None
+    return result

@@ -1,0 +1,81 @@
+"""`python -m bench traces ...`: make traces from sources, recordings and session logs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.options import finish
+from bench.record import trace_from_log
+from bench.trace import Trace, TraceError, redact, save
+from bench.traces_from_editing import convert, read_patches, typing_gaps_ms
+from bench.typing_model import fit
+from bench.typist import mixed_session, type_lines, with_origin
+
+app = typer.Typer(help=__doc__, no_args_is_help=True)
+
+Seed = Annotated[int, typer.Option(help="Same seed, same trace.")]
+
+
+@app.command("type")
+def type_command(
+    source: Path,
+    out: Path,
+    language: Annotated[str, typer.Option(help="LSP language id.")],
+    lines: Annotated[int, typer.Option(help="How many lines to type again.")] = 10,
+    seed: Seed = 1,
+    mixed: Annotated[bool, typer.Option("--mixed", help="With typos, pastes and undo.")] = False,
+    origin: str = "",
+    licence: str = "",
+) -> None:
+    """Type lines of SOURCE again, key by key."""
+    make = mixed_session if mixed else type_lines
+    text = source.read_text(encoding="utf-8")
+    trace = make(text, file=source.name, language=language, n_lines=lines, seed=seed)
+    _leave(with_origin(trace, origin, licence), out)
+
+
+@app.command()
+def editing(
+    recording: Path,
+    out: Path,
+    language: Annotated[str, typer.Option(help="LSP language id.")],
+    file: Annotated[str, typer.Option(help="File name that the document gets.")],
+    start: int = 0,
+    count: int = 1500,
+    exact: Annotated[bool, typer.Option("--exact", help="The stamps are milliseconds: keep them.")] = False,
+    seed: Seed = 1,
+) -> None:
+    """Turn a part of a recording of josephg/editing-traces into a trace."""
+    _leave(convert(recording, file=file, language=language, start=start, count=count, exact=exact, seed=seed), out)
+
+
+@app.command()
+def record(
+    log: Path,
+    out: Path,
+    lengths_only: Annotated[bool, typer.Option("--lengths-only", help="Keep no text.")] = False,
+) -> None:
+    """Turn the session log that a server wrote into a trace."""
+    try:
+        trace = trace_from_log(log)
+    except (OSError, TraceError) as error:
+        raise typer.BadParameter(str(error)) from None
+    _leave(redact(trace) if lengths_only else trace, out)
+
+
+@app.command("fit")
+def fit_command(recordings: list[Path]) -> None:
+    """Fit the typing model to recordings with millisecond stamps."""
+    gaps = [gap for path in recordings for gap in typing_gaps_ms(read_patches(path)[1])]
+    model = fit(gaps)
+    finish({"gaps": len(gaps), "mu": round(model.mu, 3), "sigma": round(model.sigma, 3)})
+
+
+def _leave(trace: Trace, out: Path) -> None:
+    save(trace, out)
+    keys = sum(event.kind == "key" for event in trace.events)
+    seconds = round(trace.events[-1].t_ms / 1e3, 1) if trace.events else 0
+    finish({"trace": str(out), "events": len(trace.events), "keys": keys, "seconds": seconds})
