@@ -78,6 +78,4 @@ def expected_now(case: Case) -> tuple[str, str] | None:
 
 def _first_line(raw: str) -> str:
     """What is left of `raw` where the place asks for a single line."""
-    visible = len(raw) - len(raw.lstrip())
-    end = re.compile(r"[\r\n]").search(raw, visible)
-    return raw[: end.start()] if end else raw
+    return re.split(r"[\r\n]", raw, maxsplit=1)[0]

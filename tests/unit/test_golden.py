@@ -1,4 +1,4 @@
-"""The golden cases: what is shown of a model's raw output. Each file in `tests/golden` is read; see `record.py` there."""
+"""The golden cases: what is shown of a model's raw output. Reads each file in `tests/golden`; see `record.py` there."""
 
 from __future__ import annotations
 
