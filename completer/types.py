@@ -72,10 +72,11 @@ class Suggestion:
 class StopRule:
     """When decoding ends, as data, so that it can travel to another process.
 
-    max_tokens: hard limit.  single_line: stop before the first line break that follows visible text.
+    max_tokens: hard limit; 0: only prefill the prompt.  single_line: stop at the first line break.
     confidence: stop at the first token whose probability is below this, and drop that token (0: never).
     end_ids: tokens that end the middle (end of text, FIM tokens, file separators).
-    block_indent: with multi-line, stop before the first non-blank line indented less than this many columns.
+    block_indent: with multi-line, stop at the first later line that is indented less than this many columns.
+    suffix_line: with multi-line, stop at a line equal to this one (the first visible line behind the cursor, stripped).
     """
 
     max_tokens: int = 64
@@ -83,6 +84,7 @@ class StopRule:
     confidence: float = 0.0
     end_ids: frozenset[int] = frozenset()
     block_indent: int | None = None
+    suffix_line: str = ""
 
 
 @dataclass(frozen=True, slots=True)

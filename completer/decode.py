@@ -1,0 +1,197 @@
+"""Prefill and greedy decoding with healing over a StepEngine, one forward at a time.
+
+    prompt   p0 p1 p2 ... pk | h          h: healed tokens, fed as a draft of themselves
+    slot     p0 p1 p2 | x                 keep 3, the rest is fed
+    rows               pk h               row pk chooses what stands at h: only tokens that reproduce h's bytes
+
+`decode` is a generator: between two of its steps the engine thread may do anything else. It owns the commit of token
+ids to the slot: `SlotState.ids` names a token only after the forward that wrote it, and is cleared by an exception.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from completer.engines.base import Logits, StepEngine
+from completer.prefix import diff
+from completer.speculate import NO_DRAFT, Draft, Drafter
+from completer.stopping import Stopper
+from completer.tokenizer import Tokenizer
+from completer.types import FinishReason, GenerateRequest, GenerateStats, Token
+
+PREFILL_FROM = 12
+"""Shortest feed that goes through `prefill`; shorter ones ride in the first forward."""
+
+
+@dataclass(slots=True)
+class SlotState:
+    """What the caller knows of one slot. ids: the tokens it holds; session: whose they are; used: a clock for eviction."""
+
+    index: int
+    ids: list[int] = field(default_factory=list)
+    session: str = ""
+    used: int = 0
+
+
+Emit = Callable[[list[Token]], None]
+
+
+def decode(
+    engine: StepEngine,
+    slot: SlotState,
+    request: GenerateRequest,
+    tokenizer: Tokenizer,
+    drafter: Drafter,
+    stats: GenerateStats,
+    emit: Emit,
+) -> Iterator[None]:
+    """Bring the slot to the prompt, then generate until a stop rule holds; yield between forwards.
+
+    Returns (as the generator's value) the FinishReason.  With stop.max_tokens == 0 only the prompt is prefilled.
+    emit: called with the tokens of each forward, healed ones included.  Mutates: slot, stats, the drafter's rates.
+    Raises: what the engine raises; the slot is emptied first. Closing the generator leaves the slot valid.
+    """
+    started = time.perf_counter()
+    try:
+        yield from _prefill(engine, slot, request, stats)
+        stats.prefill_ms = _ms_since(started)
+        if request.stop.max_tokens == 0:
+            return "length"
+        return (yield from _generate(engine, slot, request, tokenizer, drafter, stats, emit, started))
+    except GeneratorExit:
+        # Abandoned between two forwards: what the slot holds is what was committed.
+        engine.truncate(slot.index, len(slot.ids))
+        raise
+    except BaseException:
+        slot.ids.clear()
+        engine.truncate(slot.index, 0)
+        raise
+
+
+def _prefill(engine: StepEngine, slot: SlotState, request: GenerateRequest, stats: GenerateStats) -> Iterator[None]:
+    """Truncate to the common prefix and feed all of the prompt but the rows whose logits are wanted. Mutates: slot, stats."""
+    prompt_ids = request.prompt.ids
+    n_rows = 1 + request.prompt.n_heal
+    plan = diff(slot.ids, prompt_ids, n_rows)
+    stats.n_keep, stats.n_feed = plan
+    del slot.ids[engine.truncate(slot.index, plan.keep) :]
+    end = len(prompt_ids) - n_rows
+    if end - len(slot.ids) < PREFILL_FROM and request.stop.max_tokens > 0:
+        return  # these few ride in the first forward
+    feed = prompt_ids[len(slot.ids) : end]
+    start = len(slot.ids)
+    for _ in engine.prefill(slot.index, feed):
+        # A prefill may commit part by part; what is whole can be kept if it is abandoned.
+        slot.ids.extend(prompt_ids[len(slot.ids) : engine.length(slot.index)])
+        yield
+    slot.ids[start:] = feed
+
+
+def _generate(
+    engine: StepEngine,
+    slot: SlotState,
+    request: GenerateRequest,
+    tokenizer: Tokenizer,
+    drafter: Drafter,
+    stats: GenerateStats,
+    emit: Emit,
+    started: float,
+) -> Iterator[None]:
+    prompt_ids, n_heal = request.prompt.ids, request.prompt.n_heal
+    context = prompt_ids[: len(prompt_ids) - n_heal]
+    feed = list(context[len(slot.ids) :])
+    draft = Draft("heal", list(prompt_ids[len(context) :])) if n_heal else NO_DRAFT
+    pending = request.prompt.heal_bytes
+    stopper = Stopper(request.stop, tokenizer, n_healed_bytes=len(pending))
+    generated: list[int] = []
+    reason: FinishReason | None = None
+    while reason is None:
+        room = engine.max_len - len(slot.ids) - len(feed)
+        if room < 1:
+            return "length"
+        tail = [*generated, *draft.ids]
+        extra = NO_DRAFT
+        if draft.source != "heal" or not pending_needs_choice(draft, request):
+            extra = drafter.propose(context, tail, len(feed) + len(draft.ids), min(room, request.stop.max_tokens) - len(draft.ids) - 1)
+        proposed = [*draft.ids, *extra.ids]
+        base = len(slot.ids) + len(feed)
+        slot.ids.extend([*feed, *proposed])
+        logits = engine.forward(slot.index, [*feed, *proposed], 1 + len(proposed))
+        stats.n_forwards += 1
+        tokens: list[Token] = []
+        n_right = 0
+        for row in range(1 + len(proposed)):
+            token = choose(logits[row], pending, tokenizer)
+            reason = stopper.before(token)
+            if reason is None:
+                pending = remaining(pending, tokenizer.token_bytes[token.id])
+                tokens.append(token)
+                reason = stopper.after(token)
+            right = row < len(proposed) and token.id == proposed[row]
+            n_right += right
+            if reason is not None or not right:
+                break
+        generated.extend(t.id for t in tokens)
+        del slot.ids[base + n_right :]
+        engine.truncate(slot.index, base + n_right)
+        _count(stats, draft, extra, n_right, drafter)
+        if stats.ttft_ms == 0.0:
+            stats.ttft_ms = _ms_since(started)
+        stats.n_generated = len(generated)
+        stats.decode_ms = _ms_since(started) - stats.prefill_ms
+        if tokens:
+            emit(tokens)
+        feed = generated[-1:]
+        draft = NO_DRAFT
+        if reason is None:
+            yield
+    return reason
+
+
+def pending_needs_choice(draft: Draft, request: GenerateRequest) -> bool:
+    """Whether the healed tokens end the way of a draft: without a stale suggestion nothing is known to follow them."""
+    return not request.drafts
+
+
+def choose(row: Logits, pending: bytes, tokenizer: Tokenizer) -> Token:
+    """Return the likeliest token among those that agree with `pending`, and its probability among them.
+
+    row: [vocab] logits.  pending: bytes still to be reproduced, b"" when all are.
+    """
+    if pending:
+        allowed = tokenizer.index.allowed(pending)
+        scores = row[allowed]
+        best = int(scores.argmax())
+        return Token(int(allowed[best]), _probability(scores, best))
+    best = int(row.argmax())
+    return Token(best, _probability(row, best))
+
+
+def remaining(pending: bytes, token: bytes) -> bytes:
+    """Return what is left of `pending` behind `token`, which agrees with it."""
+    return pending[len(token) :]
+
+
+def _probability(scores: Logits, best: int) -> float:
+    return float(1.0 / np.exp(scores - scores[best]).sum())
+
+
+def _count(stats: GenerateStats, draft: Draft, extra: Draft, n_right: int, drafter: Drafter) -> None:
+    """Credit the right tokens to the drafts in their order. Mutates: stats, the drafter's rates."""
+    for part, right in ((draft, min(n_right, len(draft.ids))), (extra, max(0, n_right - len(draft.ids)))):
+        if part.ids:
+            stats.drafted[part.source] = stats.drafted.get(part.source, 0) + len(part.ids)
+            stats.accepted[part.source] = stats.accepted.get(part.source, 0) + right
+    if extra.ids and n_right >= len(draft.ids):
+        drafter.record(extra, n_right - len(draft.ids))
+
+
+def _ms_since(start: float) -> float:
+    return (time.perf_counter() - start) * 1e3
+
+
+__all__: Sequence[str] = ("Emit", "SlotState", "choose", "decode", "remaining")

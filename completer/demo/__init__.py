@@ -1,0 +1,1 @@
+"""Snippets that `make demo` completes; the cursor stands at «|»."""

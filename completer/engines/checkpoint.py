@@ -1,0 +1,159 @@
+"""Reads the weights of a model, from a GGUF file or a Hugging Face folder, under one set of names.
+
+    embed, norm, head
+    layers.N.{attn_norm, ffn_norm, q_norm, k_norm}.weight     [hidden] or [head_dim]
+    layers.N.{q, k, v, o, gate, up, down}.{weight, bias}      [out, in], [out]
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from completer.engines.spec import ModelSpec, spec_from_gguf, spec_from_hf
+from completer.errors import ModelError, UnsupportedModel
+
+PROJECTIONS = ("q", "k", "v", "o", "gate", "up", "down")
+
+
+class Checkpoint(Protocol):
+    """Weights by canonical name; each access reads (and dequantises) that tensor only."""
+
+    spec: ModelSpec
+
+    def get(self, name: str) -> Tensor:
+        """Return the tensor `name` as float32. Raises: ModelError when it is missing."""
+        ...
+
+    def find(self, name: str) -> Tensor | None:
+        """Return the tensor `name`, or None where the model has none (biases, q/k norms)."""
+        ...
+
+
+def open_checkpoint(path: Path) -> Checkpoint:
+    """Open a GGUF file or a Hugging Face folder. Raises: ModelError, UnsupportedModel."""
+    if path.is_dir():
+        return FolderCheckpoint(path)
+    if path.suffix == ".gguf":
+        return GgufCheckpoint(path)
+    raise ModelError(f"{path} is neither a .gguf file nor a folder with config.json and *.safetensors")
+
+
+class GgufCheckpoint:
+    """A GGUF file, memory-mapped. Source: the GGUF specification of the ggml project."""
+
+    _GLOBAL = {"embed.weight": "token_embd.weight", "norm.weight": "output_norm.weight", "head.weight": "output.weight"}
+    _LOCAL = {
+        **{"q": "attn_q", "k": "attn_k", "v": "attn_v", "o": "attn_output"},
+        **{"gate": "ffn_gate", "up": "ffn_up", "down": "ffn_down"},
+        **{"attn_norm": "attn_norm", "ffn_norm": "ffn_norm", "q_norm": "attn_q_norm", "k_norm": "attn_k_norm"},
+    }
+
+    def __init__(self, path: Path) -> None:
+        import gguf
+
+        self._reader = gguf.GGUFReader(str(path))
+        self._tensors = {t.name: t for t in self._reader.tensors}
+        # The vocabulary has 150,000 strings and would take a second to decode: it is read by the tokenizer only.
+        self.meta: dict[str, Any] = {
+            key: field.contents()
+            for key, field in self._reader.fields.items()
+            if not key.startswith(("tokenizer.ggml.tokens", "tokenizer.ggml.merges", "tokenizer.ggml.token_type"))
+        }
+        factors = self._raw("rope_freqs.weight")
+        self.spec = spec_from_gguf(
+            self.meta,
+            vocab_size=int(self._tensors["token_embd.weight"].shape[1]),
+            tied_head="output.weight" not in self._tensors,
+            rope_factors=() if factors is None else tuple(float(f) for f in factors),
+        )
+
+    def field(self, key: str) -> Any:
+        """Return one metadata field, also the long ones. Raises: ModelError when it is missing."""
+        if key not in self._reader.fields:
+            raise ModelError(f"the GGUF file has no field {key!r}: pull the model again or choose another file")
+        return self._reader.fields[key].contents()
+
+    def find(self, name: str) -> Tensor | None:
+        if name in self._GLOBAL:
+            return self._raw(self._GLOBAL[name])
+        _, layer, part, kind = name.split(".")
+        tensor = self._raw(f"blk.{layer}.{self._LOCAL[part]}.{kind}")
+        if tensor is not None and part in ("q", "k") and self.spec.family in ("llama", "mistral"):
+            return _unpermute(tensor, self.spec.heads if part == "q" else self.spec.heads_kv)
+        return tensor
+
+    def get(self, name: str) -> Tensor:
+        if name == "head.weight" and self.spec.tied_head:
+            name = "embed.weight"
+        return _required(self.find(name), name)
+
+    def _raw(self, gguf_name: str) -> Tensor | None:
+        import gguf
+
+        tensor = self._tensors.get(gguf_name)
+        if tensor is None:
+            return None
+        values = gguf.dequantize(tensor.data, tensor.tensor_type)
+        return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
+
+
+class FolderCheckpoint:
+    """A Hugging Face folder: config.json and *.safetensors."""
+
+    _GLOBAL = {"embed.weight": "model.embed_tokens.weight", "norm.weight": "model.norm.weight", "head.weight": "lm_head.weight"}
+    _LOCAL = {
+        **{p: f"self_attn.{p}_proj" for p in ("q", "k", "v", "o")},
+        **{p: f"mlp.{p}_proj" for p in ("gate", "up", "down")},
+        **{"attn_norm": "input_layernorm", "ffn_norm": "post_attention_layernorm"},
+        **{"q_norm": "self_attn.q_norm", "k_norm": "self_attn.k_norm"},
+    }
+
+    def __init__(self, path: Path) -> None:
+        from safetensors import safe_open
+
+        config_path = path / "config.json"
+        if not config_path.is_file():
+            raise ModelError(f"{path} has no config.json: name the folder that holds the model's files")
+        config = json.loads(config_path.read_text(encoding="utf-8"))
+        if config.get("quantization_config"):
+            method = config["quantization_config"].get("quant_method", "unknown")
+            raise UnsupportedModel(f"{path} is quantised ({method}): name the unquantised folder or a GGUF file")
+        self.spec = spec_from_hf(config)
+        self._where = {}
+        for file in sorted(path.glob("*.safetensors")):
+            handle = safe_open(str(file), framework="pt")
+            self._where.update(dict.fromkeys(handle.keys(), handle))
+        if not self._where:
+            raise ModelError(f"{path} has no *.safetensors file: convert the checkpoint to safetensors first")
+
+    def find(self, name: str) -> Tensor | None:
+        if name in self._GLOBAL:
+            key = self._GLOBAL[name]
+        else:
+            _, layer, part, kind = name.split(".")
+            key = f"model.layers.{layer}.{self._LOCAL[part]}.{kind}"
+        handle = self._where.get(key)
+        return None if handle is None else handle.get_tensor(key).float()
+
+    def get(self, name: str) -> Tensor:
+        if name == "head.weight" and self.spec.tied_head:
+            name = "embed.weight"
+        return _required(self.find(name), name)
+
+
+def _required(tensor: Tensor | None, name: str) -> Tensor:
+    if tensor is None:
+        raise ModelError(f"the checkpoint has no tensor {name!r}: the file is damaged or of another family")
+    return tensor
+
+
+def _unpermute(w: Tensor, heads: int) -> Tensor:
+    """Undo the row order that GGUF converters give to q and k of Llama models (interleaved rotary pairs)."""
+    half = w.shape[0] // heads // 2
+    return w.reshape(heads, half, 2, *w.shape[1:]).transpose(1, 2).reshape(w.shape)

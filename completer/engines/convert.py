@@ -1,0 +1,196 @@
+"""Converts a checkpoint, once, into the files that the engines map into memory.
+
+    spec.json            sizes of the model
+    tokenizer.json       vocabulary
+    embed.npy            [vocab, hidden] bfloat16 as raw 16 bits; only the rows that are looked up are ever read
+    prefill.safetensors  8-bit rows for the torch engine (prefill, and the whole model with engine "torch")
+    decode.onnx(.data)   4-bit groups (attention and head: 8 bits) for onnxruntime
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from completer.calibration import calibration_texts
+from completer.engines.checkpoint import Checkpoint, GgufCheckpoint, open_checkpoint
+from completer.engines.kv import KvSlots
+from completer.engines.lean import LeanEngine, LeanModel, Layer
+from completer.engines.linear import Int8Linear, Linear
+from completer.engines.onnx_graph import GraphWriter
+from completer.engines.quantize import Int8Rows, gptq_groups, hessian_of, int8_rows, nearest_groups
+from completer.engines.spec import ModelSpec
+from completer.tokenizer import Tokenizer, tokenizer_json
+
+FORMAT = "3"
+"""Changes whenever the converted files do: older ones are then made anew."""
+MAX_LEN = 4096
+"""Longest slot that the exported graph allows."""
+CALIBRATION_TOKENS = 400  # of each text
+PARTS = ("qkv", "o", "gate_up", "down")
+
+Progress = Callable[[str, int, int], None]
+
+
+def is_converted(folder: Path) -> bool:
+    """Whether `folder` holds a whole conversion of today's format."""
+    marker = folder / "format"
+    return marker.is_file() and marker.read_text(encoding="ascii") == FORMAT
+
+
+def convert(source: Path, folder: Path, progress: Progress = lambda *_: None) -> None:
+    """Write the engines' files for the GGUF file or Hugging Face folder `source` to `folder`, all or nothing.
+
+    progress: called with (what is being done, steps done, steps in all).
+    Raises: ModelError, UnsupportedModel, OSError (no space).
+    """
+    work = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    checkpoint = open_checkpoint(source)
+    spec = checkpoint.spec
+    total = 3 * spec.n_layers + 2
+    (work / "spec.json").write_text(spec.to_json(), encoding="utf-8")
+    tokenizer = _write_tokenizer(checkpoint, source, work)
+    progress("reading weights", 0, total)
+    embed = checkpoint.get("embed.weight").bfloat16()
+    np.save(work / "embed.npy", embed.view(torch.uint16).numpy())
+    rows = _write_prefill(checkpoint, work, lambda done: progress("rounding to 8 bits", done, total))
+    hessians = _calibrate(spec, embed, rows, tokenizer, lambda done: progress("calibrating", spec.n_layers + done, total))
+    _write_decode(checkpoint, hessians, work, lambda done: progress("rounding to 4 bits", 2 * spec.n_layers + done, total))
+    (work / "format").write_text(FORMAT, encoding="ascii")
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(work, folder)
+    progress("ready", total, total)
+
+
+def fused(checkpoint: Checkpoint, layer: int, part: str) -> tuple[Tensor, Tensor | None]:
+    """Return weight [out, in] and bias [out] of one of PARTS of a layer, its projections stacked."""
+    names = {"qkv": ("q", "k", "v"), "o": ("o",), "gate_up": ("gate", "up"), "down": ("down",)}[part]
+    weight = torch.cat([checkpoint.get(f"layers.{layer}.{name}.weight") for name in names])
+    biases = [b for name in names if (b := checkpoint.find(f"layers.{layer}.{name}.bias")) is not None]
+    return weight, torch.cat(biases) if biases else None
+
+
+def norms(checkpoint: Checkpoint, layer: int) -> dict[str, Tensor]:
+    """Return the norm weights of a layer by name; q_norm and k_norm only where the family has them."""
+    names = ("attn_norm", "ffn_norm", "q_norm", "k_norm")
+    found = {name: checkpoint.find(f"layers.{layer}.{name}.weight") for name in names}
+    return {name: tensor for name, tensor in found.items() if tensor is not None}
+
+
+def lean_layer(norms: dict[str, Tensor], products: dict[str, Linear]) -> Layer:
+    """Put a layer together from its norms and its PARTS."""
+    return Layer(
+        attn_norm=norms["attn_norm"],
+        ffn_norm=norms["ffn_norm"],
+        q_norm=norms.get("q_norm"),
+        k_norm=norms.get("k_norm"),
+        **products,
+    )
+
+
+def _write_tokenizer(checkpoint: Checkpoint, source: Path, work: Path) -> Tokenizer:
+    target = work / "tokenizer.json"
+    if isinstance(checkpoint, GgufCheckpoint):
+        fields = (checkpoint.field(f"tokenizer.ggml.{name}") for name in ("tokens", "merges", "token_type", "pre"))
+        target.write_text(tokenizer_json(*fields), encoding="utf-8")
+    else:
+        shutil.copyfile(source / "tokenizer.json", target)
+    return Tokenizer.load(target)
+
+
+def _write_prefill(checkpoint: Checkpoint, work: Path, step: Callable[[int], None]) -> dict[str, Tensor]:
+    tensors: dict[str, Tensor] = {}
+    for i in range(checkpoint.spec.n_layers):
+        for part in PARTS:
+            weight, bias = fused(checkpoint, i, part)
+            tensors[f"layers.{i}.{part}.values"], tensors[f"layers.{i}.{part}.scale"] = int8_rows(weight)
+            if bias is not None:
+                tensors[f"layers.{i}.{part}.bias"] = bias
+        tensors.update({f"layers.{i}.{name}": tensor.clone() for name, tensor in norms(checkpoint, i).items()})
+        step(i + 1)
+    tensors["norm"] = checkpoint.get("norm.weight").clone()
+    tensors["head.values"], tensors["head.scale"] = int8_rows(checkpoint.get("head.weight"))
+    save_file(tensors, str(work / "prefill.safetensors"))
+    return tensors
+
+
+def _calibrate(
+    spec: ModelSpec, embed: Tensor, rows: dict[str, Tensor], tokenizer: Tokenizer, step: Callable[[int], None]
+) -> dict[tuple[int, str], Tensor]:
+    """Return the mean of x xT of every product that is rounded to 4 bits, over the calibration texts."""
+    hessians: dict[tuple[int, str], Tensor] = {}
+    model = int8_model(spec, embed, rows, with_head=False, wrap=lambda at, inner: _Recorder(hessians, at, inner))
+    texts = [ids[:CALIBRATION_TOKENS] for text in calibration_texts() if len(ids := tokenizer.encode(text)) > 32]
+    engine = LeanEngine(model, KvSlots(spec, 1, CALIBRATION_TOKENS))
+    for n, ids in enumerate(texts):
+        engine.truncate(0, 0)
+        engine.forward(0, ids, 0)
+        step(spec.n_layers * (n + 1) // len(texts))
+    n_tokens = sum(map(len, texts))
+    return {at: total / n_tokens for at, total in hessians.items()}
+
+
+class _Recorder:
+    """A Linear that adds up x xT of its inputs where the weights will be rounded to 4 bits."""
+
+    def __init__(self, hessians: dict[tuple[int, str], Tensor], at: tuple[int, str], inner: Linear) -> None:
+        self._hessians, self._at, self._inner = hessians, at, inner
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if self._at[1] in ("gate_up", "down"):
+            product = hessian_of(x.float()).clone()
+            self._hessians[self._at] = self._hessians[self._at] + product if self._at in self._hessians else product
+        return self._inner(x)
+
+
+def int8_model(
+    spec: ModelSpec,
+    embed: Tensor,
+    rows: dict[str, Tensor],
+    with_head: bool,
+    wrap: Callable[[tuple[int, str], Linear], Linear] = lambda _, linear: linear,
+) -> LeanModel:
+    """Build the lean decoder over 8-bit rows (the tensors of prefill.safetensors)."""
+
+    def product(name: str) -> Linear:
+        return Int8Linear(Int8Rows(rows[f"{name}.values"], rows[f"{name}.scale"]), rows.get(f"{name}.bias"))
+
+    layers = []
+    for i in range(spec.n_layers):
+        names = ("attn_norm", "ffn_norm", "q_norm", "k_norm")
+        layer_norms = {name: rows[f"layers.{i}.{name}"] for name in names if f"layers.{i}.{name}" in rows}
+        layers.append(lean_layer(layer_norms, {part: wrap((i, part), product(f"layers.{i}.{part}")) for part in PARTS}))
+    head = product("head") if with_head else None
+    return LeanModel(spec, embed, tuple(layers), rows["norm"], head, torch.bfloat16)
+
+
+def _write_decode(
+    checkpoint: Checkpoint, hessians: dict[tuple[int, str], Tensor], work: Path, step: Callable[[int], None]
+) -> None:
+    spec = checkpoint.spec
+    writer = GraphWriter(work / "decode.onnx", spec, min(MAX_LEN, spec.max_positions))
+    for i in range(spec.n_layers):
+        qkv, bias = fused(checkpoint, i, "qkv")
+        gate_up = gptq_groups(fused(checkpoint, i, "gate_up")[0], hessians[i, "gate_up"], 4)
+        gate, up = (gate_up._replace(values=v, scale=s, zero=z) for v, s, z in zip(*(t.chunk(2) for t in gate_up[:3]), strict=True))
+        products = {
+            # Attention is an eighth of the weights and the most sensitive part: 8 bits there cost 0.5 ms and win 0.5 % NLL.
+            "qkv": nearest_groups(qkv, 8),
+            "o": nearest_groups(fused(checkpoint, i, "o")[0], 8),
+            "gate": gate,
+            "up": up,
+            "down": gptq_groups(fused(checkpoint, i, "down")[0], hessians[i, "down"], 4),
+        }
+        writer.layer(i, norms(checkpoint, i), products, bias)
+        step(i + 1)
+    head = checkpoint.get("head.weight")
+    writer.finish(checkpoint.get("norm.weight"), nearest_groups(head, 8, 128 if spec.hidden % 128 == 0 else 32))

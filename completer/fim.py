@@ -1,0 +1,108 @@
+"""Fill-in-the-middle prompt formats of the model families, as data.
+
+PSM puts the prefix first, SPM the suffix first. Sources: 2207.14255 and the model cards of the families.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class FimFormat:
+    """The special tokens around prefix, suffix and middle; names are vocabulary entries.
+
+    order: "psm": prefix P suffix S middle; "spm": suffix S prefix P middle (an empty `middle` token is left out).
+    end: tokens that end the middle, besides the format's own tokens.
+    repo_name, file_sep: the family's repository format, "" where it has none.
+    """
+
+    name: str
+    order: Literal["psm", "spm"]
+    prefix: str
+    suffix: str
+    middle: str
+    end: tuple[str, ...]
+    repo_name: str = ""
+    file_sep: str = ""
+    bos: str = ""
+
+
+QWEN = FimFormat(
+    name="qwen",
+    order="psm",
+    prefix="<|fim_prefix|>",
+    suffix="<|fim_suffix|>",
+    middle="<|fim_middle|>",
+    end=("<|endoftext|>", "<|im_end|>", "<|fim_pad|>", "<|repo_name|>", "<|file_sep|>"),
+    repo_name="<|repo_name|>",
+    file_sep="<|file_sep|>",
+)
+
+FORMATS: dict[str, FimFormat] = {
+    format_.name: format_
+    for format_ in (
+        QWEN,
+        FimFormat(
+            name="codegemma",
+            order="psm",
+            prefix="<|fim_prefix|>",
+            suffix="<|fim_suffix|>",
+            middle="<|fim_middle|>",
+            end=("<eos>", "<|file_separator|>"),
+            file_sep="<|file_separator|>",
+            bos="<bos>",
+        ),
+        FimFormat(
+            name="starcoder",
+            order="psm",
+            prefix="<fim_prefix>",
+            suffix="<fim_suffix>",
+            middle="<fim_middle>",
+            end=("<|endoftext|>", "<file_sep>", "<repo_name>", "<fim_pad>"),
+            repo_name="<repo_name>",
+            file_sep="<file_sep>",
+        ),
+        FimFormat(
+            name="deepseek",
+            order="psm",
+            prefix="<｜fim▁begin｜>",
+            suffix="<｜fim▁hole｜>",
+            middle="<｜fim▁end｜>",
+            end=("<｜end▁of▁sentence｜>", "<|EOT|>"),
+            bos="<｜begin▁of▁sentence｜>",
+        ),
+        FimFormat(
+            name="codellama", order="psm", prefix="▁<PRE>", suffix="▁<SUF>", middle="▁<MID>", end=("</s>", "▁<EOT>"), bos="<s>"
+        ),
+        FimFormat(name="codestral", order="spm", prefix="[PREFIX]", suffix="[SUFFIX]", middle="", end=("</s>",), bos="<s>"),
+        FimFormat(
+            name="mellum",
+            order="spm",
+            prefix="<fim_prefix>",
+            suffix="<fim_suffix>",
+            middle="<fim_middle>",
+            end=("<|endoftext|>", "<filename>"),
+            file_sep="<filename>",
+        ),
+        FimFormat(
+            name="seed",
+            order="spm",
+            prefix="<[fim-prefix]>",
+            suffix="<[fim-suffix]>",
+            middle="<[fim-middle]>",
+            end=("<[end▁of▁sentence]>",),
+            bos="<[begin▁of▁sentence]>",
+        ),
+    )
+}
+
+
+def detect(vocabulary: set[str] | dict[str, int]) -> FimFormat | None:
+    """Return the first format all of whose prompt tokens are in the vocabulary, or None."""
+    for format_ in FORMATS.values():
+        if all(token in vocabulary for token in (format_.prefix, format_.suffix, format_.middle) if token):
+            if all(token in vocabulary for token in (format_.file_sep, format_.bos) if token):
+                return format_
+    return None

@@ -1,0 +1,140 @@
+"""Drafts: tokens that probably come next, verified in one forward. They never change the output, only its cost.
+
+Sources, in the order in which they are asked:
+    stale    what an earlier suggestion said at this place
+    ngram    what followed the same tokens in the prompt, the open documents, or the text generated so far
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from completer.engines.base import CostCurve
+
+MIN_MATCH = 2
+MAX_MATCH = 12
+MAX_WIDTH = 8
+
+
+class Draft(NamedTuple):
+    """`ids` proposed by `source`, with the length of the match that they stand on (0: not applicable)."""
+
+    source: str
+    ids: list[int]
+    match: int = 0
+
+
+NO_DRAFT = Draft("", [])
+
+
+class NgramIndex:
+    """Finds earlier places of a token sequence at which the same tokens stood. Source: prompt lookup decoding, REST (2311.08252)."""
+
+    def __init__(self, ids: Iterable[int] = ()) -> None:
+        self.ids: list[int] = []
+        self._ends: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
+        self.extend(ids)
+
+    def extend(self, ids: Iterable[int]) -> None:
+        """Append `ids`. Mutates: the index."""
+        for id_ in ids:
+            self.ids.append(id_)
+            if len(self.ids) >= MIN_MATCH:
+                self._ends[(self.ids[-2], self.ids[-1])].append(len(self.ids))
+
+    def continue_(self, tail: Sequence[int], width: int) -> Draft:
+        """Return up to `width` ids that followed the longest (then the latest) match of the end of `tail`, of MIN_MATCH at least."""
+        if len(tail) < MIN_MATCH or width < 1:
+            return NO_DRAFT
+        best, best_length = -1, MIN_MATCH - 1
+        for end in reversed(self._ends.get((tail[-2], tail[-1]), ())):
+            if end >= len(self.ids):
+                continue
+            length = _backward_match(self.ids, end, tail)
+            if length > best_length:
+                best, best_length = end, length
+                if length >= MAX_MATCH:
+                    break
+        return NO_DRAFT if best < 0 else Draft("ngram", self.ids[best : best + width], best_length)
+
+
+def _backward_match(ids: Sequence[int], end: int, tail: Sequence[int]) -> int:
+    n = 0
+    limit = min(end, len(tail), MAX_MATCH)
+    while n < limit and ids[end - 1 - n] == tail[-1 - n]:
+        n += 1
+    return n
+
+
+class AcceptanceRates:
+    """Running share of drafted tokens that were right, for each source and length of match."""
+
+    _WEIGHT = 0.05
+
+    def __init__(self) -> None:
+        self._rates: dict[tuple[str, int], float] = {}
+
+    def rate(self, draft: Draft) -> float:
+        prior = 0.8 if draft.source == "stale" else min(0.3 + 0.08 * draft.match, 0.85)
+        return self._rates.get((draft.source, draft.match), prior)
+
+    def record(self, draft: Draft, n_right: int) -> None:
+        """Count the first `n_right` tokens as right and the one behind them, if there is one, as wrong. Mutates: the rates."""
+        outcomes = [1.0] * n_right + [0.0] * (n_right < len(draft.ids))
+        for outcome in outcomes:
+            old = self.rate(draft)
+            self._rates[(draft.source, draft.match)] = old + self._WEIGHT * (outcome - old)
+
+
+def best_width(rate: float, costs: CostCurve, n_feed: int, limit: int = MAX_WIDTH) -> int:
+    """Return how many draft tokens give the most output per millisecond, from 0 to `limit`.
+
+    rate: probability that a drafted token is right, given that those before it were.
+    n_feed: tokens that the forward must take anyway.  Source: the expected length in 2211.17192, section 3.1.
+    """
+    best, best_speed = 0, 1.0 / costs.cost(n_feed)
+    expected = 1.0
+    for width in range(1, limit + 1):
+        expected += rate**width
+        speed = expected / costs.cost(n_feed + width)
+        if speed > best_speed:
+            best, best_speed = width, speed
+    return best
+
+
+class Drafter:
+    """Proposes drafts for one request from its sources. `rates` outlives the request and learns from it."""
+
+    def __init__(
+        self, stale: Sequence[int], corpora: Sequence[NgramIndex], rates: AcceptanceRates, costs: CostCurve
+    ) -> None:
+        self._stale = list(stale)
+        self._corpora = corpora
+        self._rates = rates
+        self._costs = costs
+
+    def propose(self, context: Sequence[int], generated: Sequence[int], n_feed: int, limit: int) -> Draft:
+        """Return a draft of what follows `generated` (which follows `context`), as wide as is worth its price.
+
+        n_feed: tokens fed beside the draft.  limit: most tokens wanted.
+        """
+        limit = min(limit, MAX_WIDTH)
+        draft = self._from_stale(generated, limit) or self._from_corpora([*context[-MAX_MATCH:], *generated][-MAX_MATCH:], limit)
+        width = best_width(self._rates.rate(draft), self._costs, n_feed, len(draft.ids)) if draft.ids else 0
+        return draft._replace(ids=draft.ids[:width]) if width else NO_DRAFT
+
+    def record(self, draft: Draft, n_right: int) -> None:
+        """Learn how much of a draft was right. Mutates: the shared rates."""
+        self._rates.record(draft, n_right)
+
+    def _from_stale(self, generated: Sequence[int], limit: int) -> Draft | None:
+        n = len(generated)
+        if self._stale[:n] == list(generated) and len(self._stale) > n:
+            return Draft("stale", self._stale[n : n + limit])
+        return None
+
+    def _from_corpora(self, tail: Sequence[int], limit: int) -> Draft:
+        found = [corpus.continue_(tail, limit) for corpus in self._corpora]
+        return max(found, key=lambda draft: draft.match, default=NO_DRAFT)

@@ -1,0 +1,58 @@
+"""Evaluates a StopRule on tokens as they are chosen."""
+
+from __future__ import annotations
+
+from completer.tokenizer import Tokenizer, whole_characters
+from completer.types import FinishReason, StopRule, Token
+
+
+class Stopper:
+    """The state of one request's stop rule: the text generated so far, without the healed bytes."""
+
+    def __init__(self, rule: StopRule, tokenizer: Tokenizer, n_healed_bytes: int) -> None:
+        self._rule = rule
+        self._token_bytes = tokenizer.token_bytes
+        self._n_healed_bytes = n_healed_bytes
+        self._data = b""
+        self._n_tokens = 0
+
+    def before(self, token: Token) -> FinishReason | None:
+        """Return why `token` must not be generated, or None."""
+        if token.id in self._rule.end_ids or not self._token_bytes[token.id]:
+            return "end"
+        # Healed text stands in the document already: how likely it was says nothing about what follows.
+        healing = len(self._data) + len(self._token_bytes[token.id]) <= self._n_healed_bytes
+        if not healing and token.prob < self._rule.confidence:
+            return "confidence"
+        return None
+
+    def after(self, token: Token) -> FinishReason | None:
+        """Take `token` and return why generation ends behind it, or None. Mutates: the text."""
+        self._data += self._token_bytes[token.id]
+        self._n_tokens += 1
+        if b"\n" in self._token_bytes[token.id]:
+            reason = self._at_line_end(whole_characters(self._data[self._n_healed_bytes :]))
+            if reason is not None:
+                return reason
+        return "length" if self._n_tokens >= self._rule.max_tokens else None
+
+    def _at_line_end(self, text: str) -> FinishReason | None:
+        rule = self._rule
+        if "\n" not in text:
+            return None  # the line break is healed text
+        if rule.single_line:
+            return "newline"
+        lines = text.split("\n")
+        whole = [line.rstrip() for line in lines[:-1]]
+        if rule.block_indent is not None and any(_ends_block(line, rule.block_indent) for line in whole[1:]):
+            return "block"
+        if rule.suffix_line and rule.suffix_line in (line.strip() for line in whole):
+            return "suffix"
+        visible = [line for line in whole if line.strip()]
+        if len(visible) >= 3 and visible[-1] == visible[-2] == visible[-3]:
+            return "repetition"
+        return None
+
+
+def _ends_block(line: str, indent: int) -> bool:
+    return bool(line.strip()) and len(line.expandtabs(4)) - len(line.expandtabs(4).lstrip()) < indent

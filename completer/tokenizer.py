@@ -1,0 +1,204 @@
+"""Text to tokens and tokens to bytes; nothing else in the program does either.
+
+Special tokens never come from document text: the encoder does not know them, so a file that contains
+`<|fim_middle|>` is plain text. Tokens are bytes, and a character may be split between two of them.
+"""
+
+from __future__ import annotations
+
+import bisect
+import codecs
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tokenizers
+from numpy.typing import NDArray
+
+from completer.errors import UnsupportedModel
+from completer.fim import FORMATS, FimFormat, detect
+
+
+@dataclass(frozen=True, slots=True)
+class FimIds:
+    """The token ids of a FimFormat in one vocabulary; None where the format has no such token."""
+
+    format: FimFormat
+    prefix: int
+    suffix: int
+    middle: int | None
+    bos: int | None
+    repo_name: int | None
+    file_sep: int | None
+    end: frozenset[int]
+
+
+class VocabularyIndex:
+    """All ordinary tokens sorted by their bytes, for the healing constraint."""
+
+    def __init__(self, token_bytes: Sequence[bytes]) -> None:
+        order = sorted((b, i) for i, b in enumerate(token_bytes) if b)
+        self._bytes = [b for b, _ in order]
+        self._ids = np.array([i for _, i in order], dtype=np.int64)
+        self._longest = max(map(len, self._bytes), default=0)
+
+    def allowed(self, pending: bytes) -> NDArray[np.int64]:
+        """Return the ids that may stand next when `pending` must be reproduced: tokens that start with it, and its proper prefixes."""
+        low = bisect.bisect_left(self._bytes, pending)
+        high = bisect.bisect_left(self._bytes, pending + b"\xff" * (self._longest + 1))
+        shorter = [
+            int(self._ids[at])
+            for n in range(1, min(len(pending), self._longest + 1))
+            if (at := self._find(pending[:n])) is not None
+        ]
+        return np.concatenate([self._ids[low:high], np.array(shorter, dtype=np.int64)])
+
+    def _find(self, key: bytes) -> int | None:
+        at = bisect.bisect_left(self._bytes, key)
+        return at if at < len(self._bytes) and self._bytes[at] == key else None
+
+
+class Tokenizer:
+    """Encoder, token bytes, FIM ids and the vocabulary index of one model."""
+
+    def __init__(self, backend: tokenizers.Tokenizer, special: Iterable[str], special_ids: dict[str, int], fim: str = "") -> None:
+        vocabulary = backend.get_vocab()
+        self._backend = backend
+        self.vocab_size = max([*vocabulary.values(), *special_ids.values()]) + 1
+        special_set = set(special)
+        to_bytes = _byte_level if _is_byte_level(backend) else _byte_fallback
+        self.token_bytes: list[bytes] = [b""] * self.vocab_size
+        for token, id_ in vocabulary.items():
+            if token not in special_set:
+                self.token_bytes[id_] = to_bytes(token)
+        self.fim = _resolve_fim({**vocabulary, **special_ids}, fim)
+        self.index = VocabularyIndex(self.token_bytes)
+
+    @staticmethod
+    def load(path: Path, fim: str = "") -> Tokenizer:
+        """Load a tokenizer.json (ours or a Hugging Face one). fim: name of the prompt format, "" to detect it.
+
+        Raises: UnsupportedModel when the vocabulary has no fill-in-the-middle tokens.
+        """
+        spec: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        added = {t["content"]: int(t["id"]) for t in spec.get("added_tokens", [])}
+        spec["added_tokens"] = []  # so that no text is ever taken for a special token
+        if (spec.get("normalizer") or {}).get("type") in ("NFC", "NFKC"):
+            spec["normalizer"] = None  # a document's bytes are reproduced as they are
+        spec["post_processor"] = None
+        spec["truncation"] = spec["padding"] = None
+        return Tokenizer(tokenizers.Tokenizer.from_str(json.dumps(spec)), added, added, fim)
+
+    def encode(self, text: str) -> list[int]:
+        """Return the ids of `text`, without any special token; `bytes_of` gives the same bytes back."""
+        ids: list[int] = self._backend.encode(text, add_special_tokens=False).ids
+        return ids
+
+    def bytes_of(self, ids: Iterable[int]) -> bytes:
+        """Return the bytes of `ids`; special tokens have none."""
+        return b"".join(self.token_bytes[i] if i < self.vocab_size else b"" for i in ids)
+
+    def text_of(self, ids: Iterable[int]) -> str:
+        """Return the text of `ids` up to the last whole character (a character may be split between tokens)."""
+        return whole_characters(self.bytes_of(ids))
+
+
+def whole_characters(data: bytes) -> str:
+    """Decode UTF-8, leaving out an unfinished character at the end; invalid bytes become U+FFFD."""
+    return codecs.getincrementaldecoder("utf-8")(errors="replace").decode(data)
+
+
+def _resolve_fim(vocabulary: dict[str, int], name: str) -> FimIds:
+    format_ = FORMATS.get(name) if name else detect(vocabulary)
+    if format_ is None or format_.prefix not in vocabulary:
+        raise UnsupportedModel(
+            "the model's vocabulary has no fill-in-the-middle tokens: choose a code model with FIM (see `completer models list`)"
+        )
+    own = {format_.prefix, format_.suffix, format_.middle} - {""}
+    return FimIds(
+        format=format_,
+        prefix=vocabulary[format_.prefix],
+        suffix=vocabulary[format_.suffix],
+        middle=vocabulary.get(format_.middle) if format_.middle else None,
+        bos=vocabulary.get(format_.bos) if format_.bos else None,
+        repo_name=vocabulary.get(format_.repo_name) if format_.repo_name else None,
+        file_sep=vocabulary.get(format_.file_sep) if format_.file_sep else None,
+        end=frozenset(vocabulary[t] for t in own.union(format_.end) if t in vocabulary),
+    )
+
+
+def _is_byte_level(backend: tokenizers.Tokenizer) -> bool:
+    spec = json.loads(backend.to_str())
+    return "ByteLevel" in json.dumps(spec.get("decoder") or {}) or "ByteLevel" in json.dumps(spec.get("pre_tokenizer") or {})
+
+
+def _byte_alphabet() -> dict[str, int]:
+    """The printable stand-ins that byte-level BPE vocabularies use for bytes. Source: GPT-2's encoder."""
+    plain = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    others = [b for b in range(256) if b not in plain]
+    return {**{chr(b): b for b in plain}, **{chr(256 + n): b for n, b in enumerate(others)}}
+
+
+_ALPHABET = _byte_alphabet()
+
+
+def _byte_level(token: str) -> bytes:
+    try:
+        return bytes(_ALPHABET[c] for c in token)
+    except KeyError:
+        return b""  # not a byte-level token: a special one that was not declared
+
+
+def _byte_fallback(token: str) -> bytes:
+    if len(token) == 6 and token.startswith("<0x") and token.endswith(">"):
+        return bytes([int(token[3:5], 16)])
+    return token.replace("▁", " ").encode("utf-8")
+
+
+QWEN2_SPLIT = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+LLAMA3_SPLIT = QWEN2_SPLIT.replace(r"|\p{N}|", r"|\p{N}{1,3}|")
+SPLITS = {"qwen2": QWEN2_SPLIT, "llama-bpe": LLAMA3_SPLIT}
+"""Pre-tokenisation by the name that GGUF files give it (tokenizer.ggml.pre)."""
+
+
+def tokenizer_json(tokens: Sequence[str], merges: Sequence[str], token_types: Sequence[int], pre: str) -> str:
+    """Return a tokenizer.json for the byte-level BPE vocabulary of a GGUF file.
+
+    token_types: 1 is an ordinary token, anything else is special.  Raises: UnsupportedModel for an unknown `pre`.
+    """
+    if pre not in SPLITS:
+        raise UnsupportedModel(f"tokenizer {pre!r} of this GGUF is not supported: use the Hugging Face folder of the model")
+    special = [i for i, kind in enumerate(token_types) if kind != 1]
+    return json.dumps(
+        {
+            "version": "1.0",
+            "added_tokens": [
+                {"id": i, "content": tokens[i], "special": True}
+                | dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
+                for i in special
+            ],
+            "normalizer": None,
+            "pre_tokenizer": {
+                "type": "Sequence",
+                "pretokenizers": [
+                    {"type": "Split", "pattern": {"Regex": SPLITS[pre]}, "behavior": "Isolated", "invert": False},
+                    {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False},
+                ],
+            },
+            "post_processor": None,
+            "decoder": {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False},
+            "model": {
+                "type": "BPE",
+                "vocab": {t: i for i, t in enumerate(tokens) if token_types[i] == 1},
+                "merges": [merge.split(" ", 1) for merge in merges],
+                "byte_fallback": False,
+                "fuse_unk": False,
+            },
+        },
+        ensure_ascii=False,
+    )
