@@ -50,7 +50,7 @@ def test_what_is_shown_is_clean(situation: tuple[Snapshot, str], explicit: bool,
     assert snapshot.line_start_cp <= shown.start_cp <= snapshot.cursor_cp <= shown.end_cp
     assert shown.end_cp <= snapshot.cursor_cp + len(snapshot.line_suffix)
     after = snapshot.text[: shown.start_cp] + shown.text + snapshot.text[shown.end_cp :]
-    lexed = balance(after, language(snapshot.language_id))
+    lexed = balance(after + "\n", language(snapshot.language_id))
     assert (lexed.stack, lexed.excess, lexed.inside) == ("", "", "code"), shown
     line_end = "\r\n" if "\r\n" in snapshot.text else "\n"
     assert "\n" not in shown.text.replace(line_end, "")
