@@ -15,17 +15,9 @@ from functools import lru_cache
 import tree_sitter
 
 from completer.languages import Language, language
+from completer.types import Edit
 
 LARGE_BYTES = 400_000
-
-
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """`text[start_cp:old_end_cp]` is replaced by `new_text`; offsets are code points of the text before the edit."""
-
-    start_cp: int
-    old_end_cp: int
-    new_text: str
 
 
 @dataclass(frozen=True, slots=True)

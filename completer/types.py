@@ -51,6 +51,24 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class Edit:
+    """`text[start_cp:old_end_cp]` is replaced by `new_text`; offsets are code points of the text before the edit."""
+
+    start_cp: int
+    old_end_cp: int
+    new_text: str
+
+
+@dataclass(frozen=True, slots=True)
+class SelectedCompletion:
+    """The item that is selected in the editor's suggestion list: accepted, it replaces `text[start_cp:end_cp]`."""
+
+    text: str
+    start_cp: int
+    end_cp: int
+
+
+@dataclass(frozen=True, slots=True)
 class Suggestion:
     """What the editor shows as ghost text.
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from completer.languages import LANGUAGES, language
 from completer.place import place
 from completer.stops import sibling_stop
-from completer.syntax import Edit, SyntaxTree, grammar
+from completer.syntax import SyntaxTree, grammar
+from completer.types import Edit
 from completer.types import Snapshot
 
 CODE = {

@@ -1,0 +1,95 @@
+"""The seam between a front (the language server, the command line) and what completes. Plain data in and out.
+
+The server owns documents and the protocol; a `Completer` owns prompts, reuse and the engine. One client, one
+`Completer`: its settings and documents are that client's. Engines behind it may be shared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from completer.config import Settings
+from completer.types import Edit, SelectedCompletion, Snapshot, Suggestion
+
+Report = Callable[[str, float | None], None]
+"""Called while a model gets ready, from any thread: (what happens now, its fraction in [0, 1] or None).
+
+A text that begins with "download" (in any case) makes the state "downloading", every other one "loading".
+Raises: DownloadCancelled when the client is gone, so that the work ends.
+"""
+
+
+class Completer(Protocol):
+    """Answers for the documents of one client. All methods are called on the event loop and return at once.
+
+    They may do a little work there, never wait: `complete` awaits whatever takes longer.
+    """
+
+    settings: Settings
+    on_extend: Callable[[Suggestion], None] | None
+    """Set by the server; to be called, from any thread, when a suggestion grew after its answer had gone out."""
+
+    async def complete(
+        self, snapshot: Snapshot, *, explicit: bool, selected: SelectedCompletion | None = None
+    ) -> Suggestion | None:
+        """Return what to show at the snapshot's cursor, or None, within `settings.budget_ms`.
+
+        explicit: the user asked for it (a key, not typing). selected: what the suggestion must begin with, if anything.
+        Cancelled as a task; must leave everything valid then. Raises: CompleterError.
+        """
+        ...
+
+    def did_open(self, snapshot: Snapshot) -> None:
+        """A document was opened; its cursor is not known yet (0)."""
+        ...
+
+    def did_change(self, snapshot: Snapshot, edits: Sequence[Edit]) -> None:
+        """A document changed; the cursor is at the end of the last edit. edits: each in the text before it."""
+        ...
+
+    def did_move_cursor(self, snapshot: Snapshot) -> None:
+        """The cursor moved without a change: a good moment for idle prefill."""
+        ...
+
+    def did_close(self, uri: str) -> None:
+        """A document was closed: free all that belongs to it."""
+        ...
+
+    def did_show(self, suggestion: Suggestion) -> None:
+        """A suggestion that `complete` or `on_extend` gave is now visible."""
+        ...
+
+    def did_accept(self, suggestion: Suggestion, n_chars: int) -> None:
+        """The first `n_chars` code points of the suggestion's text were accepted in all; grows with each part."""
+        ...
+
+    def did_dismiss(self, suggestion: Suggestion) -> None:
+        """The user sent the suggestion away."""
+        ...
+
+    def set_settings(self, settings: Settings) -> None:
+        """Take new settings. What names the model or its engine never changes here: then a new Completer is made."""
+        ...
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """Return the stage traces of recent requests, oldest first; never any text of a document."""
+        ...
+
+    def status(self) -> dict[str, Any]:
+        """Return what there is to say: model, engine, latency_p50_ms, latency_p95_ms, message; perhaps state "off"."""
+        ...
+
+    async def close(self) -> None:
+        """Free what belongs to this client. Not called twice."""
+        ...
+
+
+MakeCompleter = Callable[[Settings, Report], Completer]
+"""Makes the Completer of one client. Runs in a thread of its own and may take minutes (download, conversion, load).
+
+With several clients it is called once for each, perhaps at the same time. Raises: CompleterError.
+"""
+
+RELOAD_SETTINGS = ("model", "engine", "threads", "kv_memory_mb")
+"""A change of one of these closes the Completer and makes a new one."""
