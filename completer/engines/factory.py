@@ -1,0 +1,102 @@
+"""Builds the engine that the settings ask for. The only place that knows all engines by name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from completer.config import Settings
+from completer.engines.base import Availability, StepEngine
+from completer.errors import ConfigError, EngineUnavailable
+from completer.store import ModelFiles
+from completer.tokenizer import Tokenizer
+
+Progress = Callable[[str, int, int], None]
+MAX_LEN = 2048
+ENGINES = ("phased", "onnx", "torch")
+_NEEDS = {"phased": ("torch", "onnxruntime"), "onnx": ("onnxruntime",), "torch": ("torch",)}
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model ready to run: its engine, its tokenizer, and the names to show."""
+
+    engine: StepEngine
+    tokenizer: Tokenizer
+    model: str
+
+
+def availability(name: str) -> Availability:
+    """Return whether the engine `name` can run here, and why not."""
+    missing = [package for package in _NEEDS[name] if find_spec(package) is None]
+    if missing:
+        return Availability(name, False, f"not installed: {', '.join(missing)} (pip install 'completer[cpu]')")
+    from importlib.metadata import version
+
+    return Availability(name, True, version=", ".join(f"{p} {version(p)}" for p in _NEEDS[name]), device="cpu")
+
+
+def physical_threads(settings: Settings) -> int:
+    """Return the number of threads for a CPU engine: the setting, or one for each core we may run on."""
+    return settings.threads or len(os.sched_getaffinity(0))
+
+
+def load(files: ModelFiles, settings: Settings, progress: Progress = lambda *_: None) -> Loaded:
+    """Convert the model if that was not done yet, load it, and measure what it costs.
+
+    progress: called with (what is being done, steps done, steps in all).
+    Raises: ConfigError for an unknown engine; EngineUnavailable; ModelError.
+    """
+    name = "phased" if settings.engine == "auto" else settings.engine
+    if name not in ENGINES:
+        raise ConfigError(f"unknown engine {name!r}: choose one of auto, {', '.join(ENGINES)}")
+    state = availability(name)
+    if not state.available:
+        raise EngineUnavailable(f"engine {name!r} cannot run here: {state.reason}")
+    import torch
+
+    from completer.engines.convert import convert, is_converted
+    from completer.engines.measure import measure_costs
+
+    torch.set_num_threads(physical_threads(settings))
+    folder = files.converted
+    if not is_converted(folder):
+        convert(files.path, folder, progress)
+    progress("loading", 0, 1)
+    tokenizer = Tokenizer.load(folder / "tokenizer.json", files.entry.prompt if files.entry else "")
+    engine = _build(name, folder, settings)
+    engine.costs = measure_costs(engine)
+    progress("ready", 1, 1)
+    return Loaded(engine, tokenizer, files.name)
+
+
+def _build(name: str, folder: Path, settings: Settings) -> StepEngine:
+    import numpy as np
+    import torch
+    from safetensors.torch import load_file
+
+    from completer.engines.convert import int8_model
+    from completer.engines.convert import MAX_LEN as EXPORTED_LEN
+    from completer.engines.kv import KvSlots, n_slots_for
+    from completer.engines.lean import LeanEngine
+    from completer.engines.phased import PhasedEngine
+    from completer.engines.spec import ModelSpec
+
+    spec = ModelSpec.from_json((folder / "spec.json").read_text(encoding="utf-8"))
+    max_len = min(MAX_LEN, EXPORTED_LEN, spec.max_positions)
+    kv = KvSlots(spec, n_slots_for(spec, max_len, settings.kv_memory_mb), max_len)
+    embed = np.load(folder / "embed.npy", mmap_mode="c")
+
+    def lean(with_head: bool) -> LeanEngine:
+        rows = load_file(str(folder / "prefill.safetensors"))
+        return LeanEngine(int8_model(spec, torch.from_numpy(embed).view(torch.bfloat16), rows, with_head), kv)
+
+    if name == "torch":
+        return lean(with_head=True)
+    from completer.engines.ort import OnnxEngine
+
+    decoder = OnnxEngine(folder / "decode.onnx", spec, embed, kv, physical_threads(settings))
+    return decoder if name == "onnx" else PhasedEngine(decoder, lean(with_head=False), name)

@@ -1,0 +1,70 @@
+"""Measures what a forward costs, when an engine is loaded: the decoder chooses widths and window sizes from it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from completer.engines.base import CostCurve, StepEngine
+
+WIDTHS = (1, 2, 4, 8, 16)
+CONTEXT_TOKENS = 128
+PREFILL_TOKENS = 96
+
+
+def measure_costs(engine: StepEngine, repeats: int = 2) -> CostCurve:
+    """Return the engine's cost curve, measured in its slot 0 (about half a second on two cores; it also warms the engine up).
+
+    Mutates: slot 0, which is empty afterwards.
+    """
+    ids = [(i * 7919) % min(engine.vocab_size, 50_000) for i in range(CONTEXT_TOKENS + PREFILL_TOKENS)]
+    engine.truncate(0, 0)
+    for _ in engine.prefill(0, ids[:CONTEXT_TOKENS]):
+        pass
+    prefill_ms = min(_prefill_ms(engine, ids[CONTEXT_TOKENS:]) for _ in range(repeats))
+    forward_ms = {n: min(_forward_ms(engine, ids[:n]) for _ in range(repeats)) for n in WIDTHS}
+    engine.truncate(0, 0)
+    return CostCurve(forward_ms, prefill_ms / PREFILL_TOKENS)
+
+
+def _prefill_ms(engine: StepEngine, ids: list[int]) -> float:
+    engine.truncate(0, CONTEXT_TOKENS)
+    start = time.perf_counter()
+    for _ in engine.prefill(0, ids):
+        pass
+    return (time.perf_counter() - start) * 1e3
+
+
+def _forward_ms(engine: StepEngine, ids: list[int]) -> float:
+    engine.truncate(0, CONTEXT_TOKENS)
+    start = time.perf_counter()
+    engine.forward(0, ids, len(ids))
+    return (time.perf_counter() - start) * 1e3
+
+
+@dataclass(frozen=True, slots=True)
+class MachineLimits:
+    """What this machine can do at most: memory_gb_s read by all threads; product_gflop_s of a bf16 matrix product."""
+
+    memory_gb_s: float
+    product_gflop_s: float
+
+
+def measure_limits(repeats: int = 5) -> MachineLimits:
+    """Return the machine's limits, measured with torch on its current number of threads (about a second)."""
+    import torch
+
+    numbers = torch.zeros(64 * 2**20)  # 256 MB: far more than any cache
+    a, b = torch.randn(1024, 4096).bfloat16(), torch.randn(4096, 4096).bfloat16()
+
+    def best_s(run: object) -> float:
+        times = []
+        for _ in range(repeats):
+            start = time.perf_counter()
+            run()  # type: ignore[operator]
+            times.append(time.perf_counter() - start)
+        return min(times)
+
+    read_s = best_s(lambda: torch.dot(numbers, numbers))
+    product_s = best_s(lambda: a @ b.t())
+    return MachineLimits(numbers.nbytes / read_s / 1e9, 2 * 1024 * 4096 * 4096 / product_s / 1e9)

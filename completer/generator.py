@@ -1,0 +1,193 @@
+"""The seam between the front and an engine: plain data in, a stream of token chunks out, cancel by id.
+
+One thread owns the engine and its slots. Jobs are generators that yield between forwards; after each step the most
+urgent job goes on, so a key never waits for more than one piece of work:
+
+    key ──submit──> [foreground] ─┐
+    idle ─submit──> [continuation]├──> pick the most urgent ──> one step ──> pick ...
+                    [prefill]    ─┘
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from cachetools import LRUCache
+
+from completer.decode import SlotState, decode
+from completer.engines.base import StepEngine
+from completer.errors import CompleterError
+from completer.prefix import common_length
+from completer.speculate import AcceptanceRates, Drafter, NgramIndex
+from completer.tokenizer import Tokenizer
+from completer.types import FinishReason, GenerateRequest, GenerateStats, Token
+
+log = logging.getLogger(__name__)
+
+MAX_OVERWRITTEN = 64
+"""A slot is taken over in place when at most so many of its tokens are lost; otherwise its prefix is copied to another."""
+
+OnTokens = Callable[[list[Token]], None]
+OnDone = Callable[[FinishReason, GenerateStats], None]
+
+
+class Generator(Protocol):
+    """What the front knows of engines. All methods return at once and may be called from any thread."""
+
+    def submit(self, request: GenerateRequest, on_tokens: OnTokens, on_done: OnDone) -> None:
+        """Queue `request`. on_tokens and on_done are called from another thread; on_done exactly once, and last."""
+        ...
+
+    def cancel(self, request_id: int) -> None:
+        """End a request before its next forward; its on_done gets "cancelled". Unknown ids are ignored."""
+        ...
+
+    def close(self) -> None:
+        """Cancel everything, stop the thread, free the engine."""
+        ...
+
+
+@dataclass(slots=True)
+class _Job:
+    request: GenerateRequest
+    on_tokens: OnTokens
+    on_done: OnDone
+    submitted: float
+    stats: GenerateStats = field(default_factory=GenerateStats)
+    steps: Iterator[None] | None = None  # None until the job first runs
+    slot: SlotState | None = None
+    cancelled: bool = False
+
+    @property
+    def urgency(self) -> tuple[int, int]:
+        return self.request.priority, -self.request.id
+
+
+class LocalGenerator:
+    """Runs a StepEngine in a thread of this process."""
+
+    def __init__(self, engine: StepEngine, tokenizer: Tokenizer) -> None:
+        self._engine = engine
+        self._tokenizer = tokenizer
+        self._slots = [SlotState(i) for i in range(engine.n_slots)]
+        self._rates = AcceptanceRates()
+        self._indexes: LRUCache[tuple[int, ...], NgramIndex] = LRUCache(maxsize=16)
+        self._jobs: list[_Job] = []
+        self._changed = threading.Condition()
+        self._closed = False
+        self._clock = 0
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        self._thread.start()
+
+    def submit(self, request: GenerateRequest, on_tokens: OnTokens, on_done: OnDone) -> None:
+        with self._changed:
+            if self._closed:
+                on_done("cancelled", GenerateStats())
+                return
+            self._jobs.append(_Job(request, on_tokens, on_done, time.perf_counter()))
+            self._changed.notify()
+
+    def cancel(self, request_id: int) -> None:
+        with self._changed:
+            for job in self._jobs:
+                if job.request.id == request_id:
+                    job.cancelled = True
+            self._changed.notify()
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join(timeout=10)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._jobs and not self._closed:
+                    self._changed.wait()
+                if self._closed:
+                    break
+                job = min(self._jobs, key=lambda j: (not j.cancelled, j.urgency))
+            self._step(job)
+        for job in self._jobs:
+            self._finish(job, "cancelled")
+        self._engine.close()
+
+    def _step(self, job: _Job) -> None:
+        """Run one piece of `job`. Mutates: the job, its slot, the list of jobs when it ends."""
+        if job.cancelled:
+            self._finish(job, "cancelled")
+            return
+        try:
+            if job.steps is None:
+                job.steps = self._start(job)
+            next(job.steps)
+        except StopIteration as end:
+            self._finish(job, end.value)
+        except CompleterError as error:
+            log.warning("request %d: %s", job.request.id, error)
+            self._finish(job, "error")
+        except Exception:
+            # The engine thread must survive whatever a library throws: the slot was emptied, the next request starts cold.
+            log.exception("request %d failed in the engine", job.request.id)
+            self._finish(job, "error")
+
+    def _start(self, job: _Job) -> Iterator[None]:
+        job.stats.queue_ms = (time.perf_counter() - job.submitted) * 1e3
+        job.slot = self._choose_slot(job.request)
+        request = job.request
+        stale = request.drafts[0] if request.drafts else ()
+        corpora = [self._index(ids) for ids in (request.prompt.ids[: request.prompt.n_fixed], *request.corpus_ids) if ids]
+        drafter = Drafter(stale, corpora, self._rates, self._engine.costs)
+        return decode(self._engine, job.slot, request, self._tokenizer, drafter, job.stats, job.on_tokens)
+
+    def _choose_slot(self, request: GenerateRequest) -> SlotState:
+        """Return the slot that holds the longest prefix of the prompt, or a copy of it in the slot used least recently.
+
+        Mutates: the slot returned (a copied prefix), and jobs of lesser urgency that hold it: they are cancelled.
+        """
+        self._clock += 1
+        ids = request.prompt.ids
+        shared = {slot.index: common_length(slot.ids, ids) for slot in self._slots}
+        best = max(self._slots, key=lambda slot: (shared[slot.index], slot.used))
+        lost = len(best.ids) - shared[best.index]
+        chosen = best
+        if lost > MAX_OVERWRITTEN or (self._holder(best) and request.priority > 0):
+            held = {job.slot.index for job in self._jobs if job.slot is not None}
+            others = [slot for slot in self._slots if slot is not best]
+            chosen = min(others, key=lambda slot: (slot.index in held, slot.used))
+            self._evict(chosen)
+            chosen.ids.clear()
+            self._engine.copy(best.index, chosen.index, shared[best.index])
+            chosen.ids.extend(best.ids[: shared[best.index]])
+        else:
+            self._evict(chosen)
+        chosen.session, chosen.used = request.session, self._clock
+        return chosen
+
+    def _holder(self, slot: SlotState) -> _Job | None:
+        return next((job for job in self._jobs if job.slot is slot), None)
+
+    def _evict(self, slot: SlotState) -> None:
+        holder = self._holder(slot)
+        if holder is not None:
+            self._finish(holder, "cancelled")
+
+    def _finish(self, job: _Job, reason: FinishReason) -> None:
+        if job.steps is not None:
+            job.steps.close()  # type: ignore[attr-defined]  # generators have it, iterators in general do not
+        job.slot = None
+        with self._changed:
+            self._jobs.remove(job)
+        job.on_done(reason, job.stats)
+
+    def _index(self, ids: tuple[int, ...]) -> NgramIndex:
+        index = self._indexes.get(ids)
+        if index is None:
+            index = self._indexes[ids] = NgramIndex(ids)
+        return index
