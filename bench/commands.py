@@ -75,7 +75,7 @@ def peers(
             raise typer.BadParameter(f"no peer {name!r}: one of {', '.join(PEERS)}")
     traces = o.read_traces(trace, lines)
     tools: list[Tool] = [o.make_editor(server, editor, options, name=OURS)] if ours else []
-    tools += [make_peer(name, model=model, url=url, threads=threads) for name in names]
+    tools += [make_peer(name, model=model, url=url, threads=threads, closed=closed) for name in names]
     with o.progress_bar(traces, [tool.name for tool in tools]) as progress:
         runs = o.run(replay(tools, traces, closed=closed, progress=progress))
     settings = {"server": server, "editor": editor, "lines": lines, "options": options, "threads": threads}
@@ -117,7 +117,7 @@ def gate(
     bounds = read_floors(floors)
     traces = o.read_traces(None, lines)
     tools: list[Tool] = [o.make_editor(server, "plain", options, name=OURS)]
-    tools += [make_peer(name, model=model, url=url, threads=threads) for name in bounds["ratios"]]
+    tools += [make_peer(name, model=model, url=url, threads=threads, closed=True) for name in bounds["ratios"]]
     with o.progress_bar(traces, [tool.name for tool in tools]) as progress:
         runs = o.run(replay(tools, traces, closed=True, progress=progress))
     result = build(runs, traces, settings={"server": server, "lines": lines}, closed=True, model=model)

@@ -10,7 +10,7 @@ from typing import Protocol
 from bench.client import Json
 from bench.document import Change, Document
 from bench.screen import Record, Screen
-from bench.trace import EDITS, Event, Segment, Trace
+from bench.trace import Event, Segment, Trace
 
 SPIN_MS = 1.5
 """The event loop wakes up to a millisecond late; the last stretch before a key is waited out by yielding."""
@@ -78,7 +78,7 @@ class Typist:
             if not self.closed:
                 await self._wait_until(due_ms)
             self._happen(event, due_ms, self._following[segment.first + offset])
-            if self.closed and event.kind in EDITS:
+            if self.closed:
                 await self.tool.settle(self.timeout_s)
         await self.tool.settle(self.timeout_s)
         self._end_of(first)

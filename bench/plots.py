@@ -54,7 +54,7 @@ def latency(rows: Rows, tools: Sequence[str], typing: TypingModel) -> Figure:
     axes.set(xscale="log", xlim=(1, 10_000), ylim=(0, 1.02))
     axes.set(xlabel="milliseconds after the keystroke", ylabel="share of keys")
     axes.set_title("Answers against the time they are good for", loc="left", fontweight="bold")
-    axes.legend(frameon=False, loc="lower right")
+    axes.legend(frameon=False, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.14))
     return figure
 
 

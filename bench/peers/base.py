@@ -79,9 +79,11 @@ def fill_stages(record: Record, answer: Json) -> None:
     fed, generated = int(timings.get("prompt_n") or 0), int(timings.get("predicted_n") or 0)
     prefill, decode = float(timings.get("prompt_ms") or 0.0), float(timings.get("predicted_ms") or 0.0)
     kept = max(0, int(answer.get("tokens_cached") or 0) - fed - generated)
-    record.answered_by = "extended" if kept else "cold"
+    by = "extended" if kept else "cold"
+    if record.answered_ms is None:  # otherwise a hint was there before, and this request only refreshed it
+        record.answered_by = by
     record.stages = {
-        "answered_by": record.answered_by,
+        "answered_by": by,
         "prefill_ms": prefill,
         "ttft_ms": prefill,
         "decode_ms": decode,

@@ -77,10 +77,15 @@ class _Ask:
 
 
 class LlamaVim(HttpPeer):
-    """The peer. One buffer at a time; the cursor is always in insert mode."""
+    """The peer. One buffer at a time; the cursor is always in insert mode.
 
-    def __init__(self, server: LlamaServer, name: str = "llama.vim") -> None:
+    lean: ask only where no hint is shown, and never ahead. The plugin does more than that, but in a closed loop, where no
+    time passes between keys, the rest would only be in the way of the next key: this is the kindest reading of it.
+    """
+
+    def __init__(self, server: LlamaServer, name: str = "llama.vim", *, lean: bool = False) -> None:
         super().__init__(name, server)
+        self._lean = lean
         self._cache = ResultCache()
         self._ring = Ring()
         self._document: Document | None = None
@@ -126,7 +131,8 @@ class LlamaVim(HttpPeer):
         self._last_move_ms, self._resting = record.t_ms, False
         self._hint = None
         self._try_hint()
-        self._fim(_Ask())
+        if not (self._lean and self._hint is not None):
+            self._fim(_Ask())
 
     async def settle(self, timeout_s: float) -> bool:
         """Wait until nothing is under way. The time until the next event is not the person's: no ring updates."""
@@ -155,7 +161,8 @@ class LlamaVim(HttpPeer):
                 record.answered_ms, record.ghost = now_ms, self._hint.ghost
                 waited = "extended" if record.asked_ms is not None else "typed-through"
                 record.answered_by = record.answered_by or waited
-        self._fim(_Ask(row, column, self._hint.lines))
+        if not self._lean:
+            self._fim(_Ask(row, column, self._hint.lines))
 
     def _fim(self, ask: _Ask) -> None:
         if self._running:
