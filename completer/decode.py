@@ -104,7 +104,7 @@ def _generate(
     prompt_ids, n_heal = request.prompt.ids, request.prompt.n_heal
     context = prompt_ids[: len(prompt_ids) - n_heal]
     feed = list(context[len(slot.ids) :])
-    draft = Draft("heal", list(prompt_ids[len(context) :])) if n_heal else NO_DRAFT
+    draft = _healing_draft(request, context, tokenizer, drafter)
     pending = request.prompt.heal_bytes
     stopper = Stopper(request.stop, tokenizer, n_healed_bytes=len(pending))
     generated: list[int] = []
@@ -113,10 +113,8 @@ def _generate(
         room = engine.max_len - len(slot.ids) - len(feed)
         if room < 1:
             return "length"
-        tail = [*generated, *draft.ids]
-        extra = NO_DRAFT
-        if draft.source != "heal" or not pending_needs_choice(draft, request):
-            extra = drafter.propose(context, tail, len(feed) + len(draft.ids), min(room, request.stop.max_tokens) - len(draft.ids) - 1)
+        limit = min(room, request.stop.max_tokens - len(generated)) - len(draft.ids) - 1
+        extra = drafter.propose(context, [*generated, *draft.ids], len(feed) + len(draft.ids), limit)
         proposed = [*draft.ids, *extra.ids]
         base = len(slot.ids) + len(feed)
         slot.ids.extend([*feed, *proposed])
@@ -152,9 +150,15 @@ def _generate(
     return reason
 
 
-def pending_needs_choice(draft: Draft, request: GenerateRequest) -> bool:
-    """Whether the healed tokens end the way of a draft: without a stale suggestion nothing is known to follow them."""
-    return not request.drafts
+def _healing_draft(request: GenerateRequest, context: Sequence[int], tokenizer: Tokenizer, drafter: Drafter) -> Draft:
+    """Return what probably stands at the healed place: a longer token seen after the same text, or the typed token itself."""
+    n_heal, heal_bytes = request.prompt.n_heal, request.prompt.heal_bytes
+    if not n_heal:
+        return NO_DRAFT
+    seen = drafter.propose(context, [], 1, 1)
+    if n_heal == 1 and seen.ids and tokenizer.bytes_of(seen.ids).startswith(heal_bytes):
+        return seen
+    return Draft("heal", list(request.prompt.ids[len(context) :]))
 
 
 def choose(row: Logits, pending: bytes, tokenizer: Tokenizer) -> Token:
@@ -182,12 +186,14 @@ def _probability(scores: Logits, best: int) -> float:
 
 def _count(stats: GenerateStats, draft: Draft, extra: Draft, n_right: int, drafter: Drafter) -> None:
     """Credit the right tokens to the drafts in their order. Mutates: stats, the drafter's rates."""
-    for part, right in ((draft, min(n_right, len(draft.ids))), (extra, max(0, n_right - len(draft.ids)))):
-        if part.ids:
-            stats.drafted[part.source] = stats.drafted.get(part.source, 0) + len(part.ids)
-            stats.accepted[part.source] = stats.accepted.get(part.source, 0) + right
-    if extra.ids and n_right >= len(draft.ids):
-        drafter.record(extra, n_right - len(draft.ids))
+    for part, n_before in ((draft, 0), (extra, len(draft.ids))):
+        if not part.ids or n_right < n_before:
+            continue  # no draft, or one that was never looked at
+        right = min(n_right - n_before, len(part.ids))
+        stats.drafted[part.source] = stats.drafted.get(part.source, 0) + len(part.ids)
+        stats.accepted[part.source] = stats.accepted.get(part.source, 0) + right
+        if part.source != "heal":
+            drafter.record(part, right)
 
 
 def _ms_since(start: float) -> float:
