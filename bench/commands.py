@@ -154,7 +154,10 @@ def load_command(
 
     async def all_steps() -> list[Summary]:
         async with serving(server, tcp) as target:
-            return [await measure(target, n, traces, EDITORS[editor]) for n in typists or [1, 2, 4, 8]]
+            return [
+                await measure(target, n, traces, EDITORS[editor], warm_up_s=o.WARM_UP_S)
+                for n in typists or [1, 2, 4, 8]
+            ]
 
     with o.console.status("typing"):
         steps = o.run(all_steps())

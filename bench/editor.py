@@ -13,6 +13,7 @@ from bench.client import Json, LspClient, Reply
 from bench.document import Change, Document, Encoding, position
 from bench.screen import Record, Screen
 from bench.trace import EDITS, Event
+from bench.warmup import warm_up
 
 INLINE = "textDocument/inlineCompletion"
 
@@ -23,7 +24,8 @@ class EditorModel:
 
     debounce_ms: quiet time before it asks.  cancels: sends $/cancelRequest for what a new request supersedes.
     keeps_typed_through: shortens visible ghost text itself.  asks_while_typed_through: asks all the same.
-    shows_stale: shows answers for a text that has changed since.  sends_moves: our `completer/didMoveCursor`.
+    shows_stale: shows answers for a text that has changed since.
+    speaks_completer: sends our own notifications (cursor moved, suggestion shown), which other servers ignore.
     """
 
     name: str = "plain"
@@ -32,7 +34,7 @@ class EditorModel:
     keeps_typed_through: bool = False
     asks_while_typed_through: bool = True
     shows_stale: bool = False
-    sends_moves: bool = True
+    speaks_completer: bool = True
     encoding: Encoding = "utf-16"
 
 
@@ -42,7 +44,9 @@ EDITORS = {
         EditorModel(),
         EditorModel("vscode", debounce_ms=50, keeps_typed_through=True),
         EditorModel("vscode-plugin", keeps_typed_through=True),
-        EditorModel("neovim", debounce_ms=200, cancels=False, shows_stale=True, sends_moves=False, encoding="utf-8"),
+        EditorModel(
+            "neovim", debounce_ms=200, cancels=False, shows_stale=True, speaks_completer=False, encoding="utf-8"
+        ),
         EditorModel("neovim-plugin", keeps_typed_through=True, encoding="utf-8"),
     )
 }
@@ -53,8 +57,16 @@ class Editor:
     """One editor session with one server. Implements the Tool protocol of `bench.drive`."""
 
     def __init__(
-        self, command: str, model: EditorModel, *, name: str = "", options: Json | None = None, tcp: str = ""
+        self,
+        command: str,
+        model: EditorModel,
+        *,
+        name: str = "",
+        options: Json | None = None,
+        tcp: str = "",
+        warm_up_s: float = 0.0,
     ) -> None:
+        """warm_up_s: how long to wait, before anything is typed, until the server has loaded its model; 0: not."""
         self.name = name or "server"
         self.model = model
         self.screen = Screen(keeps_typed_through=model.keeps_typed_through)
@@ -62,6 +74,7 @@ class Editor:
         self.info: Json = {}
         self.has_metrics = True
         self._command, self._options, self._tcp = command, options or {}, tcp
+        self._warm_up_s = warm_up_s
         self._encoding: Encoding = model.encoding
         self._pending: dict[int, tuple[Record, Document, str, int]] = {}
         self._last: Reply | None = None
@@ -102,6 +115,8 @@ class Editor:
             "start_ms": round((perf_counter() - begun) * 1e3, 1),
         }
         self.client.notify("initialized", {})
+        if self._warm_up_s:
+            self.info |= await warm_up(self.client, self._warm_up_s)
 
     async def stop(self) -> None:
         if self._client is not None:
@@ -128,7 +143,7 @@ class Editor:
         self._latest = record
         self.screen.event(event, record.index, record.t_ms)
         if change is None:
-            if self.model.sends_moves:
+            if self.model.speaks_completer:
                 self.client.notify("completer/didMoveCursor", self._at(document, document.cursor))
             return
         self.client.notify("textDocument/didChange", self._change_params(document, change))
@@ -205,21 +220,23 @@ class Editor:
         keeps = self.model.keeps_typed_through and self.screen.text and not answer.ghost
         if fresh and not keeps:
             self.screen.show(answer.ghost, record.index, received_ms)
+            if answer.ghost and self.model.speaks_completer:
+                self.client.notify("completer/didShow", {"textDocument": {"uri": document.uri}})
 
     def _on_extended(self, params: Json, received_s: float) -> None:
         """More of a suggestion is ready. Its version must be that of a text the server has been sent."""
         record = self._latest
-        document = self.documents.get(_uri_of(params))
+        document = self.documents.get(str(params.get("uri")))
         if record is None or document is None:
             return
-        version = params.get("version", params.get("textDocument", {}).get("version"))
+        version = params.get("version")
         if not isinstance(version, int) or version > document.version:
             record.problem = "wrong-version"
             return
         if version < document.version or record.uri != document.uri:
             return
-        items = params.get("items") or [params.get("item", params)]
-        answer = read_answer(items, document.text, document.cursor, self._encoding)
+        item = {"insertText": params.get("text"), "range": params.get("range")}
+        answer = read_answer([item], document.text, document.cursor, self._encoding)
         if answer.problem is None and answer.ghost:
             self.screen.show(answer.ghost, record.index, (received_s - self._origin_s) * 1e3, extended=True)
 
@@ -250,7 +267,3 @@ class Editor:
             "capabilities": capabilities,
             "initializationOptions": self._options or None,
         }
-
-
-def _uri_of(params: Json) -> str:
-    return str(params.get("uri") or params.get("textDocument", {}).get("uri", ""))

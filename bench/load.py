@@ -31,10 +31,14 @@ class Target:
     pid: int | None = None
 
 
-async def measure(target: Target, n_typists: int, traces: Sequence[Trace], model: EditorModel) -> Summary:
+async def measure(
+    target: Target, n_typists: int, traces: Sequence[Trace], model: EditorModel, *, warm_up_s: float = 0.0
+) -> Summary:
     """Let `n_typists` type at the same time, each a trace of their own (in turn from `traces`); return the figures."""
     origin_s = perf_counter()
-    tools = [Editor(target.command, model, name=f"typist-{i}", tcp=target.tcp) for i in range(n_typists)]
+    tools = [
+        Editor(target.command, model, name=f"typist-{i}", tcp=target.tcp, warm_up_s=warm_up_s) for i in range(n_typists)
+    ]
     try:
         for tool in tools:
             await tool.start(origin_s)

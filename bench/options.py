@@ -24,6 +24,7 @@ from bench.trace import Trace, TraceError, load
 T = TypeVar("T")
 FIXED = Path(__file__).parent / "traces"
 DEFAULT_SERVER = "completer lsp"
+WARM_UP_S = 300.0
 console = Console(stderr=True)
 
 Server = Annotated[str, typer.Option(help="Command that starts a language server on stdio.")]
@@ -86,7 +87,7 @@ def make_editor(server: str, editor: str, options: str, *, name: str, tcp: str =
     """Return the editor model `editor` in front of `server`; ends the program with one line for an unknown one."""
     if editor not in EDITORS:
         raise typer.BadParameter(f"no editor {editor!r}: one of {', '.join(EDITORS)}")
-    return Editor(server, EDITORS[editor], name=name, options=read_settings(options), tcp=tcp)
+    return Editor(server, EDITORS[editor], name=name, options=read_settings(options), tcp=tcp, warm_up_s=WARM_UP_S)
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

@@ -94,7 +94,8 @@ class OwnPrompt(HttpPeer):
             "id_slot": 0,
         }
         if request.given:
-            body["grammar"] = f"root ::= {json.dumps(request.given)} [^\\n]*"
+            # The line break must be allowed, or the model could not end its line; the stop rule takes it off again.
+            body["grammar"] = f'root ::= {json.dumps(request.given)} [^\\n]* "\\n"?'
         try:
             answer = await self.server.post("/completion", body)
         except PeerError as error:

@@ -56,7 +56,7 @@ def answer_later(message: dict[str, Any], number: int, version: int, due: float)
     params = message["params"]
     send({"id": message["id"], "result": item(params["position"], number)})
     if script.get("fault") == "version":
-        extended = {"uri": params["textDocument"]["uri"], "version": version + 1000, "insertText": "x"}
+        extended = {"uri": params["textDocument"]["uri"], "version": version + 1000, "text": "x", "range": None}
         send({"method": "completer/didExtendSuggestion", "params": extended})
 
 
