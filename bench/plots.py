@@ -72,7 +72,7 @@ def waterfall(result: dict[str, Any]) -> Figure:
     axes.margins(x=0.15)
     axes.set_title("Where the time goes", loc="left", fontweight="bold")
     if tools:
-        axes.legend(frameon=False, ncols=6, loc="upper center", bbox_to_anchor=(0.5, -0.55 / max(1, len(tools)) - 0.15))
+        axes.legend(frameon=False, ncols=6, loc="upper center", bbox_to_anchor=(0.5, -0.4 / max(1, len(tools)) - 0.1))
     return figure
 
 
@@ -105,7 +105,7 @@ def outcomes(result: dict[str, Any]) -> Figure:
             left += share
     axes.set(yticks=range(len(tools)), yticklabels=tools, xlim=(0, 1), xlabel="share of keys")
     axes.set_title("What became of each key", loc="left", fontweight="bold")
-    axes.legend(frameon=False, ncols=5, loc="upper center", bbox_to_anchor=(0.5, -0.55 / max(1, len(tools)) - 0.15))
+    axes.legend(frameon=False, ncols=5, loc="upper center", bbox_to_anchor=(0.5, -0.4 / max(1, len(tools)) - 0.1))
     return figure
 
 
