@@ -103,22 +103,22 @@ def _generate(
 ) -> Iterator[None]:
     prompt_ids, n_heal = request.prompt.ids, request.prompt.n_heal
     context = prompt_ids[: len(prompt_ids) - n_heal]
-    feed = list(context[len(slot.ids) :])
     draft = _healing_draft(request, context, tokenizer, drafter)
     pending = request.prompt.heal_bytes
     stopper = Stopper(request.stop, tokenizer, n_healed_bytes=len(pending))
     generated: list[int] = []
     reason: FinishReason | None = None
     while reason is None:
-        room = engine.max_len - len(slot.ids) - len(feed)
-        if room < 1:
+        # Usually the last token alone: its forward is still due. An engine that could not truncate so far gets more.
+        feed = [*context, *generated][len(slot.ids) :]
+        base = len(slot.ids) + len(feed)
+        if base > engine.max_len:
             return "length"
-        limit = min(room, request.stop.max_tokens - len(generated)) - len(draft.ids) - 1
+        limit = min(engine.max_len - base, request.stop.max_tokens - len(generated) - 1) - len(draft.ids)
         extra = drafter.propose(context, [*generated, *draft.ids], len(feed) + len(draft.ids), limit)
         proposed = [*draft.ids, *extra.ids]
-        base = len(slot.ids) + len(feed)
-        slot.ids.extend([*feed, *proposed])
         logits = engine.forward(slot.index, [*feed, *proposed], 1 + len(proposed))
+        slot.ids.extend([*feed, *proposed])
         stats.n_forwards += 1
         tokens: list[Token] = []
         n_right = 0
@@ -134,8 +134,7 @@ def _generate(
             if reason is not None or not right:
                 break
         generated.extend(t.id for t in tokens)
-        del slot.ids[base + n_right :]
-        engine.truncate(slot.index, base + n_right)
+        del slot.ids[engine.truncate(slot.index, base + n_right) :]
         _count(stats, draft, extra, n_right, drafter)
         if stats.ttft_ms == 0.0:
             stats.ttft_ms = _ms_since(started)
@@ -143,7 +142,6 @@ def _generate(
         stats.decode_ms = _ms_since(started) - stats.prefill_ms
         if tokens:
             emit(tokens)
-        feed = generated[-1:]
         draft = NO_DRAFT
         if reason is None:
             yield
@@ -164,8 +162,10 @@ def _healing_draft(request: GenerateRequest, context: Sequence[int], tokenizer: 
 def choose(row: Logits, pending: bytes, tokenizer: Tokenizer) -> Token:
     """Return the likeliest token among those that agree with `pending`, and its probability among them.
 
-    row: [vocab] logits.  pending: bytes still to be reproduced, b"" when all are.
+    row: [vocab] logits; the padding that some models have behind their vocabulary is never chosen.
+    pending: bytes still to be reproduced, b"" when all are.
     """
+    row = row[: tokenizer.vocab_size]
     if pending:
         allowed = tokenizer.index.allowed(pending)
         scores = row[allowed]

@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -39,12 +39,19 @@ OnDone = Callable[[FinishReason, GenerateStats], None]
 class Generator(Protocol):
     """What the front knows of engines. All methods return at once and may be called from any thread."""
 
-    def submit(self, request: GenerateRequest, on_tokens: OnTokens, on_done: OnDone) -> None:
-        """Queue `request`. on_tokens and on_done are called from another thread; on_done exactly once, and last."""
+    def submit(self, request: GenerateRequest, on_tokens: OnTokens, on_done: OnDone) -> GenerateStats:
+        """Queue `request`; return its counts, which grow while it runs.
+
+        on_tokens and on_done are called from another thread; on_done exactly once, and last.
+        """
         ...
 
     def cancel(self, request_id: int) -> None:
         """End a request before its next forward; its on_done gets "cancelled". Unknown ids are ignored."""
+        ...
+
+    def n_cached(self, ids: Sequence[int]) -> int:
+        """Return how many tokens of a prompt some slot holds already. A hint: it may be outdated when the request runs."""
         ...
 
     def close(self) -> None:
@@ -52,7 +59,7 @@ class Generator(Protocol):
         ...
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Job:
     request: GenerateRequest
     on_tokens: OnTokens
@@ -85,12 +92,14 @@ class LocalGenerator:
         self._thread.start()
 
     def submit(self, request: GenerateRequest, on_tokens: OnTokens, on_done: OnDone) -> None:
+        job = _Job(request, on_tokens, on_done, time.perf_counter())
         with self._changed:
-            if self._closed:
-                on_done("cancelled", GenerateStats())
-                return
-            self._jobs.append(_Job(request, on_tokens, on_done, time.perf_counter()))
-            self._changed.notify()
+            accepted = not self._closed
+            if accepted:
+                self._jobs.append(job)
+                self._changed.notify()
+        if not accepted:
+            _report(job, "cancelled")
 
     def cancel(self, request_id: int) -> None:
         with self._changed:
@@ -98,6 +107,10 @@ class LocalGenerator:
                 if job.request.id == request_id:
                     job.cancelled = True
             self._changed.notify()
+
+    def n_cached(self, ids: Sequence[int]) -> int:
+        # Read from another thread without a lock: a slot list in motion gives a number that is a little off.
+        return max(common_length(slot.ids, ids) for slot in self._slots)
 
     def close(self) -> None:
         with self._changed:
@@ -114,7 +127,7 @@ class LocalGenerator:
                     break
                 job = min(self._jobs, key=lambda j: (not j.cancelled, j.urgency))
             self._step(job)
-        for job in self._jobs:
+        for job in list(self._jobs):
             self._finish(job, "cancelled")
         self._engine.close()
 
@@ -141,9 +154,8 @@ class LocalGenerator:
         job.stats.queue_ms = (time.perf_counter() - job.submitted) * 1e3
         job.slot = self._choose_slot(job.request)
         request = job.request
-        stale = request.drafts[0] if request.drafts else ()
         corpora = [self._index(ids) for ids in (request.prompt.ids[: request.prompt.n_fixed], *request.corpus_ids) if ids]
-        drafter = Drafter(stale, corpora, self._rates, self._engine.costs)
+        drafter = Drafter(request.drafts, corpora, self._rates, self._engine.costs)
         return decode(self._engine, job.slot, request, self._tokenizer, drafter, job.stats, job.on_tokens)
 
     def _choose_slot(self, request: GenerateRequest) -> SlotState:
@@ -184,10 +196,18 @@ class LocalGenerator:
         job.slot = None
         with self._changed:
             self._jobs.remove(job)
-        job.on_done(reason, job.stats)
+        _report(job, reason)
 
     def _index(self, ids: tuple[int, ...]) -> NgramIndex:
         index = self._indexes.get(ids)
         if index is None:
             index = self._indexes[ids] = NgramIndex(ids)
         return index
+
+
+def _report(job: _Job, reason: FinishReason) -> None:
+    """Tell the front how a job ended; the engine thread outlives a front that fails (an event loop that was closed)."""
+    try:
+        job.on_done(reason, job.stats)
+    except Exception:
+        log.exception("request %d: the receiver of its end failed", job.request.id)

@@ -108,9 +108,9 @@ class Drafter:
     """Proposes drafts for one request from its sources. `rates` outlives the request and learns from it."""
 
     def __init__(
-        self, stale: Sequence[int], corpora: Sequence[NgramIndex], rates: AcceptanceRates, costs: CostCurve
+        self, stale: Sequence[Sequence[int]], corpora: Sequence[NgramIndex], rates: AcceptanceRates, costs: CostCurve
     ) -> None:
-        self._stale = list(stale)
+        self._stale = [list(ids) for ids in stale]  # best first
         self._corpora = corpora
         self._rates = rates
         self._costs = costs
@@ -121,6 +121,8 @@ class Drafter:
         n_feed: tokens fed beside the draft.  limit: most tokens wanted.
         """
         limit = min(limit, MAX_WIDTH)
+        if limit < 1:
+            return NO_DRAFT
         draft = self._from_stale(generated, limit) or self._from_corpora([*context[-MAX_MATCH:], *generated][-MAX_MATCH:], limit)
         width = best_width(self._rates.rate(draft), self._costs, n_feed, len(draft.ids)) if draft.ids else 0
         return draft._replace(ids=draft.ids[:width]) if width else NO_DRAFT
@@ -131,8 +133,9 @@ class Drafter:
 
     def _from_stale(self, generated: Sequence[int], limit: int) -> Draft | None:
         n = len(generated)
-        if self._stale[:n] == list(generated) and len(self._stale) > n:
-            return Draft("stale", self._stale[n : n + limit])
+        for ids in self._stale:
+            if len(ids) > n and ids[:n] == list(generated):
+                return Draft("stale", ids[n : n + limit])
         return None
 
     def _from_corpora(self, tail: Sequence[int], limit: int) -> Draft:

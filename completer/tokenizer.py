@@ -40,39 +40,41 @@ class VocabularyIndex:
     """All ordinary tokens sorted by their bytes, for the healing constraint."""
 
     def __init__(self, token_bytes: Sequence[bytes]) -> None:
-        order = sorted((b, i) for i, b in enumerate(token_bytes) if b)
-        self._bytes = [b for b, _ in order]
-        self._ids = np.array([i for _, i in order], dtype=np.int64)
+        order = sorted((i for i, b in enumerate(token_bytes) if b), key=token_bytes.__getitem__)
+        self._bytes = [token_bytes[i] for i in order]
+        self._ids = np.array(order, dtype=np.int64)
         self._longest = max(map(len, self._bytes), default=0)
 
     def allowed(self, pending: bytes) -> NDArray[np.int64]:
         """Return the ids that may stand next when `pending` must be reproduced: tokens that start with it, and its proper prefixes."""
         low = bisect.bisect_left(self._bytes, pending)
         high = bisect.bisect_left(self._bytes, pending + b"\xff" * (self._longest + 1))
-        shorter = [
-            int(self._ids[at])
-            for n in range(1, min(len(pending), self._longest + 1))
-            if (at := self._find(pending[:n])) is not None
-        ]
-        return np.concatenate([self._ids[low:high], np.array(shorter, dtype=np.int64)])
+        shorter = [self._equal(pending[:n]) for n in range(1, min(len(pending), self._longest + 1))]
+        return np.concatenate([self._ids[low:high], *shorter])
 
-    def _find(self, key: bytes) -> int | None:
-        at = bisect.bisect_left(self._bytes, key)
-        return at if at < len(self._bytes) and self._bytes[at] == key else None
+    def _equal(self, key: bytes) -> NDArray[np.int64]:
+        """Return the ids of all tokens with these bytes: vocabularies with byte fallback have some of them twice."""
+        return self._ids[bisect.bisect_left(self._bytes, key) : bisect.bisect_right(self._bytes, key)]
 
 
 class Tokenizer:
     """Encoder, token bytes, FIM ids and the vocabulary index of one model."""
 
-    def __init__(self, backend: tokenizers.Tokenizer, special: Iterable[str], special_ids: dict[str, int], fim: str = "") -> None:
-        vocabulary = backend.get_vocab()
+    def __init__(
+        self,
+        backend: tokenizers.Tokenizer,
+        vocabulary: dict[str, int],
+        special_ids: dict[str, int],
+        byte_level: bool,
+        fim: str = "",
+    ) -> None:
+        """backend: encodes with `vocabulary` and knows nothing of `special_ids`.  byte_level: how the vocabulary spells bytes."""
         self._backend = backend
         self.vocab_size = max([*vocabulary.values(), *special_ids.values()]) + 1
-        special_set = set(special)
-        to_bytes = _byte_level if _is_byte_level(backend) else _byte_fallback
+        to_bytes = _byte_level if byte_level else _byte_fallback
         self.token_bytes: list[bytes] = [b""] * self.vocab_size
         for token, id_ in vocabulary.items():
-            if token not in special_set:
+            if token not in special_ids:
                 self.token_bytes[id_] = to_bytes(token)
         self.fim = _resolve_fim({**vocabulary, **special_ids}, fim)
         self.index = VocabularyIndex(self.token_bytes)
@@ -90,7 +92,11 @@ class Tokenizer:
             spec["normalizer"] = None  # a document's bytes are reproduced as they are
         spec["post_processor"] = None
         spec["truncation"] = spec["padding"] = None
-        return Tokenizer(tokenizers.Tokenizer.from_str(json.dumps(spec)), added, added, fim)
+        backend = tokenizers.Tokenizer.from_str(json.dumps(spec, ensure_ascii=False))
+        vocabulary = spec["model"]["vocab"]
+        if not isinstance(vocabulary, dict):  # a BPE's is one; asking the backend for it would take 0.1 s
+            vocabulary = backend.get_vocab()
+        return Tokenizer(backend, vocabulary, added, _is_byte_level(spec), fim)
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of `text`, without any special token; `bytes_of` gives the same bytes back."""
@@ -130,16 +136,15 @@ def _resolve_fim(vocabulary: dict[str, int], name: str) -> FimIds:
     )
 
 
-def _is_byte_level(backend: tokenizers.Tokenizer) -> bool:
-    spec = json.loads(backend.to_str())
-    return "ByteLevel" in json.dumps(spec.get("decoder") or {}) or "ByteLevel" in json.dumps(spec.get("pre_tokenizer") or {})
+def _is_byte_level(spec: dict[str, Any]) -> bool:
+    return any("ByteLevel" in json.dumps(spec.get(part)) for part in ("decoder", "pre_tokenizer"))
 
 
-def _byte_alphabet() -> dict[str, int]:
-    """The printable stand-ins that byte-level BPE vocabularies use for bytes. Source: GPT-2's encoder."""
+def _byte_alphabet() -> dict[int, int]:
+    """The bytes by the printable stand-ins that byte-level BPE vocabularies use for them (code points). Source: GPT-2's encoder."""
     plain = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
     others = [b for b in range(256) if b not in plain]
-    return {**{chr(b): b for b in plain}, **{chr(256 + n): b for n, b in enumerate(others)}}
+    return {**{b: b for b in plain}, **{256 + n: b for n, b in enumerate(others)}}
 
 
 _ALPHABET = _byte_alphabet()
@@ -147,8 +152,8 @@ _ALPHABET = _byte_alphabet()
 
 def _byte_level(token: str) -> bytes:
     try:
-        return bytes(_ALPHABET[c] for c in token)
-    except KeyError:
+        return token.translate(_ALPHABET).encode("latin-1")
+    except UnicodeEncodeError:
         return b""  # not a byte-level token: a special one that was not declared
 
 

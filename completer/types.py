@@ -127,7 +127,7 @@ class GenerateRequest:
 
     session: requests of one session (document) supersede each other and share a slot where they can.
     priority: 0 foreground; 1 continuation or prefetch; 2 idle prefill. Lower runs first and pre-empts.
-    drafts: likely continuations as token ids, best first; they never change the output.
+    drafts: likely continuations as token ids, best first, from the first healed token on; they never change the output.
     corpus_ids: tokens of the open documents, in which n-gram drafts are looked up.
     """
 
