@@ -83,9 +83,11 @@ class Documents:
                 return notebook.snapshot(document, cursor_cp, self._documents)
         return document.snapshot_at(cursor_cp)
 
-    def offset_cp(self, uri: str, position: Position) -> int:
-        """Return the offset of a position in the text of the snapshot that `snapshot` would return."""
-        return self.snapshot(uri, position).cursor_cp
+    def snapshots(self) -> list[Snapshot]:
+        """Return every open document and notebook once, cursor at 0; no cell of a notebook by itself."""
+        cells = {cell.uri for notebook in self._notebooks.values() for cell in notebook.cells if cell.is_code}
+        alone = [document.snapshot_at(0) for uri, document in self._documents.items() if uri not in cells]
+        return [*alone, *(self._whole(notebook, 0) for notebook in self._notebooks.values())]
 
     def open_notebook(self, uri: str, cells: Sequence[Cell], opened: Sequence[Opened]) -> Snapshot:
         """Take a notebook with the texts of its cells; return it, cursor at 0."""

@@ -1,0 +1,106 @@
+"""The beginning of a connection, and settings: from the client's options, its notifications, or asked from it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from lsprotocol import types as lsp
+
+from completer.config import Settings, update
+from completer.documents import Documents
+from completer.errors import ConfigError
+from completer.position import ENCODINGS
+from completer.server.complete import register_fallback
+from completer.server.loading import load, needs_reload
+from completer.server.session import CompleterServer
+
+logger = logging.getLogger(__name__)
+
+SECTION = "completer"
+_ANSWER_TIMEOUT_S = 3.0
+
+
+def initialize(ls: CompleterServer, params: lsp.InitializeParams) -> None:
+    """Agree on the position encoding and on what is offered; take the first settings."""
+    capabilities = params.capabilities
+    offered = (capabilities.general and capabilities.general.position_encodings) or ()
+    ls.documents = Documents(next((known for one in offered for known in ENCODINGS if one == known), "utf-16"))
+    text_document = capabilities.text_document
+    if text_document is None or text_document.inline_completion is None:
+        register_fallback(ls)
+    _take(ls, _section(params.initialization_options))
+
+
+async def initialized(ls: CompleterServer, _params: lsp.InitializedParams) -> None:
+    """Learn the settings, then load what they name."""
+    workspace = ls.client_capabilities.workspace
+    if workspace and workspace.did_change_configuration and workspace.did_change_configuration.dynamic_registration:
+        options = lsp.DidChangeConfigurationRegistrationOptions(section=SECTION)
+        registration = lsp.Registration("completer-configuration", lsp.WORKSPACE_DID_CHANGE_CONFIGURATION, options)
+        ls.client_register_capability(lsp.RegistrationParams([registration]))
+    if workspace and workspace.configuration:
+        await _pull(ls)
+    ls.spawn(load(ls))
+
+
+async def did_change_configuration(ls: CompleterServer, params: lsp.DidChangeConfigurationParams) -> None:
+    """Take the settings in the notification; where it brings none, ask for them."""
+    changes = _section(params.settings)
+    workspace = ls.client_capabilities.workspace
+    if not changes and workspace and workspace.configuration:
+        await _pull(ls)
+    else:
+        _take(ls, changes)
+
+
+async def _pull(ls: CompleterServer) -> None:
+    items = [lsp.ConfigurationItem(section=SECTION)]
+    try:
+        answer = await asyncio.wait_for(
+            ls.workspace_configuration_async(lsp.ConfigurationParams(items)), _ANSWER_TIMEOUT_S
+        )
+    except TimeoutError:
+        logger.warning("the client did not answer workspace/configuration within %s s", _ANSWER_TIMEOUT_S)
+    except Exception as error:  # noqa: BLE001 - an error response: the client has no such settings
+        logger.warning("the client refused workspace/configuration: %s", error)
+    else:
+        _take(ls, _section(answer[0] if answer else None))
+
+
+def _section(value: Any) -> Mapping[str, Any]:
+    """Return our settings out of what a client sent: under our name, or alone.
+
+    A mapping without our name that holds nothing but mappings is other programs' settings.
+    """
+    if not isinstance(value, Mapping):
+        return {}
+    ours = value.get(SECTION, value)
+    if not isinstance(ours, Mapping):
+        return {}
+    return {} if ours is value and all(isinstance(part, Mapping) for part in value.values()) else ours
+
+
+def _take(ls: CompleterServer, changes: Mapping[str, Any]) -> None:
+    """Apply settings; null means the default. Wrong ones are told to the user and change nothing. Mutates: settings."""
+    defaults = Settings()
+    filled = {key: getattr(defaults, key, None) if value is None else value for key, value in changes.items()}
+    try:
+        new = update(ls.settings, filled)
+    except ConfigError as error:
+        ls.say_once(f"completer: {error}; the settings stay as they were")
+        return
+    old, ls.settings = ls.settings, new
+    if needs_reload(old, new) and (ls.completer is not None or ls.state == "error"):
+        ls.spawn(load(ls))
+    elif ls.completer is not None:
+        ls.completer.set_settings(new)
+
+
+def register(ls: CompleterServer) -> None:
+    """Mutates: the server's table of handlers."""
+    ls.feature(lsp.INITIALIZE)(initialize)
+    ls.feature(lsp.INITIALIZED)(initialized)
+    ls.feature(lsp.WORKSPACE_DID_CHANGE_CONFIGURATION)(did_change_configuration)

@@ -1,0 +1,73 @@
+"""Between the types of the protocol and ours. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from lsprotocol import types as lsp
+
+from completer.document import Change
+from completer.documents import Opened
+from completer.notebook import Cell
+from completer.position import Encoding, Position, Range, n_units
+from completer.types import Snapshot, Suggestion
+
+
+def to_position(position: lsp.Position) -> Position:
+    return Position(position.line, position.character)
+
+
+def to_range(value: lsp.Range) -> Range:
+    return Range(to_position(value.start), to_position(value.end))
+
+
+def to_changes(changes: Iterable[lsp.TextDocumentContentChangeEvent]) -> list[Change]:
+    """Return the changes of a didChange notification, in order."""
+    return [
+        Change(change.text, to_range(change.range))
+        if isinstance(change, lsp.TextDocumentContentChangePartial)
+        else Change(change.text)
+        for change in changes
+    ]
+
+
+def to_opened(item: lsp.TextDocumentItem) -> Opened:
+    return Opened(item.uri, item.language_id, item.version, item.text)
+
+
+def to_cell(cell: lsp.NotebookCell) -> Cell:
+    return Cell(cell.document, cell.kind == lsp.NotebookCellKind.Code)
+
+
+def range_on_line(snapshot: Snapshot, line: int, start_cp: int, end_cp: int, encoding: Encoding) -> lsp.Range:
+    """Return `text[start_cp:end_cp]` of a snapshot in the client's units.
+
+    line: the number of the cursor's line for the client; both offsets must lie on it (in a notebook the client counts
+    lines from the cell's start, so the number cannot be read off the snapshot).
+    """
+    line_start = snapshot.line_start_cp
+    start, end = (n_units(snapshot.text[line_start:offset], encoding) for offset in (start_cp, end_cp))
+    return lsp.Range(lsp.Position(line, start), lsp.Position(line, end))
+
+
+def word_start_cp(snapshot: Snapshot, end_cp: int) -> int:
+    """Return where the identifier that ends at `end_cp` begins; `end_cp` itself where there is none."""
+    start = end_cp
+    while start > snapshot.line_start_cp and (snapshot.text[start - 1].isalnum() or snapshot.text[start - 1] == "_"):
+        start -= 1
+    return start
+
+
+def label_of(text: str, limit: int = 60) -> str:
+    """Return the first visible line of a text, short enough for a list, with "…" where something is left out."""
+    visible = text.strip()
+    first, *rest = visible.splitlines() or [""]
+    label = first.rstrip()
+    if len(label) > limit:
+        return label[: limit - 1] + "…"
+    return f"{label} …" if rest else label
+
+
+def is_empty(suggestion: Suggestion | None, snapshot: Snapshot) -> bool:
+    """Whether there is nothing to show: no suggestion, or one that changes nothing."""
+    return suggestion is None or suggestion.text == snapshot.text[suggestion.start_cp : suggestion.end_cp]

@@ -1,0 +1,109 @@
+"""Our own methods: what the client tells of suggestions and of the cursor, what it may ask, what we send unasked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from completer.position import n_code_points
+from completer.server import messages
+from completer.server.convert import is_empty, range_on_line, to_position
+from completer.server.session import CompleterServer
+from completer.types import Suggestion
+
+
+def did_move_cursor(ls: CompleterServer, params: messages.DidMoveCursorParams) -> None:
+    snapshot = ls.documents.snapshot(params.text_document.uri, to_position(params.position))
+    if ls.completer is not None:
+        ls.completer.did_move_cursor(snapshot)
+
+
+def did_show(ls: CompleterServer, params: messages.SuggestionParams) -> None:
+    if (found := _suggestion(ls, params.text_document.uri, params.id)) and ls.completer is not None:
+        ls.completer.did_show(found[1])
+
+
+def did_accept(ls: CompleterServer, params: messages.DidAcceptParams) -> None:
+    if found := _suggestion(ls, params.text_document.uri, params.id):
+        suggestion_id, suggestion = found
+        whole = len(suggestion.text)
+        length = params.accepted_length
+        n_chars = whole if length is None else n_code_points(suggestion.text, length, "utf-16")
+        _accepted(ls, suggestion_id, suggestion, n_chars)
+
+
+def did_dismiss(ls: CompleterServer, params: messages.SuggestionParams) -> None:
+    if (found := _suggestion(ls, params.text_document.uri, params.id)) and ls.completer is not None:
+        ls.completer.did_dismiss(found[1])
+
+
+def accept_command(ls: CompleterServer, suggestion_id: str) -> None:
+    """The item's command: the whole suggestion was inserted."""
+    if (suggestion := ls.given.get(suggestion_id)) is not None:
+        _accepted(ls, suggestion_id, suggestion, len(suggestion.text))
+
+
+def metrics(ls: CompleterServer, _params: Any) -> list[dict[str, Any]]:
+    return ls.completer.metrics() if ls.completer is not None else []
+
+
+def status(ls: CompleterServer, _params: Any) -> dict[str, Any]:
+    """Return state and message of the loading, overlaid by what the completer says of itself."""
+    known = {
+        "state": ls.state,
+        "message": ls.state_message,
+        "model": ls.settings.model,
+        "engine": ls.settings.engine,
+        "latency_p50_ms": None,
+        "latency_p95_ms": None,
+    }
+    return known | (ls.completer.status() if ls.completer is not None else {})
+
+
+def send_extension(ls: CompleterServer, suggestion: Suggestion) -> None:
+    """Tell the client that more of a suggestion is ready, unless its document has changed since it asked."""
+    asked = ls.asked.get(suggestion.uri)
+    if ls.closed or asked is None or asked.snapshot.version != suggestion.version:
+        return
+    if is_empty(suggestion, asked.snapshot):
+        return
+    where = range_on_line(
+        asked.snapshot, asked.position.line, suggestion.start_cp, suggestion.end_cp, ls.documents.encoding
+    )
+    ls.protocol.notify(
+        messages.DID_EXTEND_SUGGESTION,
+        messages.DidExtendSuggestionParams(
+            uri=asked.uri,
+            version=suggestion.version,
+            position=asked.position,
+            text=suggestion.text,
+            range=where,
+            id=ls.remember(asked.uri, suggestion),
+            complete=suggestion.complete,
+        ),
+    )
+
+
+def _suggestion(ls: CompleterServer, uri: str, suggestion_id: str | None) -> tuple[str, Suggestion] | None:
+    """Return the suggestion meant and its id; None when it was given too long ago, or never."""
+    wanted = suggestion_id or ls.latest.get(uri, "")
+    suggestion = ls.given.get(wanted)
+    return None if suggestion is None else (wanted, suggestion)
+
+
+def _accepted(ls: CompleterServer, suggestion_id: str, suggestion: Suggestion, n_chars: int) -> None:
+    """Pass an acceptance on, once: a client may report the same by its notification and by the item's command."""
+    if n_chars > ls.accepted.get(suggestion_id, 0):
+        ls.accepted[suggestion_id] = n_chars
+        if ls.completer is not None:
+            ls.completer.did_accept(suggestion, n_chars)
+
+
+def register(ls: CompleterServer) -> None:
+    """Mutates: the server's tables of handlers and commands."""
+    ls.feature(messages.DID_MOVE_CURSOR)(did_move_cursor)
+    ls.feature(messages.DID_SHOW)(did_show)
+    ls.feature(messages.DID_ACCEPT)(did_accept)
+    ls.feature(messages.DID_DISMISS)(did_dismiss)
+    ls.feature(messages.METRICS)(metrics)
+    ls.feature(messages.STATUS)(status)
+    ls.command(messages.ACCEPT_COMMAND)(accept_command)

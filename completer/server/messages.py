@@ -1,0 +1,99 @@
+"""The messages that are ours alone (`completer/…`) and how their fields become attributes. See docs/protocol.md."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+from cattrs import Converter
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
+from lsprotocol.types import Position, Range, TextDocumentIdentifier
+from pygls.protocol import default_converter
+
+DID_MOVE_CURSOR = "completer/didMoveCursor"
+DID_SHOW = "completer/didShow"
+DID_ACCEPT = "completer/didAccept"
+DID_DISMISS = "completer/didDismiss"
+DID_EXTEND_SUGGESTION = "completer/didExtendSuggestion"
+METRICS = "completer/metrics"
+STATUS = "completer/status"
+
+ACCEPT_COMMAND = "completer.didAccept"
+"""Command of each item: any standard client runs it after inserting, and so reports the acceptance."""
+
+
+@attrs.define
+class DidMoveCursorParams:
+    """The cursor moved and nothing was typed."""
+
+    text_document: TextDocumentIdentifier
+    position: Position
+
+
+@attrs.define
+class SuggestionParams:
+    """Something happened to a suggestion. id: as in the item's command; None: the document's latest one."""
+
+    text_document: TextDocumentIdentifier
+    id: str | None = None
+
+
+@attrs.define
+class DidAcceptParams:
+    """accepted_length: accepted so far, in UTF-16 units of the suggestion's text; None: all of it."""
+
+    text_document: TextDocumentIdentifier
+    id: str | None = None
+    accepted_length: int | None = attrs.field(default=None, validator=attrs.validators.optional(attrs.validators.ge(0)))
+
+
+@attrs.define
+class DidExtendSuggestionParams:
+    """More of a suggestion is ready: `text` replaces `range` of the document at `version`, cursor at `position`."""
+
+    uri: str
+    version: int
+    position: Position
+    text: str
+    range: Range
+    id: str
+    complete: bool
+
+
+_PARAMS: dict[str, type[Any]] = {
+    DID_MOVE_CURSOR: DidMoveCursorParams,
+    DID_SHOW: SuggestionParams,
+    DID_ACCEPT: DidAcceptParams,
+    DID_DISMISS: SuggestionParams,
+    DID_EXTEND_SUGGESTION: DidExtendSuggestionParams,
+}
+
+
+def _message_type(method: str, params: type[Any]) -> type[Any]:
+    """Return the class of a whole notification, as pygls wants it."""
+    return attrs.make_class(
+        "Notification",
+        {
+            "params": attrs.field(type=params),
+            "method": attrs.field(type=str, default=method),
+            "jsonrpc": attrs.field(type=str, default="2.0"),
+        },
+    )
+
+
+MESSAGE_TYPES: dict[str, type[Any]] = {method: _message_type(method, params) for method, params in _PARAMS.items()}
+
+
+def make_converter() -> Converter:
+    """Return the standard converter, taught our messages (camelCase outside, snake_case inside)."""
+    converter: Converter = default_converter()  # type: ignore[no-untyped-call]
+    for cls in {*_PARAMS.values(), *MESSAGE_TYPES.values()}:
+        renamed = {field.name: override(rename=_camel_case(field.name)) for field in attrs.fields(cls)}
+        converter.register_structure_hook(cls, make_dict_structure_fn(cls, converter, **renamed))  # type: ignore[arg-type]
+        converter.register_unstructure_hook(cls, make_dict_unstructure_fn(cls, converter, **renamed))  # type: ignore[arg-type]
+    return converter
+
+
+def _camel_case(name: str) -> str:
+    head, *rest = name.split("_")
+    return head + "".join(word.capitalize() for word in rest)

@@ -1,0 +1,135 @@
+"""What the server knows of one client, and the server object that its handlers share."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Coroutine
+from typing import Any, NamedTuple, TypeVar
+
+from cachetools import LRUCache
+from lsprotocol import types as lsp
+from pygls.lsp.server import LanguageServer
+
+from completer import __version__
+from completer.config import Settings
+from completer.documents import Documents
+from completer.frontend import Completer, MakeCompleter
+from completer.server.messages import make_converter
+from completer.server.protocol import CompleterProtocol
+from completer.types import Snapshot, Suggestion
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+_N_REMEMBERED = 64
+
+
+class Asked(NamedTuple):
+    """The last request for a document: what it asked, in the client's words and in ours. Gone at the next change."""
+
+    uri: str
+    position: lsp.Position
+    snapshot: Snapshot
+
+
+class CompleterServer(LanguageServer):
+    """The state of one connection. Owned by the event loop; nothing here is touched by another thread.
+
+    completer: None while the model loads, and after loading failed; then requests are answered empty.
+    state, state_message: of the loading, for `completer/status`..
+    given: the suggestions sent last, by id.  latest: the last id of each URI.  accepted: how much of which, code points.
+    asked: by the URI of the snapshot, which for a cell is its notebook.
+    """
+
+    protocol: CompleterProtocol
+
+    def __init__(self, make_completer: MakeCompleter) -> None:
+        super().__init__(
+            "completer",
+            __version__,
+            notebook_document_sync=lsp.NotebookDocumentSyncOptions(
+                notebook_selector=[lsp.NotebookDocumentFilterWithNotebook(notebook="*")]
+            ),
+            protocol_cls=CompleterProtocol,
+            converter_factory=make_converter,
+        )
+        self.make_completer = make_completer
+        self.settings = Settings()
+        self.documents = Documents()
+        self.completer: Completer | None = None
+        self.state = "loading"
+        self.state_message = ""
+        self.loading = False
+        self.closed = False
+        self.given: LRUCache[str, Suggestion] = LRUCache(_N_REMEMBERED)
+        self.accepted: LRUCache[str, int] = LRUCache(_N_REMEMBERED)
+        self.latest: dict[str, str] = {}
+        self.asked: dict[str, Asked] = {}
+        self._ids = itertools.count(1)
+        self._running: dict[str, asyncio.Task[Any]] = {}
+        self._background: set[asyncio.Task[Any]] = set()
+        self._said: set[str] = set()
+
+    def remember(self, uri: str, suggestion: Suggestion) -> str:
+        """Give a suggestion the id under which the client will speak of it. Mutates: given, latest[uri]."""
+        suggestion_id = str(next(self._ids))
+        self.given[suggestion_id] = suggestion
+        self.latest[uri] = suggestion_id
+        return suggestion_id
+
+    async def newest(self, uri: str, work: Coroutine[Any, Any, T]) -> T | None:
+        """Await `work` and cancel what still runs for the same document; None when this one was overtaken itself.
+
+        A cancellation by the client ($/cancelRequest) goes through, to `work` and to the caller.
+        """
+        task = asyncio.ensure_future(work)
+        self.cancel(uri)
+        self._running[uri] = task
+        try:
+            return await task
+        except asyncio.CancelledError:
+            current = asyncio.current_task()
+            if current is not None and current.cancelling():
+                raise
+            return None
+        finally:
+            if self._running.get(uri) is task:
+                del self._running[uri]
+
+    def cancel(self, uri: str) -> None:
+        """End what runs for a document; its request is answered empty."""
+        if (running := self._running.get(uri)) is not None:
+            running.cancel()
+
+    def forget(self, uri: str) -> None:
+        """Free what is kept for a document that was closed."""
+        self.cancel(uri)
+        self.latest.pop(uri, None)
+        self.asked.pop(uri, None)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work` beside the handlers until it ends or the connection does."""
+        task = asyncio.ensure_future(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    def say_once(self, message: str, kind: lsp.MessageType = lsp.MessageType.Error) -> None:
+        """Show the user a message, the same one only once per connection."""
+        if message not in self._said:
+            self._said.add(message)
+            self.window_show_message(lsp.ShowMessageParams(kind, message))
+
+    def report_server_error(self, error: Exception, source: Any) -> None:
+        """Log a handler's error. Unlike pygls we show no window: the user can do nothing about it."""
+        logger.error("%s: %s", getattr(source, "__name__", source), error)
+
+    async def end(self) -> None:
+        """Free everything that belongs to this client. Mutates: all; nothing may be sent afterwards."""
+        self.closed = True
+        for task in (*self._running.values(), *self._background):
+            task.cancel()
+        completer, self.completer = self.completer, None
+        if completer is not None:
+            await completer.close()

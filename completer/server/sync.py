@@ -1,0 +1,84 @@
+"""Documents and notebooks that open, change and close. Synchronous and quick: requests that follow see the new text."""
+
+from __future__ import annotations
+
+from lsprotocol import types as lsp
+
+from completer.documents import CellsChanged, Changed
+from completer.server.convert import to_cell, to_changes, to_opened
+from completer.server.session import CompleterServer
+
+
+def did_open(ls: CompleterServer, params: lsp.DidOpenTextDocumentParams) -> None:
+    snapshot = ls.documents.open(to_opened(params.text_document))
+    if ls.completer is not None:
+        ls.completer.did_open(snapshot)
+
+
+def did_change(ls: CompleterServer, params: lsp.DidChangeTextDocumentParams) -> None:
+    document = params.text_document
+    _changed(ls, ls.documents.change(document.uri, document.version, to_changes(params.content_changes)))
+
+
+def did_close(ls: CompleterServer, params: lsp.DidCloseTextDocumentParams) -> None:
+    _close(ls, params.text_document.uri)
+    ls.documents.close(params.text_document.uri)
+
+
+def notebook_did_open(ls: CompleterServer, params: lsp.DidOpenNotebookDocumentParams) -> None:
+    notebook = params.notebook_document
+    cells = [to_cell(cell) for cell in notebook.cells]
+    snapshot = ls.documents.open_notebook(notebook.uri, cells, [to_opened(item) for item in params.cell_text_documents])
+    if ls.completer is not None:
+        ls.completer.did_open(snapshot)
+
+
+def notebook_did_change(ls: CompleterServer, params: lsp.DidChangeNotebookDocumentParams) -> None:
+    if (cells := params.change.cells) is None:  # only metadata
+        return
+    structure = cells.structure
+    for closed in (structure and structure.did_close) or ():
+        ls.forget(closed.uri)
+    change = CellsChanged(
+        start=structure.array.start if structure else 0,
+        n_deleted=structure.array.delete_count if structure else 0,
+        cells=[to_cell(cell) for cell in (structure and structure.array.cells) or ()],
+        opened=[to_opened(item) for item in (structure and structure.did_open) or ()],
+        closed=[item.uri for item in (structure and structure.did_close) or ()],
+        kinds=[to_cell(cell) for cell in cells.data or ()],
+        texts=[
+            (content.document.uri, content.document.version, to_changes(content.changes))
+            for content in cells.text_content or ()
+        ],
+    )
+    _changed(ls, ls.documents.change_notebook(params.notebook_document.uri, change))
+
+
+def notebook_did_close(ls: CompleterServer, params: lsp.DidCloseNotebookDocumentParams) -> None:
+    cell_uris = [cell.uri for cell in params.cell_text_documents]
+    for uri in cell_uris:
+        ls.forget(uri)
+    _close(ls, params.notebook_document.uri)
+    ls.documents.close_notebook(params.notebook_document.uri, cell_uris)
+
+
+def _changed(ls: CompleterServer, changed: Changed) -> None:
+    ls.asked.pop(changed.snapshot.uri, None)
+    if ls.completer is not None:
+        ls.completer.did_change(changed.snapshot, changed.edits)
+
+
+def _close(ls: CompleterServer, uri: str) -> None:
+    ls.forget(uri)
+    if ls.completer is not None:
+        ls.completer.did_close(uri)
+
+
+def register(ls: CompleterServer) -> None:
+    """Mutates: the server's table of handlers."""
+    ls.feature(lsp.TEXT_DOCUMENT_DID_OPEN)(did_open)
+    ls.feature(lsp.TEXT_DOCUMENT_DID_CHANGE)(did_change)
+    ls.feature(lsp.TEXT_DOCUMENT_DID_CLOSE)(did_close)
+    ls.feature(lsp.NOTEBOOK_DOCUMENT_DID_OPEN)(notebook_did_open)
+    ls.feature(lsp.NOTEBOOK_DOCUMENT_DID_CHANGE)(notebook_did_change)
+    ls.feature(lsp.NOTEBOOK_DOCUMENT_DID_CLOSE)(notebook_did_close)
