@@ -82,7 +82,7 @@ def latencies(keys: Sequence[Record]) -> Summary:
     """
     groups: dict[str, list[float]] = {"all": [], "model": []}
     for record in keys:
-        if (latency := record.latency_ms) is None or record.problem is not None:
+        if (latency := record.latency_ms) is None or record.status in ("rejected", "cancelled"):
             continue
         by = answered_by(record)
         groups["all"].append(latency)
@@ -90,7 +90,7 @@ def latencies(keys: Sequence[Record]) -> Summary:
         if by in NEEDS_MODEL or by == "unknown":
             groups["model"].append(latency)
     out: Summary = {name: spread(values) for name, values in groups.items()}
-    out["censored"] = sum(r.asked_ms is not None and r.answered_ms is None for r in keys)
+    out["censored"] = sum(r.status in ("cancelled", "unanswered") for r in keys)
     return out
 
 

@@ -67,6 +67,8 @@ class Record:
         late = self.next_ms is not None and self.answered_ms > self.next_ms
         if self.ghost:
             return "stale" if late else "shown"
+        if late and self.cancelled:  # some servers answer what was cancelled with nothing instead of an error
+            return "cancelled"
         return "late-empty" if late else "empty"
 
 

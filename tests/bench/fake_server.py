@@ -1,8 +1,9 @@
 """A scripted language server: answers inline completion requests after known delays, rightly or wrongly.
 
 Usage: fake_server.py SCRIPT, a JSON object:
-    {"delays_ms": [...], "answer": "text" | null, "fault": "range"|"prefix"|"version"|"silent"|"malformed"|"",
-     "metrics": bool}
+    {"delays_ms": [...], "answer": "text" | null, "fault": "range"|"prefix"|"version"|"silent"|"malformed"|
+     "empty-when-cancelled"|"",
+     "metrics": bool, "loading_s": seconds until the status is no longer "loading"}
 Delays are taken in turn. `answer` may hold {n}, the number of the request.
 """
 
@@ -50,6 +51,9 @@ def answer_later(message: dict[str, Any], number: int, version: int, due: float)
     time.sleep(max(0.0, due - time.perf_counter()))
     if script.get("fault") == "silent":
         return
+    if message["id"] in cancelled and script.get("fault") == "empty-when-cancelled":
+        send({"id": message["id"], "result": None})
+        return
     if message["id"] in cancelled:
         send({"id": message["id"], "error": {"code": -32800, "message": "cancelled"}})
         return
@@ -61,7 +65,7 @@ def answer_later(message: dict[str, Any], number: int, version: int, due: float)
 
 
 def main() -> None:
-    number, versions = 0, {}
+    number, versions, started = 0, {}, time.perf_counter()
     delays = script.get("delays_ms") or [0.0]
     while head := sys.stdin.buffer.readline():
         length = int(head.split(b":")[1])
@@ -91,6 +95,9 @@ def main() -> None:
             number += 1
         elif method == "completer/metrics" and script.get("metrics"):
             send({"id": message["id"], "result": {"traces": traces}})
+        elif method == "completer/status" and "loading_s" in script:
+            loading = time.perf_counter() - started < script["loading_s"]
+            send({"id": message["id"], "result": {"state": "loading" if loading else "ready"}})
         elif method == "exit":
             return
         elif "id" in message:
