@@ -11,7 +11,7 @@ ids to the slot: `SlotState.ids` names a token only after the forward that wrote
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -38,6 +38,8 @@ class SlotState:
 
 
 Emit = Callable[[list[Token]], None]
+Steps = Generator[None, None, FinishReason]
+"""One request at work: each `next` is a piece of work, the value at the end says why it ended."""
 
 
 def decode(
@@ -48,7 +50,7 @@ def decode(
     drafter: Drafter,
     stats: GenerateStats,
     emit: Emit,
-) -> Iterator[None]:
+) -> Steps:
     """Bring the slot to the prompt, then generate until a stop rule holds; yield between forwards.
 
     Returns (as the generator's value) the FinishReason.  With stop.max_tokens == 0 only the prompt is prefilled.
@@ -100,7 +102,7 @@ def _generate(
     stats: GenerateStats,
     emit: Emit,
     started: float,
-) -> Iterator[None]:
+) -> Steps:
     prompt_ids, n_heal = request.prompt.ids, request.prompt.n_heal
     context = prompt_ids[: len(prompt_ids) - n_heal]
     draft = _healing_draft(request, context, tokenizer, drafter)

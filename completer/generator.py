@@ -13,13 +13,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from cachetools import LRUCache
 
-from completer.decode import SlotState, decode
+from completer.decode import SlotState, Steps, decode
 from completer.engines.base import StepEngine
 from completer.errors import CompleterError
 from completer.prefix import common_length
@@ -66,7 +66,7 @@ class _Job:
     on_done: OnDone
     submitted: float
     stats: GenerateStats = field(default_factory=GenerateStats)
-    steps: Iterator[None] | None = None  # None until the job first runs
+    steps: Steps | None = None  # None until the job first runs
     slot: SlotState | None = None
     cancelled: bool = False
 
@@ -150,7 +150,7 @@ class LocalGenerator:
             log.exception("request %d failed in the engine", job.request.id)
             self._finish(job, "error")
 
-    def _start(self, job: _Job) -> Iterator[None]:
+    def _start(self, job: _Job) -> Steps:
         job.stats.queue_ms = (time.perf_counter() - job.submitted) * 1e3
         job.slot = self._choose_slot(job.request)
         request = job.request
@@ -192,7 +192,7 @@ class LocalGenerator:
 
     def _finish(self, job: _Job, reason: FinishReason) -> None:
         if job.steps is not None:
-            job.steps.close()  # type: ignore[attr-defined]  # generators have it, iterators in general do not
+            job.steps.close()
         job.slot = None
         with self._changed:
             self._jobs.remove(job)
