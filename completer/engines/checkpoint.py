@@ -100,7 +100,7 @@ class GgufCheckpoint:
         if tensor is None:
             return None
         values = gguf.dequantize(tensor.data, tensor.tensor_type)
-        return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
+        return torch.from_numpy(np.require(values, np.float32, ("C", "W")))
 
 
 class FolderCheckpoint:
