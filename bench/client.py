@@ -62,7 +62,9 @@ class LspClient:
             stderr=asyncio.subprocess.PIPE,
             limit=1 << 26,
         )
-        assert process.stdout is not None and process.stdin is not None and process.stderr is not None
+        assert process.stdout is not None
+        assert process.stdin is not None
+        assert process.stderr is not None
         client = cls(process.stdout, process.stdin)
         client.process = process
         client._tasks.append(asyncio.create_task(client._drain_stderr(process.stderr)))

@@ -107,9 +107,8 @@ def gate(
     options: o.Settings = "",
     lines: Annotated[int, typer.Option(help="Lines typed of each trace; 1 stays below five minutes.")] = 1,
     threads: Annotated[int, typer.Option(help="Threads of the started llama.cpp server.")] = 2,
-    record: Annotated[
-        bool, typer.Option("--record", help="Move the floors to what was measured, less a fifth.")
-    ] = False,
+    budget: Annotated[float, typer.Option(help="Begin no further trace after so many seconds of typing.")] = 120.0,
+    record: Annotated[bool, typer.Option("--record", help="Move the floors to what was measured, less a fifth.")] = False,
     floors: Annotated[Path, typer.Option(help="The recorded floors.")] = FLOORS,
     out: o.Out = Path("out/bench/gate"),
 ) -> None:
@@ -119,8 +118,8 @@ def gate(
     tools: list[Tool] = [o.make_editor(server, "plain", options, name=OURS)]
     tools += [make_peer(name, model=model, url=url, threads=threads, closed=True) for name in bounds["ratios"]]
     with o.progress_bar(traces, [tool.name for tool in tools]) as progress:
-        runs = o.run(replay(tools, traces, closed=True, progress=progress))
-    result = build(runs, traces, settings={"server": server, "lines": lines}, closed=True, model=model)
+        runs = o.run(replay(tools, traces, closed=True, budget_s=budget, progress=progress))
+    result = build(runs, traces, settings={"server": server, "lines": lines, "budget_s": budget}, closed=True, model=model)
     result["ratios"] = ratios(result, OURS)
     checks = check(result, bounds, OURS)
     result["checks"] = {c.name: c.ok for c in checks}
@@ -139,9 +138,7 @@ def load_command(
         str, typer.Option(help='Server command; with "{address}" in it one server for all, over TCP.')
     ] = "completer lsp --tcp {address}",
     tcp: Annotated[str, typer.Option(help="HOST:PORT of a running server, instead of --server.")] = "",
-    typists: Annotated[
-        list[int] | None, typer.Option(help="How many at once; again for more. Default 1 2 4 8.")
-    ] = None,
+    typists: Annotated[list[int] | None, typer.Option(help="How many at once; again for more. Default 1 2 4 8.")] = None,
     trace: o.Traces = None,
     editor: o.EditorName = "plain",
     lines: o.Limit = 3,
@@ -154,10 +151,7 @@ def load_command(
 
     async def all_steps() -> list[Summary]:
         async with serving(server, tcp) as target:
-            return [
-                await measure(target, n, traces, EDITORS[editor], warm_up_s=o.WARM_UP_S)
-                for n in typists or [1, 2, 4, 8]
-            ]
+            return [await measure(target, n, traces, EDITORS[editor], warm_up_s=o.WARM_UP_S) for n in typists or [1, 2, 4, 8]]
 
     with o.console.status("typing"):
         steps = o.run(all_steps())

@@ -9,8 +9,7 @@ from bench.figures import STAGES
 
 BUDGET_MS = 100.0
 ADVICE = {
-    "queue": "requests wait for the engine: shorten prefill chunks or background work, or give the server fewer "
-    "typists",
+    "queue": "requests wait for the engine: shorten prefill chunks or background work, or give the server fewer typists",
     "context": "building the context is slow: lower the context budget or turn `context` off",
     "tokenise": "tokenising is slow: anchor tokens are not reused, or the typed text has grown long",
     "prefill": "evaluating the prompt dominates: a smaller context window, a faster prefill format (bf16 where the "

@@ -44,9 +44,7 @@ EDITORS = {
         EditorModel(),
         EditorModel("vscode", debounce_ms=50, keeps_typed_through=True),
         EditorModel("vscode-plugin", keeps_typed_through=True),
-        EditorModel(
-            "neovim", debounce_ms=200, cancels=False, shows_stale=True, speaks_completer=False, encoding="utf-8"
-        ),
+        EditorModel("neovim", debounce_ms=200, cancels=False, shows_stale=True, speaks_completer=False, encoding="utf-8"),
         EditorModel("neovim-plugin", keeps_typed_through=True, encoding="utf-8"),
     )
 }

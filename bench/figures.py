@@ -41,9 +41,7 @@ def spread(values: Iterable[float]) -> Summary:
     }
 
 
-def figures(
-    records: Sequence[Record], frames: Sequence[Frame], *, closed: bool = False, redacted: bool = False
-) -> Summary:
+def figures(records: Sequence[Record], frames: Sequence[Frame], *, closed: bool = False, redacted: bool = False) -> Summary:
     """Return all figures of one run of one tool. Only `key` events count, except for the client's own cost.
 
     closed: each key waited for its answer, so there is no "before the next key" and no time to look.

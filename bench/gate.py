@@ -60,8 +60,7 @@ def recorded(result: Result, floors: dict[str, Any], ours: str) -> dict[str, Any
     for peer, bounds in floors.get("ratios", {}).items():
         values = result.get("ratios", {}).get(peer, {})
         moved["ratios"][peer] = {
-            name: bound if values.get(name) is None else round(values[name] * SLACK, 2)
-            for name, bound in bounds.items()
+            name: bound if values.get(name) is None else round(values[name] * SLACK, 2) for name, bound in bounds.items()
         }
     for name, bound in floors.get("limits", {}).items():
         value = _dig(result["tools"][ours], LIMITS[name])

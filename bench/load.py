@@ -36,9 +36,7 @@ async def measure(
 ) -> Summary:
     """Let `n_typists` type at the same time, each a trace of their own (in turn from `traces`); return the figures."""
     origin_s = perf_counter()
-    tools = [
-        Editor(target.command, model, name=f"typist-{i}", tcp=target.tcp, warm_up_s=warm_up_s) for i in range(n_typists)
-    ]
+    tools = [Editor(target.command, model, name=f"typist-{i}", tcp=target.tcp, warm_up_s=warm_up_s) for i in range(n_typists)]
     try:
         for tool in tools:
             await tool.start(origin_s)
@@ -47,9 +45,7 @@ async def measure(
         for meter in meters:
             meter.resume()
         begun = perf_counter()
-        runs = await asyncio.gather(
-            *(_type(tool, traces[i % len(traces)], f"{i}/", origin_s) for i, tool in enumerate(tools))
-        )
+        runs = await asyncio.gather(*(_type(tool, traces[i % len(traces)], f"{i}/", origin_s) for i, tool in enumerate(tools)))
         seconds = perf_counter() - begun
         for meter in meters:
             meter.pause()

@@ -46,9 +46,7 @@ def _events(
         number = documents[uri][0] if uri in documents else len(documents)
         document = Document(uri, item.get("languageId", ""), _text(item))
         documents[uri] = (number, document)
-        opened = Event(
-            t_ms, "open", number, text=document.text, file=uri.rsplit("/", 1)[-1], language=document.language
-        )
+        opened = Event(t_ms, "open", number, text=document.text, file=uri.rsplit("/", 1)[-1], language=document.language)
         return [opened]
     if uri not in documents:
         return []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -47,12 +48,14 @@ async def replay(
     *,
     closed: bool = False,
     timeout_s: float = 30.0,
+    budget_s: float = math.inf,
     progress: Progress = lambda name, n: None,
 ) -> list[Run]:
     """Play all traces into all tools and return a Run for each.
 
     Several tools take turns segment by segment (a b, b a, …), those at rest suspended, so that a machine that
     grows slower or faster does so for all of them. Servers are started before and always ended.
+    budget_s: once this has passed since the first key, no further trace is begun (the same for all tools).
     """
     origin_s = perf_counter()
     runs: list[Run] = []
@@ -64,7 +67,10 @@ async def replay(
             run.meter.resume()
             run.meter.pause()
             run.meter.cpu_s = 0.0
+        begun = perf_counter()
         for number, trace in enumerate(traces):
+            if perf_counter() - begun > budget_s:
+                break
             await _play(runs, trace, f"{number}/", origin_s, closed=closed, timeout_s=timeout_s, progress=progress)
     finally:
         for run in runs:
@@ -83,9 +89,7 @@ async def _play(
     timeout_s: float,
     progress: Progress,
 ) -> None:
-    typists = {
-        id(run): Typist(run.tool, trace, origin_s, closed=closed, timeout_s=timeout_s, prefix=prefix) for run in runs
-    }
+    typists = {id(run): Typist(run.tool, trace, origin_s, closed=closed, timeout_s=timeout_s, prefix=prefix) for run in runs}
     for turn, segment in enumerate(trace.segments()):
         for run in runs if turn % 2 == 0 else list(reversed(runs)):
             run.meter.resume()

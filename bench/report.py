@@ -139,9 +139,7 @@ def _ratios(result: Result) -> str:
             for name, value in values.items()
             if value is not None
         )
-        parts.append(
-            f"<h2>Ours against {escape(peer)} (above 1: ours is better)</h2><section class=cards>{cards}</section>"
-        )
+        parts.append(f"<h2>Ours against {escape(peer)} (above 1: ours is better)</h2><section class=cards>{cards}</section>")
     return "".join(parts)
 
 

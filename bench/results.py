@@ -18,9 +18,7 @@ NOT_WRITTEN = ("following", "ghost", "visible", "text")
 """Text of the documents; records carry its lengths only."""
 
 
-def build(
-    runs: Sequence[Run], traces: Sequence[Trace], *, settings: dict[str, Any], closed: bool, model: Path | None
-) -> Result:
+def build(runs: Sequence[Run], traces: Sequence[Trace], *, settings: dict[str, Any], closed: bool, model: Path | None) -> Result:
     """Return the result of `runs` as plain data: provenance, settings, traces and the figures of each tool."""
     redacted = any(trace.redacted for trace in traces)
     return {
@@ -29,9 +27,7 @@ def build(
         **provenance(model),
         "mode": "closed" if closed else "open",
         "settings": settings,
-        "traces": [
-            {"name": t.name, "events": len(t.events), "lines": len(t.segments()), "note": t.note} for t in traces
-        ],
+        "traces": [{"name": t.name, "events": len(t.events), "lines": len(t.segments()), "note": t.note} for t in traces],
         "tools": {run.tool.name: run.summary(closed=closed, redacted=redacted) for run in runs},
     }
 

@@ -12,9 +12,7 @@ from bench.typing_model import TypingModel
 MIN_LINE_CHARS = 12
 MIN_DISTANCE = 3
 COMMENT = re.compile(r"\s*(#|//|/\*|\*|\"\"\"|''')")
-NEIGHBOURS = {
-    c: n for row in ("qwertyuiop", "asdfghjkl", "zxcvbnm") for c, n in zip(row, row[1:] + row[-2], strict=True)
-}
+NEIGHBOURS = {c: n for row in ("qwertyuiop", "asdfghjkl", "zxcvbnm") for c, n in zip(row, row[1:] + row[-2], strict=True)}
 
 
 @dataclass(slots=True)
@@ -43,9 +41,7 @@ class _Hand:
 def choose_lines(text: str, n_lines: int, rng: random.Random) -> list[int]:
     """Return up to `n_lines` line numbers worth typing: code, long enough, apart from each other; in random order."""
     lines = text.split("\n")
-    usable = [
-        i for i, line in enumerate(lines) if len(line.strip()) >= MIN_LINE_CHARS and not COMMENT.match(line) and i > 5
-    ]
+    usable = [i for i, line in enumerate(lines) if len(line.strip()) >= MIN_LINE_CHARS and not COMMENT.match(line) and i > 5]
     rng.shuffle(usable)
     chosen: list[int] = []
     for line in usable:
@@ -54,9 +50,7 @@ def choose_lines(text: str, n_lines: int, rng: random.Random) -> list[int]:
     return chosen
 
 
-def type_lines(
-    text: str, *, file: str, language: str, n_lines: int, seed: int, model: TypingModel | None = None
-) -> Trace:
+def type_lines(text: str, *, file: str, language: str, n_lines: int, seed: int, model: TypingModel | None = None) -> Trace:
     """Return a trace that types `n_lines` lines of `text` again, jumping from one to the next.
 
     For each line the cursor moves behind its indentation, the rest is deleted, and typed key by key, so every
@@ -71,9 +65,7 @@ def type_lines(
     return _trace(text, hand, file, language, note=f"{n_lines} lines typed again, seed {seed}")
 
 
-def mixed_session(
-    text: str, *, file: str, language: str, n_lines: int, seed: int, model: TypingModel | None = None
-) -> Trace:
+def mixed_session(text: str, *, file: str, language: str, n_lines: int, seed: int, model: TypingModel | None = None) -> Trace:
     """Return a trace with all that happens while editing: typing with typos, jumps, deletions, pastes, undo."""
     hand = _opened(text, seed, model)
     for turn, number in enumerate(choose_lines(text, n_lines, hand.rng)):

@@ -32,9 +32,7 @@ class Context:
         return (self.prefix + self.middle, self.suffix)
 
 
-def local_context(
-    lines: Sequence[str], row: int, column: int, shown: Sequence[str] = (), last_indent: int = 0
-) -> Context:
+def local_context(lines: Sequence[str], row: int, column: int, shown: Sequence[str] = (), last_indent: int = 0) -> Context:
     """Return the context at the cursor; with `shown` as if that suggestion (lines) had been accepted already."""
     line = lines[row]
     before = list(lines[max(0, row - N_PREFIX) : row])

@@ -61,9 +61,7 @@ def build(document: Document, layout: Layout, fim: FimTokens) -> Request:
 class OwnPrompt(HttpPeer):
     """Asks at each key, cancels what is superseded, and shortens its last answer while it is typed along."""
 
-    def __init__(
-        self, server: LlamaServer, layout: Layout = "psm", fim: FimTokens | None = None, name: str = ""
-    ) -> None:
+    def __init__(self, server: LlamaServer, layout: Layout = "psm", fim: FimTokens | None = None, name: str = "") -> None:
         super().__init__(name or f"llama.cpp {layout}", server)
         self.layout: Layout = layout
         self.fim = fim or FimTokens()

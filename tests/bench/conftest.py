@@ -30,7 +30,7 @@ def fake() -> Callable[..., str]:
 def typed() -> Callable[..., Trace]:
     """Return a function that gives a trace: `text` typed at the end of a document, a key every `gap_ms`."""
 
-    def trace(text: str, gap_ms: float = 20.0, before: str = "x = 1\n") -> Trace:
+    def trace(text: str, gap_ms: float = 60.0, before: str = "x = 1\n") -> Trace:
         keys = [Event((i + 1) * gap_ms, "key", pos=len(before) + i, text=c) for i, c in enumerate(text)]
         opened = Event(0.0, "open", pos=len(before), text=before, file="a.py", language="python")
         return Trace("typed", (opened, *keys))

@@ -47,8 +47,9 @@ def item(position: dict[str, int], number: int) -> Any:
     return [{"insertText": text, "range": {"start": start, "end": end}}]
 
 
-def answer_later(message: dict[str, Any], number: int, version: int, due: float) -> None:
-    time.sleep(max(0.0, due - time.perf_counter()))
+def answer_later(message: dict[str, Any], number: int, version: int, begun: float, delay_ms: float) -> None:
+    time.sleep(max(0.0, begun + delay_ms / 1e3 - time.perf_counter()))
+    traces[number]["total_ms"] = (time.perf_counter() - begun) * 1e3
     if script.get("fault") == "silent":
         return
     if message["id"] in cancelled and script.get("fault") == "empty-when-cancelled":
@@ -89,8 +90,7 @@ def main() -> None:
             stages = {"decode_ms": delay_ms, "total_ms": delay_ms, "n_feed": 2, "n_keep": 300, "n_forwards": 1}
             counts = {"n_generated": 3, "drafted": {"stale": 4}, "accepted": {"stale": 2}, "ttft_ms": delay_ms / 2}
             traces.append({"id": number, "uri": uri, "version": versions[uri], "answered_by": by, **stages, **counts})
-            due = begun + delay_ms / 1e3
-            args = (message, number, versions[uri], due)
+            args = (message, number, versions[uri], begun, delay_ms)
             threading.Thread(target=answer_later, args=args, daemon=True).start()
             number += 1
         elif method == "completer/metrics" and script.get("metrics"):

@@ -129,7 +129,7 @@ def test_white_space_that_is_there_already_is_not_shown_again() -> None:
 def test_the_ring_takes_chunks_into_use_one_by_one_and_drops_what_resembles_the_place() -> None:
     ring = Ring()
     ring.pick(["alpha beta", "gamma", "delta"], evicts=True)
-    assert ring.advance() and not ring.advance()
+    assert [ring.advance(), ring.advance()] == [True, False]
     assert ring.extra("a.py") == [{"text": "alpha beta\ngamma\ndelta\n", "filename": "a.py"}]
     ring.evict_like(["alpha beta", "gamma", "delta"], 1)
     assert ring.chunks == []
@@ -168,7 +168,7 @@ def test_keys_during_a_request_wait_their_turn_and_the_superseded_are_named(type
 
 
 def test_no_server_at_the_address_is_said_plainly() -> None:
-    with pytest.raises(PeerError, match="no llama.cpp server answers"):
+    with pytest.raises(PeerError, match="server answers at"):
         asyncio.run(LlamaServer(url="http://127.0.0.1:9").start())
 
 

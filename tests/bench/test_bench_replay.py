@@ -12,7 +12,7 @@ from bench.figures import percentile
 from bench.replay import Run, replay
 from bench.trace import Trace
 
-SLOP_MS = 8.0
+SLOP_MS = 15.0
 """How late a busy machine may wake the server or the harness."""
 
 Fake = Callable[..., str]
@@ -26,11 +26,13 @@ def run(command: str, trace: Trace, *, closed: bool = False, model: EditorModel 
 
 def test_known_delays_come_back_as_the_same_percentiles(fake: Fake, typed: Typed) -> None:
     delays = [10.0, 20.0, 30.0, 40.0, 70.0]
-    trace = typed("abcdefghij" * 2, gap_ms=90.0)
-    latency = run(fake(delays_ms=delays, answer="z"), trace).summary(closed=False)["latency_ms"]["all"]
+    trace = typed("abcdefghij" * 2, gap_ms=150.0)
+    summary = run(fake(delays_ms=delays, answer="z", metrics=True), trace).summary(closed=False)
+    latency, taken = summary["latency_ms"]["all"], summary["model"]["total_ms"]
     assert latency["n"] == 20
     for name, share in (("p50", 0.5), ("p90", 0.9), ("p95", 0.95)):
-        assert latency[name] == pytest.approx(percentile(sorted(delays * 4), share), abs=SLOP_MS)
+        assert taken[name] >= percentile(sorted(delays * 4), share)  # a busy machine makes sleeps longer
+        assert latency[name] == pytest.approx(taken[name], abs=SLOP_MS)
 
 
 def test_closed_loop_waits_for_each_answer(fake: Fake, typed: Typed) -> None:
@@ -48,7 +50,7 @@ def test_a_slow_server_does_not_slow_the_typist(fake: Fake, typed: Typed) -> Non
 
 
 def test_an_empty_answer_to_a_cancelled_request_is_no_answer(fake: Fake, typed: Typed) -> None:
-    done = run(fake(delays_ms=[50.0], answer="z", fault="empty-when-cancelled"), typed("abcd", gap_ms=20.0))
+    done = run(fake(delays_ms=[90.0], answer="z", fault="empty-when-cancelled"), typed("abcd", gap_ms=20.0))
     summary = done.summary(closed=False)
     assert summary["outcomes"] == {"cancelled": 3, "shown": 1}
     assert summary["latency_ms"]["all"]["n"] == 1
@@ -57,7 +59,7 @@ def test_an_empty_answer_to_a_cancelled_request_is_no_answer(fake: Fake, typed: 
 
 def test_late_answers_of_a_client_that_never_cancels_are_stale(fake: Fake, typed: Typed) -> None:
     model = EditorModel("stubborn", cancels=False)
-    done = run(fake(delays_ms=[50.0], answer="z"), typed("abcdef", gap_ms=20.0), model=model)
+    done = run(fake(delays_ms=[90.0], answer="z"), typed("abcdef", gap_ms=30.0), model=model)
     statuses = [r.status for r in done.records if r.kind == "key"]
     assert statuses[:4] == ["stale"] * 4
     assert done.summary(closed=False)["before_next_key"]["visible"] == 0.0
@@ -80,7 +82,7 @@ def test_a_server_that_never_answers_is_reported_as_unanswered(fake: Fake, typed
     [("range", "wrong-range"), ("prefix", "wrong-prefix"), ("malformed", "malformed"), ("version", "wrong-version")],
 )
 def test_answers_that_break_the_rules_are_named(fake: Fake, typed: Typed, fault: str, problem: str) -> None:
-    summary = run(fake(answer="zzz", fault=fault), typed("abcd", gap_ms=30.0)).summary(closed=False)
+    summary = run(fake(answer="zzz", fault=fault), typed("abcd", gap_ms=100.0)).summary(closed=False)
     assert summary["problems"] == {problem: 4}
     assert summary["outcomes"] == {"rejected": 4}
 
@@ -94,9 +96,7 @@ def test_the_clients_own_work_stays_below_a_millisecond_per_key(fake: Fake, type
 
 
 def test_stages_of_the_server_are_joined_to_the_keys(fake: Fake, typed: Typed) -> None:
-    summary = run(fake(delays_ms=[1.0, 20.0], answer="z", metrics=True), typed("abcdef", gap_ms=50.0)).summary(
-        closed=False
-    )
+    summary = run(fake(delays_ms=[1.0, 20.0], answer="z", metrics=True), typed("abcdef", gap_ms=50.0)).summary(closed=False)
     assert summary["answered_by"] == {"typed-through": 3, "extended": 3}
     assert summary["model"]["fed_per_key"]["p50"] == 2
     assert summary["model"]["drafted"] == {"stale": 24}
@@ -111,7 +111,7 @@ def test_a_server_without_metrics_gives_latencies_all_the_same(fake: Fake, typed
 
 def test_typed_through_at_the_client_keeps_the_suggestion_without_asking(fake: Fake, typed: Typed) -> None:
     model = EditorModel("through", keeps_typed_through=True, asks_while_typed_through=False)
-    done = run(fake(answer="bcdef"), typed("abcdef", gap_ms=40.0), model=model)
+    done = run(fake(answer="bcdef"), typed("abcdef", gap_ms=80.0), model=model)
     keys = [r for r in done.records if r.kind == "key"]
     assert [r.visible for r in keys[:4]] == ["bcdef", "cdef", "def", "ef"]
     assert [r.answered_by for r in keys[1:5]] == ["typed-through"] * 4
@@ -120,12 +120,12 @@ def test_typed_through_at_the_client_keeps_the_suggestion_without_asking(fake: F
 def test_two_tools_take_turns_in_one_run(fake: Fake, typed: Typed) -> None:
     tools = [
         Editor(fake(delays_ms=[5.0], answer="z"), EDITORS["plain"], name="ours"),
-        Editor(fake(delays_ms=[25.0], answer="z"), EDITORS["plain"], name="theirs"),
+        Editor(fake(delays_ms=[40.0], answer="z"), EDITORS["plain"], name="theirs"),
     ]
-    ours, theirs = asyncio.run(replay(tools, [typed("abcdef", gap_ms=40.0)]))
+    ours, theirs = asyncio.run(replay(tools, [typed("abcdef", gap_ms=80.0)]))
     fast, slow = (r.summary(closed=False)["latency_ms"]["all"]["p50"] for r in (ours, theirs))
     assert fast == pytest.approx(5.0, abs=SLOP_MS)
-    assert slow == pytest.approx(25.0, abs=SLOP_MS)
+    assert slow == pytest.approx(40.0, abs=SLOP_MS)
 
 
 def test_nothing_is_typed_before_the_model_is_loaded(fake: Fake, typed: Typed) -> None:

@@ -71,7 +71,7 @@ def test_the_diagnosis_names_servers_that_break_the_rules() -> None:
 
 
 def test_a_replay_from_the_command_line_leaves_json_page_and_picture(fake: Fake, typed: Typed, tmp_path: Path) -> None:
-    save(typed("secret_word", gap_ms=15.0), tmp_path / "t.jsonl")
+    save(typed("secret_word", gap_ms=30.0), tmp_path / "t.jsonl")
     command = fake(delays_ms=[2, 10], answer="z", metrics=True)
     options = ["--server", command, "--trace", str(tmp_path / "t.jsonl"), "--out", str(tmp_path / "out")]
     done = CliRunner().invoke(app, ["replay", *options])
@@ -103,7 +103,7 @@ def test_a_server_that_cannot_be_started_is_one_line_and_a_bad_status(tmp_path: 
 
 def test_several_typists_are_measured_at_once(fake: Fake, typed: Typed) -> None:
     target = Target(fake(delays_ms=[5.0], answer="z"))
-    step = asyncio.run(measure(target, 3, [typed("abcdef", gap_ms=40.0)], EDITORS["plain"]))
+    step = asyncio.run(measure(target, 3, [typed("abcdef", gap_ms=80.0)], EDITORS["plain"]))
     assert step["keys"] == 18
     assert step["before_next_key"]["answered"] == 1.0
 
