@@ -17,6 +17,8 @@ from torch import Tensor
 
 from completer.tokenizer import QWEN2_SPLIT, Tokenizer
 
+torch.set_num_threads(1)  # beside other processes, two threads wait for each other most of the time
+
 SPECIAL = (
     "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>",
     "<|fim_pad|>", "<|repo_name|>", "<|file_sep|>",

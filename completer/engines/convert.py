@@ -29,7 +29,7 @@ from completer.engines.quantize import Int8Rows, gptq_groups, hessian_of, int8_r
 from completer.engines.spec import ModelSpec
 from completer.tokenizer import Tokenizer, tokenizer_json
 
-FORMAT = "3"
+FORMAT = "4"
 """Changes whenever the converted files do: older ones are then made anew."""
 MAX_LEN = 4096
 """Longest slot that the exported graph allows."""

@@ -16,7 +16,7 @@ import numpy as np
 import onnx
 import torch
 from numpy.typing import NDArray
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor
 
 from completer.engines.quantize import Groups
@@ -32,7 +32,6 @@ class GraphWriter:
     def __init__(self, path: Path, spec: ModelSpec, max_len: int) -> None:
         self._path = path
         self._spec = spec
-        self._max_len = max_len
         self._nodes: list[onnx.NodeProto] = []
         self._weights: list[TensorProto] = []
         self._data = path.with_name(path.name + ".data").open("wb")
@@ -92,7 +91,7 @@ class GraphWriter:
 
     def _model(self) -> onnx.ModelProto:
         spec = self._spec
-        kv_shape = [1, spec.heads_kv, self._max_len, spec.head_dim]
+        kv_shape = [1, spec.heads_kv, "max_len", spec.head_dim]  # slots may be shorter than what the graph allows
         value = helper.make_tensor_value_info
         inputs = [
             value("embeds", TensorProto.FLOAT, [1, "n", spec.hidden]),
@@ -125,9 +124,9 @@ class GraphWriter:
         """Normalise each head of q and k (Qwen3); return the names of q, k, v for the attention."""
         spec, p = self._spec, f"layers.{i}"
         rows = [spec.heads * spec.head_dim, spec.heads_kv * spec.head_dim, spec.heads_kv * spec.head_dim]
-        self._weight(f"{p}.rows", np.array(rows, np.int64))
-        self._weight(f"{p}.per_head", np.array([0, 0, -1, spec.head_dim], np.int64))
-        self._weight(f"{p}.flat", np.array([0, 0, -1], np.int64))
+        for name, shape in (("rows", rows), ("per_head", [0, 0, -1, spec.head_dim]), ("flat", [0, 0, -1])):
+            # Shapes are read when the graph is loaded, before external data: they stand in the graph itself.
+            self._weights.append(numpy_helper.from_array(np.array(shape, np.int64), f"{p}.{name}"))
         self._node("Split", [f"{p}.qkv", f"{p}.rows"], [f"{p}.q0", f"{p}.k0", f"{p}.v0"], "", axis=-1)
         for part in ("q", "k"):
             self._node("Reshape", [f"{p}.{part}0", f"{p}.per_head"], [f"{p}.{part}1"], "")
