@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
 from tokenizers import Tokenizer as Backend
-from tokenizers import decoders, models, pre_tokenizers, trainers
-from tokenizers import Regex
 from torch import Tensor
 
 from completer.tokenizer import QWEN2_SPLIT, Tokenizer
@@ -26,7 +25,7 @@ SPECIAL = (
 N_ORDINARY = 480
 VOCAB_SIZE = 512
 """Rows of the embedding: more than the tokenizer has tokens, as with real models."""
-FAMILIES = ("llama", "llama3-tied", "mistral", "qwen2", "qwen3")
+FAMILIES = ("llama", "llama-biased", "llama3-tied", "mistral", "qwen2", "qwen3")
 MAX_POSITIONS = 512
 _CODE = """
 def print_total(items: list[int]) -> None:
@@ -96,11 +95,16 @@ def transformers_model(family: str) -> Any:
         }
     configs = {
         "llama": transformers.LlamaConfig,
+        "llama-biased": transformers.LlamaConfig,
         "llama3-tied": transformers.LlamaConfig,
         "mistral": transformers.MistralConfig,
         "qwen2": transformers.Qwen2Config,
         "qwen3": transformers.Qwen3Config,
     }
+    if family == "llama-biased":
+        sizes.update(attention_bias=True, mlp_bias=True)
+    if family == "mistral":
+        sizes["sliding_window"] = 256
     if family == "qwen2":
         sizes["hidden_size"] = 128  # its heads are always hidden_size / num_attention_heads wide
         del sizes["head_dim"]

@@ -1,15 +1,15 @@
 """Reads the weights of a model, from a GGUF file or a Hugging Face folder, under one set of names.
 
-    embed, norm, head
-    layers.N.{attn_norm, ffn_norm, q_norm, k_norm}.weight     [hidden] or [head_dim]
-    layers.N.{q, k, v, o, gate, up, down}.{weight, bias}      [out, in], [out]
+embed, norm, head
+layers.N.{attn_norm, ffn_norm, q_norm, k_norm}.weight     [hidden] or [head_dim]
+layers.N.{q, k, v, o, gate, up, down}.{weight, bias}      [out, in], [out]
 """
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -47,8 +47,8 @@ def open_checkpoint(path: Path) -> Checkpoint:
 class GgufCheckpoint:
     """A GGUF file, memory-mapped. Source: the GGUF specification of the ggml project."""
 
-    _GLOBAL = {"embed.weight": "token_embd.weight", "norm.weight": "output_norm.weight", "head.weight": "output.weight"}
-    _LOCAL = {
+    _GLOBAL: ClassVar = {"embed.weight": "token_embd.weight", "norm.weight": "output_norm.weight", "head.weight": "output.weight"}
+    _LOCAL: ClassVar = {
         **{"q": "attn_q", "k": "attn_k", "v": "attn_v", "o": "attn_output"},
         **{"gate": "ffn_gate", "up": "ffn_up", "down": "ffn_down"},
         **{"attn_norm": "attn_norm", "ffn_norm": "ffn_norm", "q_norm": "attn_q_norm", "k_norm": "attn_k_norm"},
@@ -106,8 +106,12 @@ class GgufCheckpoint:
 class FolderCheckpoint:
     """A Hugging Face folder: config.json and *.safetensors."""
 
-    _GLOBAL = {"embed.weight": "model.embed_tokens.weight", "norm.weight": "model.norm.weight", "head.weight": "lm_head.weight"}
-    _LOCAL = {
+    _GLOBAL: ClassVar = {
+        "embed.weight": "model.embed_tokens.weight",
+        "norm.weight": "model.norm.weight",
+        "head.weight": "lm_head.weight",
+    }
+    _LOCAL: ClassVar = {
         **{p: f"self_attn.{p}_proj" for p in ("q", "k", "v", "o")},
         **{p: f"mlp.{p}_proj" for p in ("gate", "up", "down")},
         **{"attn_norm": "input_layernorm", "ffn_norm": "post_attention_layernorm"},
@@ -125,9 +129,9 @@ class FolderCheckpoint:
             method = config["quantization_config"].get("quant_method", "unknown")
             raise UnsupportedModel(f"{path} is quantised ({method}): name the unquantised folder or a GGUF file")
         self.spec = spec_from_hf(config)
-        self._where = {}
+        self._where: dict[str, Any] = {}
         for file in sorted(path.glob("*.safetensors")):
-            handle = safe_open(str(file), framework="pt")
+            handle: Any = safe_open(str(file), framework="pt")  # its methods have no types
             self._where.update(dict.fromkeys(handle.keys(), handle))
         if not self._where:
             raise ModelError(f"{path} has no *.safetensors file: convert the checkpoint to safetensors first")
@@ -139,7 +143,10 @@ class FolderCheckpoint:
             _, layer, part, kind = name.split(".")
             key = f"model.layers.{layer}.{self._LOCAL[part]}.{kind}"
         handle = self._where.get(key)
-        return None if handle is None else handle.get_tensor(key).float()
+        if handle is None:
+            return None
+        tensor: Tensor = handle.get_tensor(key)
+        return tensor.float()
 
     def get(self, name: str) -> Tensor:
         if name == "head.weight" and self.spec.tied_head:

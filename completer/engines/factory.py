@@ -78,8 +78,8 @@ def _build(name: str, folder: Path, settings: Settings) -> StepEngine:
     import torch
     from safetensors.torch import load_file
 
-    from completer.engines.convert import int8_model
     from completer.engines.convert import MAX_LEN as EXPORTED_LEN
+    from completer.engines.convert import int8_model
     from completer.engines.kv import KvSlots, n_slots_for
     from completer.engines.lean import LeanEngine
     from completer.engines.phased import PhasedEngine

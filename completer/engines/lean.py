@@ -123,7 +123,7 @@ class LeanEngine:
         n, start = x.shape[0], self.kv.lengths[slot]
         stop = start + n
         qkv = layer.qkv(rms_norm(x, layer.attn_norm, spec.rms_eps)).view(n, -1, spec.head_dim)  # [n, H + 2 H_kv, D]
-        q, k, v = qkv.split([spec.heads, spec.heads_kv, spec.heads_kv], dim=1)
+        q, k, v = torch.split(qkv, [spec.heads, spec.heads_kv, spec.heads_kv], dim=1)
         if layer.q_norm is not None and layer.k_norm is not None:
             q, k = rms_norm(q, layer.q_norm, spec.rms_eps), rms_norm(k, layer.k_norm, spec.rms_eps)
         cos, sin = self._rope[0][start:stop], self._rope[1][start:stop]  # [n, D / 2]

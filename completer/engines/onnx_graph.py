@@ -44,21 +44,22 @@ class GraphWriter:
         i: int,
         norms: dict[str, Tensor],
         projections: dict[str, Groups],
-        qkv_bias: Tensor | None,
+        biases: dict[str, Tensor],
     ) -> None:
         """Add layer `i`. norms: attn_norm, ffn_norm and, for families that have them, q_norm, k_norm;
-        projections: qkv, o, gate, up, down. Mutates: the graph and the data file.
+        projections: qkv, o, gate, up, down; biases: of those of them that have one. Mutates: the graph and the data file.
         """
         spec, p = self._spec, f"layers.{i}"
         for name, tensor in norms.items():
             self._weight(f"{p}.{name}", tensor.numpy())
         if i == 0:
-            self._node("SimplifiedLayerNormalization", ["embeds", f"{p}.attn_norm"], [f"{p}.x"], "", epsilon=spec.rms_eps, axis=-1)
+            norm = ["embeds", f"{p}.attn_norm"]
+            self._node("SimplifiedLayerNormalization", norm, [f"{p}.x"], "", epsilon=spec.rms_eps, axis=-1)
             residual = "embeds"
         else:
             residual = f"{p}.in"
             self._skip_norm(f"layers.{i - 1}.mid", f"layers.{i - 1}.down", f"{p}.attn_norm", f"{p}.x", residual)
-        self._product(f"{p}.x", f"{p}.qkv", projections["qkv"], qkv_bias)
+        self._product(f"{p}.x", f"{p}.qkv", projections["qkv"], biases.get("qkv"))
         query = self._head_norms(i) if "q_norm" in norms else [f"{p}.qkv", "", ""]
         self._node(
             "GroupQueryAttention",
@@ -69,13 +70,13 @@ class GraphWriter:
             do_rotary=1,
             rotary_interleaved=0,
         )
-        self._product(f"{p}.mixed", f"{p}.o", projections["o"])
+        self._product(f"{p}.mixed", f"{p}.o", projections["o"], biases.get("o"))
         self._skip_norm(residual, f"{p}.o", f"{p}.ffn_norm", f"{p}.y", f"{p}.mid")
-        self._product(f"{p}.y", f"{p}.gate", projections["gate"])
-        self._product(f"{p}.y", f"{p}.up", projections["up"])
+        self._product(f"{p}.y", f"{p}.gate", projections["gate"], biases.get("gate"))
+        self._product(f"{p}.y", f"{p}.up", projections["up"], biases.get("up"))
         self._node("QuickGelu", [f"{p}.gate"], [f"{p}.act"], alpha=1.0)
         self._node("Mul", [f"{p}.act", f"{p}.up"], [f"{p}.ffn"], "")
-        self._product(f"{p}.ffn", f"{p}.down", projections["down"])
+        self._product(f"{p}.ffn", f"{p}.down", projections["down"], biases.get("down"))
 
     def finish(self, norm: Tensor, head: Groups) -> None:
         """Add the last norm and the head, and write the graph. Mutates: both files; the writer cannot be used again."""
@@ -91,7 +92,8 @@ class GraphWriter:
 
     def _model(self) -> onnx.ModelProto:
         spec = self._spec
-        kv_shape = [1, spec.heads_kv, "max_len", spec.head_dim]  # slots may be shorter than what the graph allows
+        # Slots may be shorter than the rotary tables allow, so their length is no constant.
+        kv_shape: list[int | str | None] = [1, spec.heads_kv, "max_len", spec.head_dim]
         value = helper.make_tensor_value_info
         inputs = [
             value("embeds", TensorProto.FLOAT, [1, "n", spec.hidden]),

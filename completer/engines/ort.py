@@ -97,7 +97,8 @@ class OnnxEngine:
 
 def bfloat16_rows(table: NDArray[np.uint16], ids: Sequence[int]) -> NDArray[np.float32]:
     """Return rows `ids` of a bfloat16 table given as raw 16 bits: [n, hidden] float32 (exact)."""
-    return (table[np.asarray(ids)].astype(np.uint32) << 16).view(np.float32)
+    rows: NDArray[np.float32] = (table[np.asarray(ids)].astype(np.uint32) << 16).view(np.float32)
+    return rows
 
 
 def _options(threads: int) -> ort.SessionOptions:

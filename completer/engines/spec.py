@@ -95,6 +95,9 @@ def spec_from_hf(config: Mapping[str, Any]) -> ModelSpec:
     heads = int(config["num_attention_heads"])
     rope = {**(config.get("rope_scaling") or {}), **(config.get("rope_parameters") or {})}
     head_dim = int(config.get("head_dim") or config["hidden_size"] // heads)
+    # Layers that look back less far than the context are right as long as no slot is longer than their window.
+    slides = config.get("use_sliding_window", family == "mistral") and config.get("sliding_window")
+    window = int(config["sliding_window"]) if slides else int(config["max_position_embeddings"])
     theta = float(rope.get("rope_theta") or config.get("rope_theta") or 10000.0)
     return ModelSpec(
         family=family,
@@ -105,7 +108,7 @@ def spec_from_hf(config: Mapping[str, Any]) -> ModelSpec:
         heads_kv=int(config.get("num_key_value_heads") or heads),
         head_dim=head_dim,
         vocab_size=int(config["vocab_size"]),
-        max_positions=int(config["max_position_embeddings"]),
+        max_positions=min(window, int(config["max_position_embeddings"])),
         rope_theta=theta,
         rms_eps=float(config["rms_norm_eps"]),
         rope_factors=_rope_factors(rope, theta, head_dim),

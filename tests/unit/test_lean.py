@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +9,6 @@ import pytest
 import torch
 from torch import Tensor
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-import tiny
 from completer.engines.base import Logits
 from completer.engines.build import Round, dense, int4, int8, lean_model
 from completer.engines.checkpoint import open_checkpoint
@@ -21,6 +17,7 @@ from completer.engines.lean import LeanEngine
 from completer.engines.linear import DenseLinear, Linear
 from completer.engines.quantize import int8_rows, nearest_groups
 from completer.errors import ContextOverflow, EngineClosed, UnsupportedModel
+from tests import tiny
 
 TOLERANCE = 2e-4
 """Largest difference of a logit in float32; the logits themselves are within about 10."""
@@ -168,3 +165,8 @@ def test_an_unknown_architecture_is_refused_by_name(folder: Path, tmp_path: Path
     (tmp_path / "config.json").write_text(config, encoding="utf-8")
     with pytest.raises(UnsupportedModel, match="mamba"):
         open_checkpoint(tmp_path)
+
+
+def test_a_slot_is_never_longer_than_the_window_of_a_sliding_attention(tmp_path: Path) -> None:
+    tiny.save_folder("mistral", tmp_path)
+    assert open_checkpoint(tmp_path).spec.max_positions == 256 < tiny.MAX_POSITIONS

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +12,6 @@ from onnx import numpy_helper
 from safetensors.torch import load_file
 from torch import Tensor
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-import tiny
 from completer.engines.base import Logits
 from completer.engines.convert import convert, int8_model, is_converted
 from completer.engines.kv import KvSlots
@@ -26,10 +22,11 @@ from completer.engines.phased import PhasedEngine
 from completer.engines.quantize import Groups
 from completer.engines.spec import ModelSpec
 from completer.errors import ContextOverflow, EngineClosed
+from tests import tiny
 
 IDS = tiny.some_ids(40)
-FAMILIES = ("llama", "llama3-tied", "qwen2", "qwen3")
-"""Without biases, with scaled rotary frequencies, with biases, with norms of q and k."""
+FAMILIES = ("llama", "llama-biased", "llama3-tied", "qwen2", "qwen3")
+"""Without biases, with all biases, with scaled rotary frequencies, with biases of q, k, v, with norms of q and k."""
 
 
 class Converted:
@@ -66,7 +63,8 @@ class Converted:
 
         def product(*names: str) -> DenseLinear:
             weight = torch.cat([unpack(arrays, name, bits[name]) for name in names])
-            return DenseLinear(weight, arrays.get(f"{names[0]}.b"))
+            biases = [arrays[f"{name}.b"] for name in names if f"{name}.b" in arrays]
+            return DenseLinear(weight, torch.cat(biases) if biases else None)
 
         layers = []
         for p in (f"layers.{i}" for i in range(self.spec.n_layers)):
