@@ -56,9 +56,7 @@ class Documents:
 
     def open(self, opened: Opened) -> Snapshot:
         """Take a document that the client opened (again: it replaces the old one); return it, cursor at 0."""
-        self._documents[opened.uri] = Document(
-            opened.uri, opened.language_id, opened.version, opened.text, self.encoding
-        )
+        self._documents[opened.uri] = Document(opened.uri, opened.language_id, opened.version, opened.text, self.encoding)
         return self._documents[opened.uri].snapshot_at(0)
 
     def change(self, uri: str, version: int, changes: Iterable[Change]) -> Changed:

@@ -102,7 +102,7 @@ FORMATS: dict[str, FimFormat] = {
 def detect(vocabulary: set[str] | dict[str, int]) -> FimFormat | None:
     """Return the first format all of whose prompt tokens are in the vocabulary, or None."""
     for format_ in FORMATS.values():
-        if all(token in vocabulary for token in (format_.prefix, format_.suffix, format_.middle) if token):
-            if all(token in vocabulary for token in (format_.file_sep, format_.bos) if token):
-                return format_
+        needed = (format_.prefix, format_.suffix, format_.middle, format_.file_sep, format_.bos)
+        if all(token in vocabulary for token in needed if token):
+            return format_
     return None

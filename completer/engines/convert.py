@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from filelock import FileLock
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -33,7 +34,7 @@ FORMAT = "4"
 """Changes whenever the converted files do: older ones are then made anew."""
 MAX_LEN = 4096
 """Longest slot that the exported graph allows."""
-CALIBRATION_TOKENS = 400  # of each text
+CALIBRATION_TOKENS = 256  # of each text
 PARTS = ("qkv", "o", "gate_up", "down")
 
 Progress = Callable[[str, int, int], None]
@@ -51,6 +52,13 @@ def convert(source: Path, folder: Path, progress: Progress = lambda *_: None) ->
     progress: called with (what is being done, steps done, steps in all).
     Raises: ModelError, UnsupportedModel, OSError (no space).
     """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_name(folder.name + ".lock")):  # several editors may be the first to need a model
+        if not is_converted(folder):
+            _convert(source, folder, progress)
+
+
+def _convert(source: Path, folder: Path, progress: Progress) -> None:
     work = folder.with_name(folder.name + ".partial")
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)

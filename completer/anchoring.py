@@ -1,0 +1,99 @@
+"""The anchors of one document: which of them serves a snapshot, and when idle time should make a better one.
+
+    first key at a new place      small window, chosen so that its prefill fits COLD_MS
+    then, in idle time            full window on another slot; the next key finds it warm
+    much typed, or suffix stale   the same: re-anchored in idle time while keys go on behind the old anchor
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from completer.engines.base import CostCurve
+from completer.prompt import Anchor, Match, Window, build_prompt, set_anchor
+from completer.tokenizer import Tokenizer
+from completer.types import Edit, Prompt, Snapshot
+
+COLD_MS = 220.0
+"""What the prefill of a first answer at a new place may take; its decoding comes on top."""
+FULL_BEFORE = 768
+FULL_AFTER = 192
+MAX_TYPED = 160
+"""Tokens behind an anchor above which idle time moves it."""
+MAX_ANCHORS = 4
+
+Cached = Callable[[Sequence[int]], int]
+"""Returns how many tokens of a prompt the engine's slots hold already."""
+
+
+class Choice(NamedTuple):
+    """An anchor with the prompt it gives. good: nothing is gained by another one soon."""
+
+    anchor: Anchor
+    prompt: Prompt
+    good: bool
+
+
+class Anchors:
+    """Owned by the event loop. Most recently used first."""
+
+    def __init__(self, tokenizer: Tokenizer, costs: CostCurve, cached: Cached, max_len: int) -> None:
+        self._tokenizer = tokenizer
+        self._costs = costs
+        self._cached = cached
+        self._anchors: list[Anchor] = []
+        reserve = MAX_TYPED + 128  # for typed text and what is generated
+        share = min(1.0, (max_len - reserve) / (FULL_BEFORE + FULL_AFTER))
+        self._full = Window(int(FULL_BEFORE * share), int(FULL_AFTER * share), full=True)
+        n_cold = max(64, min(int(COLD_MS / costs.prefill_ms_per_token), FULL_BEFORE))
+        self._cold = Window(n_cold * 3 // 4, n_cold // 4, full=False)
+
+    def choose(self, snapshot: Snapshot) -> Choice:
+        """Return the anchor for a foreground request: a warm one that matches, or a new one with the small window.
+
+        Mutates: the order of the anchors; a new anchor is remembered.
+        """
+        for anchor in self._anchors:
+            match = anchor.match(snapshot)
+            if match is None:
+                continue
+            prompt = build_prompt(anchor, anchor.typed(snapshot), self._tokenizer)
+            n_feed = len(prompt.ids) - self._cached(prompt.ids)
+            if n_feed * self._costs.prefill_ms_per_token <= COLD_MS:
+                self.use(anchor)
+                return Choice(anchor, prompt, self._is_good(anchor, match, prompt))
+        anchor = set_anchor(snapshot, self._cold, self._tokenizer)
+        self.use(anchor)
+        return Choice(anchor, build_prompt(anchor, anchor.typed(snapshot), self._tokenizer), good=False)
+
+    def better(self, snapshot: Snapshot) -> Anchor | None:
+        """Return the full anchor that idle time should prefill for this snapshot, or None when there is nothing to do."""
+        for anchor in self._anchors:
+            match = anchor.match(snapshot)
+            if match is None or not anchor.full:
+                continue
+            prompt = build_prompt(anchor, anchor.typed(snapshot), self._tokenizer)
+            if self._is_good(anchor, match, prompt):
+                warm = len(prompt.ids) - self._cached(prompt.ids) <= MAX_TYPED // 4
+                return None if warm else anchor
+        return set_anchor(snapshot, self._full, self._tokenizer)
+
+    @property
+    def first(self) -> Anchor | None:
+        """The anchor used last."""
+        return self._anchors[0] if self._anchors else None
+
+    def use(self, anchor: Anchor) -> None:
+        """Put `anchor` first. Mutates: the anchors; the least recently used one is forgotten."""
+        self._anchors = [anchor, *(a for a in self._anchors if a.number != anchor.number)][:MAX_ANCHORS]
+
+    def edited(self, edits: Sequence[Edit]) -> None:
+        """Follow edits in front of the windows. Mutates: the anchors' offsets; those edited inside no longer match."""
+        for edit in edits:
+            by_cp = len(edit.new_text) - (edit.old_end_cp - edit.start_cp)
+            self._anchors = [a.moved(by_cp) if edit.old_end_cp <= a.start_cp and by_cp else a for a in self._anchors]
+
+    @staticmethod
+    def _is_good(anchor: Anchor, match: Match, prompt: Prompt) -> bool:
+        return anchor.full and match == "exact" and len(prompt.ids) - prompt.n_fixed <= MAX_TYPED

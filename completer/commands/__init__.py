@@ -1,0 +1,1 @@
+"""What the commands do; `completer.cli` parses their arguments and imports them when they are called."""

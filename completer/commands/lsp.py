@@ -1,0 +1,52 @@
+"""`completer lsp`: the language server over stdio or TCP."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from completer.config import Settings
+from completer.errors import ConfigError
+from completer.frontend import Completer, Report
+from completer.loader import Engines
+from completer.server import run_stdio, run_tcp
+
+
+def serve(defaults: Settings, tcp: str, allow_remote: bool, log_file: Path | None, verbose: bool) -> None:
+    """Serve until the client leaves, then exit with the protocol's status.
+
+    defaults: model and engine for clients that do not name one.  Raises: ConfigError for a wrong address.
+    """
+    _start_logging(log_file, verbose)
+    engines = Engines()
+
+    def make_completer(settings: Settings, report: Report) -> Completer:
+        model = defaults.model if settings.model == "auto" else settings.model
+        engine = defaults.engine if settings.engine == "auto" else settings.engine
+        return engines.make_completer(replace(settings, model=model, engine=engine), report)
+
+    try:
+        if tcp:
+            host, port = parse_address(tcp)
+            code = run_tcp(host, port, make_completer, allow_remote=allow_remote)
+        else:
+            code = run_stdio(make_completer)
+    finally:
+        engines.close()
+    sys.exit(code)
+
+
+def parse_address(address: str) -> tuple[str, int]:
+    """Return host and port of HOST:PORT. Raises: ConfigError."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65535:
+        raise ConfigError(f"{address!r} is not HOST:PORT: write for instance 127.0.0.1:9257")
+    return host.strip("[]"), int(port)
+
+
+def _start_logging(log_file: Path | None, verbose: bool) -> None:
+    handler = logging.FileHandler(log_file, encoding="utf-8") if log_file else logging.StreamHandler(sys.stderr)
+    level = logging.INFO if verbose else logging.WARNING
+    logging.basicConfig(level=level, handlers=[handler], format="%(asctime)s %(levelname)s %(name)s: %(message)s")

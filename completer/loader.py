@@ -1,0 +1,126 @@
+"""From settings to a running completer: chooses the model, pulls and converts it if need be, loads it once for all clients."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+from completer.config import Settings
+from completer.engines.base import StepEngine
+from completer.engines.factory import Loaded, load, physical_threads
+from completer.engines.measure import MachineLimits, measure_limits
+from completer.errors import ModelNotPulled
+from completer.frontend import Report
+from completer.generator import LocalGenerator
+from completer.manifest import ModelEntry, find, load_manifest
+from completer.pipeline import Pipeline
+from completer.pull import pull
+from completer.store import ModelFiles, cache_dir, locate
+
+STEPS_IN_BUDGET = 5.0
+"""Decode steps that must fit the budget for a model to be useful: a healed token and a few behind it."""
+STEP_OVERHEAD = 1.4
+"""Measured decode step over the time to read the weights once."""
+BYTES_PER_PARAMETER = 0.8
+"""Of the default weights: 4 bits with scales, attention and head in 8 bits."""
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A model id and the sentence that says why."""
+
+    model: str
+    why: str
+
+
+def choose_model(settings: Settings, limits: MachineLimits) -> Choice:
+    """Return the largest CPU model whose predicted decode step leaves room for STEPS_IN_BUDGET within the budget."""
+    candidates = sorted((e for e in load_manifest() if e.device == "cpu"), key=lambda e: e.parameters)
+    room_ms = settings.budget_ms / STEPS_IN_BUDGET
+    fitting = [entry for entry in candidates if predicted_step_ms(entry, limits) <= room_ms]
+    chosen = fitting[-1] if fitting else candidates[0]
+    step_ms = predicted_step_ms(chosen, limits)
+    next_up = next((e for e in candidates if e.parameters > chosen.parameters), None)
+    why = f"memory reads {limits.memory_gb_s:.0f} GB/s, so a decode step should take {step_ms:.0f} ms of the {room_ms:.0f} ms there is room for"
+    if next_up is not None:
+        why += f"; {next_up.id} would take {predicted_step_ms(next_up, limits):.0f} ms"
+    return Choice(chosen.id, why)
+
+
+def predicted_step_ms(entry: ModelEntry, limits: MachineLimits) -> float:
+    """Return the milliseconds of a decode step that the memory rate predicts."""
+    return STEP_OVERHEAD * entry.parameters * BYTES_PER_PARAMETER / limits.memory_gb_s / 1e6
+
+
+def machine_limits(settings: Settings) -> MachineLimits:
+    """Return this machine's limits, measured at the first call ever and kept in the cache folder."""
+    file = cache_dir() / "machine.json"
+    key = str(physical_threads(settings))
+    known = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    if key not in known:
+        import torch
+
+        torch.set_num_threads(physical_threads(settings))
+        known[key] = asdict(measure_limits())
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(known), encoding="utf-8")
+    return MachineLimits(**known[key])
+
+
+def model_files(settings: Settings, progress: Progress, may_pull: bool = True) -> ModelFiles:
+    """Return the files of the model that the settings name, pulled if they were not here.
+
+    Raises: UnknownModel, ModelNotPulled (with may_pull False), DownloadError, HashMismatch.
+    """
+    name = settings.model
+    if name == "auto":
+        name = choose_model(settings, machine_limits(settings)).model
+    try:
+        return locate(name)
+    except ModelNotPulled:
+        if not may_pull:
+            raise
+    pull(find(name), lambda label, done, total: progress(f"download: {label}", done, total or 0))
+    return locate(name)
+
+
+class Engines:
+    """Loaded models, shared by the clients of one process: the same settings get the same engine thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._generators: dict[tuple[object, ...], tuple[Loaded, LocalGenerator]] = {}
+
+    def make_completer(self, settings: Settings, report: Report) -> Pipeline:
+        """Return the completer of one client. Blocks while the model is pulled, converted or loaded.
+
+        report: see `completer.frontend.Report`.  Raises: CompleterError.
+        """
+
+        def progress(label: str, done: int, total: int) -> None:
+            report(label, done / total if total else None)
+
+        key = (settings.model, settings.engine, settings.threads, settings.kv_memory_mb)
+        with self._lock:  # one load at a time: two would need the memory of both
+            if key not in self._generators:
+                loaded = load(model_files(settings, progress), settings, progress)
+                self._generators[key] = loaded, LocalGenerator(loaded.engine, loaded.tokenizer)
+            loaded, generator = self._generators[key]
+        return make_pipeline(loaded, generator, settings)
+
+    def close(self) -> None:
+        """Stop all engine threads and free the models."""
+        for _, generator in self._generators.values():
+            generator.close()
+        self._generators.clear()
+
+
+def make_pipeline(loaded: Loaded, generator: LocalGenerator, settings: Settings) -> Pipeline:
+    """Return a pipeline over a loaded model."""
+    engine: StepEngine = loaded.engine
+    names = {"model": loaded.model, "engine": engine.name}
+    return Pipeline(generator, loaded.tokenizer, engine.costs, engine.max_len, settings, names)

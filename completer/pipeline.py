@@ -1,0 +1,339 @@
+"""The whole flow of a keystroke: reuse, prompt, generate, trim; and what is done in idle time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from completer.anchoring import Anchors
+from completer.config import Settings
+from completer.engines.base import CostCurve
+from completer.generator import Generator
+from completer.live import MULTILINE_TOKENS, Live
+from completer.place import Place, place
+from completer.prompt import Anchor, Prompt, build_prompt
+from completer.reuse import Entry, Hit, ReuseStore
+from completer.syntax import SyntaxTree
+from completer.tokenizer import Tokenizer
+from completer.trace import Trace, TraceLog
+from completer.trim import Selected, Trimmed, clean_partial, trim
+from completer.types import Edit, FinishReason, SelectedCompletion, Snapshot, StopRule, Suggestion
+
+SOFT_SHARE = 0.5
+"""Share of the budget after which the first clean piece is shown at once, and the rest when it is ready."""
+MARGIN_MS = 4.0
+"""Kept back from the budget for trimming and the way to the editor."""
+CURSOR_REST_S = 0.15
+"""A cursor that moved is left alone for so long before its place is prefilled."""
+_UNFINISHED: tuple[FinishReason | None, ...] = (None, "length", "confidence", "cancelled", "error")
+
+
+@dataclass(slots=True)
+class _Doc:
+    """What belongs to one open document."""
+
+    anchors: Anchors
+    tree: SyntaxTree
+    running: Entry | None = None
+    prefetch: Entry | None = None
+    prefill_id: int | None = None
+    prefill_anchor: Anchor | None = None
+    resting: asyncio.TimerHandle | None = None
+    corpora: tuple[tuple[int, ...], ...] = field(default_factory=tuple)
+
+
+class Pipeline:
+    """Completes the documents of one client. Owned by its event loop; see `completer.frontend.Completer`."""
+
+    def __init__(
+        self, generator: Generator, tokenizer: Tokenizer, costs: CostCurve, max_len: int, settings: Settings, names: dict[str, str]
+    ) -> None:
+        """names: what `status` says of model and engine. Must be made on the event loop that it will serve."""
+        self.settings = settings
+        self.on_extend: Callable[[Suggestion], None] | None = None
+        self._generator = generator
+        self._tokenizer = tokenizer
+        self._costs = costs
+        self._max_len = max_len
+        self._names = names
+        self._reuse = ReuseStore()
+        self._traces = TraceLog()
+        self._docs: dict[str, _Doc] = {}
+        self._live_: Live | None = None
+        self._n_requests = 0
+
+    async def complete(
+        self, snapshot: Snapshot, *, explicit: bool, selected: SelectedCompletion | None = None
+    ) -> Suggestion | None:
+        """See `completer.frontend.Completer.complete`."""
+        started = time.perf_counter()
+        doc = self._doc(snapshot)
+        trace = self._new_trace(snapshot)
+        where = place(snapshot, doc.tree)
+        trace.place = where.kind
+        suggestion = None
+        if explicit or self._wanted(snapshot, where):
+            chosen = Selected(selected.text, selected.start_cp, selected.end_cp) if selected else None
+            suggestion = await self._answer(doc, snapshot, where, explicit, chosen, started, trace)
+        trace.total_ms = (time.perf_counter() - started) * 1e3
+        self._traces.add(trace)
+        return suggestion
+
+    async def _answer(
+        self, doc: _Doc, snapshot: Snapshot, where: Place, explicit: bool, selected: Selected | None, started: float, trace: Trace
+    ) -> Suggestion | None:
+        anchor, prompt, _ = doc.anchors.choose(snapshot)
+        trace.tokenise_ms = (time.perf_counter() - started) * 1e3
+        typed = _lf(anchor.typed(snapshot))
+        hit = self._reuse.lookup(anchor.number, typed)
+        if hit is None:
+            hit = Hit(self._start(doc, anchor, prompt, snapshot, where, typed), 0)
+            fresh = True
+        else:
+            fresh = False
+
+        def current() -> Trimmed | None:
+            return _trimmed(hit, snapshot, where, selected, explicit)
+
+        def worth_showing() -> bool:
+            late = (time.perf_counter() - started) * 1e3 > SOFT_SHARE * self.settings.budget_ms
+            return hit.entry.reason is not None or ((late or not fresh) and current() is not None)
+
+        if not worth_showing():
+            left_ms = self.settings.budget_ms - MARGIN_MS - (time.perf_counter() - started) * 1e3
+            # Wake once at the soft deadline, too: the first piece may have been ready before it.
+            soft_ms = max(0.0, SOFT_SHARE * self.settings.budget_ms - (time.perf_counter() - started) * 1e3)
+            await self._live.wait(lambda: hit.entry.reason is not None, soft_ms / 1e3)
+            await self._live.wait(worth_showing, (left_ms - soft_ms) / 1e3)
+        trim_started = time.perf_counter()
+        shown = current()
+        trace.trim_ms = (time.perf_counter() - trim_started) * 1e3
+        self._record(trace, hit, fresh, shown)
+        hit.entry.answered = shown.text if shown else ""
+        self._use_idle_time(doc, snapshot, where, anchor, hit, shown)
+        return self._suggestion(snapshot, shown, hit, fresh)
+
+    # What the client tells.
+
+    def did_open(self, snapshot: Snapshot) -> None:
+        self._doc(snapshot)
+        self.did_move_cursor(snapshot)
+
+    def did_change(self, snapshot: Snapshot, edits: Sequence[Edit]) -> None:
+        doc = self._docs.get(snapshot.uri)
+        if doc is None:
+            return
+        for edit in edits:
+            doc.tree.edit(edit)
+        doc.anchors.edited(edits)
+
+    def did_move_cursor(self, snapshot: Snapshot) -> None:
+        doc = self._doc(snapshot)
+        if doc.resting is not None:
+            doc.resting.cancel()
+        doc.resting = asyncio.get_running_loop().call_later(CURSOR_REST_S, self._prefill, doc, snapshot)
+
+    def did_close(self, uri: str) -> None:
+        doc = self._docs.pop(uri, None)
+        if doc is None:
+            return
+        if doc.resting is not None:
+            doc.resting.cancel()
+        for entry in (doc.running, doc.prefetch):
+            if entry is not None and entry.reason is None:
+                self._live.cancel(entry.request_id)
+        if doc.prefill_id is not None:
+            self._live.cancel(doc.prefill_id)
+
+    def did_show(self, suggestion: Suggestion) -> None:
+        """Nothing depends on it yet."""
+
+    def did_accept(self, suggestion: Suggestion, n_chars: int) -> None:
+        """Nothing to do: what follows was prefetched when the suggestion was answered."""
+
+    def did_dismiss(self, suggestion: Suggestion) -> None:
+        """Nothing depends on it yet."""
+
+    def set_settings(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def metrics(self) -> list[dict[str, Any]]:
+        return self._traces.as_dicts()
+
+    def status(self) -> dict[str, Any]:
+        latency = {f"latency_p{p}_ms": round(self._traces.latency_ms(p), 1) for p in (50, 95)}
+        return {**self._names, **latency, "message": ""}
+
+    async def close(self) -> None:
+        for uri in list(self._docs):
+            self.did_close(uri)
+
+    # Foreground.
+
+    @property
+    def _live(self) -> Live:
+        if self._live_ is None:
+            self._live_ = Live(self._generator, self._tokenizer)
+        return self._live_
+
+    def _doc(self, snapshot: Snapshot) -> _Doc:
+        doc = self._docs.get(snapshot.uri)
+        if doc is None:
+            anchors = Anchors(self._tokenizer, self._costs, self._generator.n_cached, self._max_len)
+            doc = self._docs[snapshot.uri] = _Doc(anchors, SyntaxTree(snapshot.language_id, snapshot.text))
+        return doc
+
+    def _wanted(self, snapshot: Snapshot, where: Place) -> bool:
+        return where.suppress != "word" and snapshot.language_id not in self.settings.disabled_languages
+
+    def _start(self, doc: _Doc, anchor: Anchor, prompt: Prompt, snapshot: Snapshot, where: Place, typed: str) -> Entry:
+        """Start a foreground generation; those that it makes useless are cancelled. Mutates: doc, the reuse store."""
+        corpora = doc.corpora
+        for old in (doc.running, doc.prefetch):
+            if old is not None and old.reason is None:
+                self._live.cancel(old.request_id)
+            if old is not None and old.ids:
+                corpora = (*corpora, tuple(old.ids))  # the stale suggestion is a good draft of the new one
+        doc.running = entry = self._live.start(
+            anchor,
+            prompt,
+            snapshot,
+            where,
+            self._stop_rule(where, snapshot),
+            typed,
+            background=False,
+            corpora=corpora,
+            tree=doc.tree,
+            on_done=lambda done: self._extended(doc, done, snapshot, where),
+        )
+        self._reuse.put(entry)
+        return entry
+
+    def _stop_rule(self, where: Place, snapshot: Snapshot) -> StopRule:
+        wanted = self.settings.multiline
+        multiline = wanted == "always" or (wanted == "auto" and where.multiline)
+        below = (line.strip() for line in snapshot.suffix.splitlines()[1:40])
+        return StopRule(
+            max_tokens=int(self.settings.max_tokens * (MULTILINE_TOKENS if multiline else 1)),
+            single_line=not multiline,
+            confidence=self.settings.confidence,
+            end_ids=self._tokenizer.fim.end,
+            block_indent=where.block_indent if multiline else None,
+            suffix_line=next((line for line in below if len(line) > 2), ""),
+        )
+
+    def _suggestion(self, snapshot: Snapshot, shown: Trimmed | None, hit: Hit, fresh: bool) -> Suggestion | None:
+        if shown is None:
+            return None
+        complete = hit.entry.reason is not None
+        answered_by = self._answered_by(hit, fresh)
+        return Suggestion(snapshot.uri, snapshot.version, shown.text, shown.start_cp, shown.end_cp, answered_by, complete)
+
+    def _answered_by(self, hit: Hit, fresh: bool) -> Any:
+        if not fresh:
+            return "background" if hit.entry.background and hit.n_typed == 0 else "typed-through"
+        return "extended" if hit.entry.stats.n_feed <= 16 else "cold"
+
+    def _extended(self, doc: _Doc, entry: Entry, snapshot: Snapshot, where: Place) -> None:
+        """Tell the client when a suggestion that was answered in part is complete."""
+        if self.on_extend is None or doc.running is not entry or entry.reason in ("cancelled", "error"):
+            return
+        shown = _trimmed(Hit(entry, 0), snapshot, where, None, False)
+        if shown is not None and shown.text != entry.answered and shown.text.startswith(entry.answered):
+            self.on_extend(
+                Suggestion(snapshot.uri, snapshot.version, shown.text, shown.start_cp, shown.end_cp, "background", True)
+            )
+
+    # Idle time.
+
+    def _use_idle_time(
+        self, doc: _Doc, snapshot: Snapshot, where: Place, anchor: Anchor, hit: Hit, shown: Trimmed | None
+    ) -> None:
+        if shown is not None and hit.entry.reason is not None and shown.start_cp == shown.end_cp:
+            self._prefetch(doc, snapshot, anchor, shown)
+        self._prefill(doc, snapshot)
+
+    def _prefetch(self, doc: _Doc, snapshot: Snapshot, anchor: Anchor, shown: Trimmed) -> None:
+        """Generate what follows accepting `shown`, behind everything else. Mutates: doc, the reuse store."""
+        text = snapshot.text[: shown.start_cp] + shown.text + snapshot.text[shown.end_cp :]
+        accepted = replace(snapshot, text=text, cursor_cp=shown.start_cp + len(shown.text))
+        typed = _lf(anchor.typed(accepted))
+        if self._reuse.lookup(anchor.number, typed) is not None or anchor.match(accepted) is None:
+            return
+        if doc.prefetch is not None and doc.prefetch.reason is None:
+            self._live.cancel(doc.prefetch.request_id)
+        where = place(accepted)
+        if where.suppress:
+            return
+        prompt = build_prompt(anchor, anchor.typed(accepted), self._tokenizer)
+        stop = self._stop_rule(where, accepted)
+        doc.prefetch = self._live.start(anchor, prompt, accepted, where, stop, typed, background=True)
+        self._reuse.put(doc.prefetch)
+
+    def _prefill(self, doc: _Doc, snapshot: Snapshot) -> None:
+        """Prefill a better anchor for this place in idle time, if there is one. Mutates: doc."""
+        if snapshot.uri not in self._docs:
+            return  # closed meanwhile
+        if doc.prefill_anchor is not None:
+            if doc.prefill_anchor.match(snapshot) == "exact":
+                return  # it is on its way
+            assert doc.prefill_id is not None
+            self._live.cancel(doc.prefill_id)
+            doc.prefill_anchor = None
+        anchor = doc.anchors.better(snapshot)
+        if anchor is None:
+            return
+        prompt = Prompt((*anchor.fixed_ids, *self._tokenizer.encode(_lf(anchor.typed(snapshot)))))
+
+        def done(reason: FinishReason) -> None:
+            if doc.prefill_anchor is anchor:
+                doc.prefill_anchor = None
+                if reason == "length":
+                    self._adopt(doc, anchor)
+
+        doc.prefill_anchor = anchor
+        doc.prefill_id = self._live.prefill(snapshot.uri, prompt, done)
+
+    def _adopt(self, doc: _Doc, anchor: Anchor) -> None:
+        """Put a prefilled anchor first; the visible suggestion stays valid behind it. Mutates: doc, the reuse store."""
+        old = doc.anchors.first
+        if old is not None and doc.running is not None and doc.running.anchor == old.number:
+            n_moved = anchor.anchor_cp - old.anchor_cp
+            if n_moved >= 0 and len(doc.running.typed) >= n_moved:
+                self._reuse.carry(doc.running, anchor.number, doc.running.typed[n_moved:])
+        doc.anchors.use(anchor)
+        doc.corpora = (anchor.fixed_ids,)
+
+    # Traces.
+
+    def _new_trace(self, snapshot: Snapshot) -> Trace:
+        self._n_requests += 1
+        return Trace(self._n_requests, snapshot.uri, snapshot.version)
+
+    def _record(self, trace: Trace, hit: Hit, fresh: bool, shown: Trimmed | None) -> None:
+        if fresh:
+            stats = hit.entry.stats
+            for name in ("queue_ms", "prefill_ms", "ttft_ms", "decode_ms", "n_keep", "n_feed", "n_forwards", "n_generated"):
+                setattr(trace, name, getattr(stats, name))
+            trace.drafted, trace.accepted = dict(stats.drafted), dict(stats.accepted)
+        trace.complete = hit.entry.reason is not None
+        if shown is not None:
+            trace.n_chars = len(shown.text)
+            trace.answered_by = self._answered_by(hit, fresh)
+
+
+def _trimmed(hit: Hit, snapshot: Snapshot, where: Place, selected: Selected | None, explicit: bool) -> Trimmed | None:
+    """Return what of the entry's text, as far as it is, can be shown at the snapshot."""
+    raw, reason = hit.rest, hit.entry.reason
+    if not raw:
+        return None
+    unfinished = reason in _UNFINISHED
+    text = clean_partial(raw, snapshot, where) if unfinished else raw
+    return trim(text, snapshot, where, selected=selected, finished=not unfinished, explicit=explicit) if text else None
+
+
+def _lf(text: str) -> str:
+    return text.replace("\r\n", "\n")

@@ -1,0 +1,83 @@
+"""Suggestions that are finished, or still growing, and where they may be shown again.
+
+A key that agrees with a live suggestion is answered from here, without the engine: *typed through*. So is a deletion
+that returns to a state seen before. An entry belongs to one anchor, so a hit is never made from another context.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from cachetools import LRUCache
+
+from completer.types import FinishReason, GenerateStats, Token
+
+MAX_ENTRIES = 256
+MAX_TYPED_THROUGH = 128
+"""Characters of a suggestion that can be typed before it must be asked for again."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """One suggestion: `text` follows `typed` behind the anchor. It grows until `reason` is set.
+
+    request_id: of the generation.  background: it was made ahead of need.  cut: `text` was ended by a syntax rule.
+    """
+
+    anchor: int
+    typed: str
+    request_id: int
+    background: bool = False
+    text: str = ""
+    ids: list[int] = field(default_factory=list)
+    tokens: list[Token] = field(default_factory=list)
+    reason: FinishReason | None = None
+    stats: GenerateStats = field(default_factory=GenerateStats)
+    answered: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """An entry, and how many characters of its text are typed already."""
+
+    entry: Entry
+    n_typed: int
+
+    @property
+    def rest(self) -> str:
+        return self.entry.text[self.n_typed :]
+
+
+class ReuseStore:
+    """A bounded store of entries, the least recently used dropped first."""
+
+    def __init__(self) -> None:
+        self._entries: LRUCache[tuple[int, str], Entry] = LRUCache(maxsize=MAX_ENTRIES)
+
+    def put(self, entry: Entry) -> None:
+        """Remember `entry`, replacing an older one at the same place. Mutates: the store."""
+        self._entries[(entry.anchor, entry.typed)] = entry
+
+    def carry(self, entry: Entry, anchor: int, typed: str) -> None:
+        """Let `entry` answer behind another anchor as well: the visible suggestion survives a re-anchoring."""
+        self._entries[(anchor, typed)] = entry
+
+    def drop(self, entry: Entry) -> None:
+        """Forget `entry`. Mutates: the store."""
+        self._entries.pop((entry.anchor, entry.typed), None)
+
+    def lookup(self, anchor: int, typed: str) -> Hit | None:
+        """Return the most recent start of a suggestion with which `typed` agrees, or None.
+
+        A suggestion whose text is used up by typing is no hit, unless more of it is on the way.
+        """
+        for n in range(min(len(typed), MAX_TYPED_THROUGH) + 1):
+            start = typed[: len(typed) - n]
+            entry = self._entries.get((anchor, start))
+            if entry is None or entry.reason in ("cancelled", "error"):
+                continue
+            if not entry.text.startswith(typed[len(start) :]):
+                continue
+            if len(entry.text) > n or entry.reason is None or n == 0:
+                return Hit(entry, n)
+        return None

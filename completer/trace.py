@@ -1,0 +1,64 @@
+"""What each request cost, stage by stage. Numbers and names only, never text of a document."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from completer.types import AnsweredBy
+
+MAX_TRACES = 1000
+
+
+@dataclass(slots=True)
+class Trace:
+    """One request. Times in milliseconds; n_* count tokens, except n_forwards.
+
+    answered_by: "none" where nothing was shown.  complete: decoding was over when the answer went out.
+    prefill_ms to accepted: of the generation that the answer came from, as far as it was when the answer went out.
+    """
+
+    id: int
+    uri: str
+    version: int
+    answered_by: AnsweredBy | str = "none"
+    place: str = ""
+    complete: bool = True
+    n_chars: int = 0
+    context_ms: float = 0.0
+    tokenise_ms: float = 0.0
+    queue_ms: float = 0.0
+    prefill_ms: float = 0.0
+    ttft_ms: float = 0.0
+    decode_ms: float = 0.0
+    trim_ms: float = 0.0
+    total_ms: float = 0.0
+    n_keep: int = 0
+    n_feed: int = 0
+    n_forwards: int = 0
+    n_generated: int = 0
+    drafted: dict[str, int] = field(default_factory=dict)
+    accepted: dict[str, int] = field(default_factory=dict)
+
+
+class TraceLog:
+    """The traces of the last MAX_TRACES requests."""
+
+    def __init__(self) -> None:
+        self._traces: deque[Trace] = deque(maxlen=MAX_TRACES)
+
+    def add(self, trace: Trace) -> None:
+        """Keep `trace`. Mutates: the log."""
+        self._traces.append(trace)
+
+    def as_dicts(self) -> list[dict[str, Any]]:
+        """Return the traces, oldest first, as plain data."""
+        return [asdict(trace) for trace in self._traces]
+
+    def latency_ms(self, percentile: float) -> float:
+        """Return a percentile of the answer time over the kept requests; 0 when there are none."""
+        totals = [trace.total_ms for trace in self._traces]
+        return float(np.percentile(totals, percentile)) if totals else 0.0
