@@ -9,12 +9,12 @@ from typing import Any
 
 from lsprotocol import types as lsp
 
-from completer.config import Settings, update
+from completer.config import update
 from completer.documents import Documents
 from completer.errors import ConfigError
 from completer.position import ENCODINGS
 from completer.server.complete import register_fallback
-from completer.server.loading import load, needs_reload
+from completer.server.loading import needs_reload, start_loading
 from completer.server.session import CompleterServer
 
 logger = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ async def initialized(ls: CompleterServer, _params: lsp.InitializedParams) -> No
         ls.client_register_capability(lsp.RegistrationParams([registration]))
     if workspace and workspace.configuration:
         await _pull(ls)
-    ls.spawn(load(ls))
+    start_loading(ls)
 
 
 async def did_change_configuration(ls: CompleterServer, params: lsp.DidChangeConfigurationParams) -> None:
@@ -59,12 +59,10 @@ async def did_change_configuration(ls: CompleterServer, params: lsp.DidChangeCon
 async def _pull(ls: CompleterServer) -> None:
     items = [lsp.ConfigurationItem(section=SECTION)]
     try:
-        answer = await asyncio.wait_for(
-            ls.workspace_configuration_async(lsp.ConfigurationParams(items)), _ANSWER_TIMEOUT_S
-        )
+        answer = await asyncio.wait_for(ls.workspace_configuration_async(lsp.ConfigurationParams(items)), _ANSWER_TIMEOUT_S)
     except TimeoutError:
         logger.warning("the client did not answer workspace/configuration within %s s", _ANSWER_TIMEOUT_S)
-    except Exception as error:  # noqa: BLE001 - an error response: the client has no such settings
+    except Exception as error:  # an error response: the client has no such settings
         logger.warning("the client refused workspace/configuration: %s", error)
     else:
         _take(ls, _section(answer[0] if answer else None))
@@ -85,8 +83,7 @@ def _section(value: Any) -> Mapping[str, Any]:
 
 def _take(ls: CompleterServer, changes: Mapping[str, Any]) -> None:
     """Apply settings; null means the default. Wrong ones are told to the user and change nothing. Mutates: settings."""
-    defaults = Settings()
-    filled = {key: getattr(defaults, key, None) if value is None else value for key, value in changes.items()}
+    filled = {key: getattr(ls.defaults, key, None) if value is None else value for key, value in changes.items()}
     try:
         new = update(ls.settings, filled)
     except ConfigError as error:
@@ -94,7 +91,7 @@ def _take(ls: CompleterServer, changes: Mapping[str, Any]) -> None:
         return
     old, ls.settings = ls.settings, new
     if needs_reload(old, new) and (ls.completer is not None or ls.state == "error"):
-        ls.spawn(load(ls))
+        start_loading(ls)
     elif ls.completer is not None:
         ls.completer.set_settings(new)
 

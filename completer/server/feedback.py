@@ -42,8 +42,9 @@ def accept_command(ls: CompleterServer, suggestion_id: str) -> None:
         _accepted(ls, suggestion_id, suggestion, len(suggestion.text))
 
 
-def metrics(ls: CompleterServer, _params: Any) -> list[dict[str, Any]]:
-    return ls.completer.metrics() if ls.completer is not None else []
+def metrics(ls: CompleterServer, _params: Any) -> dict[str, Any]:
+    """Return the stage traces of recent requests, oldest first."""
+    return {"traces": ls.completer.metrics() if ls.completer is not None else []}
 
 
 def status(ls: CompleterServer, _params: Any) -> dict[str, Any]:
@@ -66,9 +67,7 @@ def send_extension(ls: CompleterServer, suggestion: Suggestion) -> None:
         return
     if is_empty(suggestion, asked.snapshot):
         return
-    where = range_on_line(
-        asked.snapshot, asked.position.line, suggestion.start_cp, suggestion.end_cp, ls.documents.encoding
-    )
+    where = range_on_line(asked.snapshot, asked.position.line, suggestion.start_cp, suggestion.end_cp, ls.documents.encoding)
     ls.protocol.notify(
         messages.DID_EXTEND_SUGGESTION,
         messages.DidExtendSuggestionParams(

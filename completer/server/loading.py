@@ -29,20 +29,23 @@ def needs_reload(old: Settings, new: Settings) -> bool:
     return any(getattr(old, name) != getattr(new, name) for name in RELOAD_SETTINGS)
 
 
-async def load(ls: CompleterServer) -> None:
-    """Make the completer that the settings name, instead of the one there is. Mutates: completer, state.
+def start_loading(ls: CompleterServer) -> None:
+    """Begin to make the completer that the settings name, instead of the one there is. Mutates: completer, state.
 
-    Settings that change meanwhile count: the one being made is dropped and the next one begun. A second call during
-    the first does nothing, for the same reason.
+    Settings that change meanwhile count: the one being made is dropped and the next one begun. For the same reason a
+    second call during the first does nothing.
     """
-    if ls.loading:
-        return
-    ls.loading = True
+    if not ls.loading:
+        ls.loading, ls.state, ls.state_message = True, "loading", ""
+        ls.spawn(_load(ls))
+
+
+async def _load(ls: CompleterServer) -> None:
     try:
         made = await _load_until_settled(ls)
     except asyncio.CancelledError:
         raise
-    except Exception as error:  # noqa: BLE001 - the user hears of it, the server lives on
+    except Exception as error:  # the user hears of it, the server lives on
         _failed(ls, error)
     else:
         _ready(ls, made)
@@ -61,7 +64,7 @@ async def _load_until_settled(ls: CompleterServer) -> Completer:
             ls.state, ls.state_message = "loading", ""
             await progress.begin()
             try:
-                made = await _in_thread(functools.partial(_make, ls, wanted, progress))
+                made = await _in_thread(ls, functools.partial(_make, ls, wanted, progress))
             except DownloadCancelled:
                 if not needs_reload(wanted, ls.settings):
                     raise
@@ -109,7 +112,7 @@ def _failed(ls: CompleterServer, error: Exception) -> None:
     ls.say_once(message)
 
 
-async def _in_thread(function: Callable[[], Completer]) -> Completer:
+async def _in_thread(ls: CompleterServer, function: Callable[[], Completer]) -> Completer:
     """Run `function` in a daemon thread, which a client that leaves need not wait for.
 
     A result that comes after the wait was cancelled is closed.
@@ -120,7 +123,7 @@ async def _in_thread(function: Callable[[], Completer]) -> Completer:
     def settle(made: Completer | None, error: BaseException | None) -> None:
         if future.done():
             if made is not None:
-                loop.create_task(made.close())
+                ls.spawn(made.close())
         elif made is not None:
             future.set_result(made)
         else:
@@ -131,7 +134,7 @@ async def _in_thread(function: Callable[[], Completer]) -> Completer:
         failure: BaseException | None = None
         try:
             made = function()
-        except BaseException as error:  # noqa: BLE001 - it is raised again on the loop
+        except BaseException as error:  # it is raised again on the loop
             failure = error
         try:
             loop.call_soon_threadsafe(settle, made, failure)

@@ -46,7 +46,7 @@ class CompleterProtocol(LanguageServerProtocol):
             if message_type is None:
                 return super().structure_message({"params": None, **data})
             return self._converter.structure(data, message_type)
-        except Exception as error:  # noqa: BLE001 - whatever a converter may raise, the client must hear of it
+        except Exception as error:  # whatever a converter may raise, the client must hear of it
             reason = "; ".join(transform_error(error, path="message"))
             return Malformed(data.get("id"), str(data["method"]), reason)
 
@@ -62,7 +62,8 @@ class CompleterProtocol(LanguageServerProtocol):
 
     def refuse(self, message_id: str | int | None, code: lsp.ErrorCodes, reason: str) -> None:
         """Send an error response; message_id None: the message could not be read far enough to know it."""
-        self._send_data(lsp.ResponseErrorMessage(id=message_id, error=lsp.ResponseError(code, reason)))
+        error = {"code": int(code), "message": reason}
+        self._send_data({"jsonrpc": "2.0", "id": message_id, "error": error})  # lsprotocol would leave out a null id
 
     def _refusal(self, message: Any) -> lsp.ResponseError | None:
         method = getattr(message, "method", None)

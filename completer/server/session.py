@@ -37,15 +37,16 @@ class Asked(NamedTuple):
 class CompleterServer(LanguageServer):
     """The state of one connection. Owned by the event loop; nothing here is touched by another thread.
 
+    defaults: the settings that hold where the client says nothing.
     completer: None while the model loads, and after loading failed; then requests are answered empty.
-    state, state_message: of the loading, for `completer/status`..
-    given: the suggestions sent last, by id.  latest: the last id of each URI.  accepted: how much of which, code points.
+    state, state_message: of the loading, for `completer/status`.
+    given: the suggestions sent last, by id.  latest: the last id of each URI.  accepted: code points of each, by id.
     asked: by the URI of the snapshot, which for a cell is its notebook.
     """
 
     protocol: CompleterProtocol
 
-    def __init__(self, make_completer: MakeCompleter) -> None:
+    def __init__(self, make_completer: MakeCompleter, settings: Settings) -> None:
         super().__init__(
             "completer",
             __version__,
@@ -56,7 +57,8 @@ class CompleterServer(LanguageServer):
             converter_factory=make_converter,
         )
         self.make_completer = make_completer
-        self.settings = Settings()
+        self.defaults = settings
+        self.settings = settings
         self.documents = Documents()
         self.completer: Completer | None = None
         self.state = "loading"
@@ -132,4 +134,5 @@ class CompleterServer(LanguageServer):
             task.cancel()
         completer, self.completer = self.completer, None
         if completer is not None:
+            completer.on_extend = None
             await completer.close()

@@ -47,8 +47,7 @@ def notebook_did_change(ls: CompleterServer, params: lsp.DidChangeNotebookDocume
         closed=[item.uri for item in (structure and structure.did_close) or ()],
         kinds=[to_cell(cell) for cell in cells.data or ()],
         texts=[
-            (content.document.uri, content.document.version, to_changes(content.changes))
-            for content in cells.text_content or ()
+            (content.document.uri, content.document.version, to_changes(content.changes)) for content in cells.text_content or ()
         ],
     )
     _changed(ls, ls.documents.change_notebook(params.notebook_document.uri, change))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import json
 import logging
@@ -14,6 +15,7 @@ from typing import BinaryIO
 from lsprotocol import types as lsp
 from pygls.io_ import StdoutWriter
 
+from completer.config import Settings
 from completer.errors import ConfigError
 from completer.frontend import MakeCompleter
 from completer.server import complete, configure, feedback, sync
@@ -21,32 +23,37 @@ from completer.server.session import CompleterServer
 
 logger = logging.getLogger(__name__)
 
+DEFAULTS = Settings()
 
-def make_server(make_completer: MakeCompleter) -> CompleterServer:
+
+def make_server(make_completer: MakeCompleter, settings: Settings) -> CompleterServer:
     """Return the server of one connection, with all its handlers."""
-    ls = CompleterServer(make_completer)
+    ls = CompleterServer(make_completer, settings)
     for group in (configure, sync, complete, feedback):
         group.register(ls)
     return ls
 
 
-def run_stdio(make_completer: MakeCompleter) -> int:
+def run_stdio(make_completer: MakeCompleter, settings: Settings = DEFAULTS) -> int:
     """Serve the client at stdin and stdout until it leaves; return the exit status.
 
+    settings: what holds until the client says otherwise.
     From here on, whatever the process prints to stdout goes to stderr: only protocol may reach the client. Ends the
     process at once when the model is still loading, because a download cannot be interrupted everywhere.
     """
     _quiet_pygls()
     stdout = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    code = asyncio.run(_serve_stdio(make_completer, stdout))
+    code = asyncio.run(_serve_stdio(make_completer, settings, stdout))
     if any(thread.name == "completer-load" for thread in threading.enumerate()):
         sys.stderr.flush()
         os._exit(code)
     return code
 
 
-def run_tcp(host: str, port: int, make_completer: MakeCompleter, *, allow_remote: bool = False) -> int:
+def run_tcp(
+    host: str, port: int, make_completer: MakeCompleter, settings: Settings = DEFAULTS, *, allow_remote: bool = False
+) -> int:
     """Serve any number of clients until interrupted; return the exit status.
 
     port: 0 takes a free one. The address is printed to stderr. Raises: ConfigError for an address that other machines
@@ -55,14 +62,12 @@ def run_tcp(host: str, port: int, make_completer: MakeCompleter, *, allow_remote
     if not allow_remote and not _is_loopback(host):
         raise ConfigError(f"{host} can be reached from other machines: use 127.0.0.1, or allow it explicitly")
     _quiet_pygls()
-    try:
-        asyncio.run(_serve_tcp(host, port, make_completer))
-    except KeyboardInterrupt:
-        pass
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_serve_tcp(host, port, make_completer, settings))
     return 0
 
 
-async def _serve_stdio(make_completer: MakeCompleter, stdout: BinaryIO) -> int:
+async def _serve_stdio(make_completer: MakeCompleter, settings: Settings, stdout: BinaryIO) -> int:
     reader = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
 
@@ -76,14 +81,14 @@ async def _serve_stdio(make_completer: MakeCompleter, stdout: BinaryIO) -> int:
             return
 
     threading.Thread(target=feed, name="completer-stdin", daemon=True).start()
-    ls = make_server(make_completer)
+    ls = make_server(make_completer, settings)
     ls.protocol.set_writer(StdoutWriter(stdout))
     return await serve(ls, reader)
 
 
-async def _serve_tcp(host: str, port: int, make_completer: MakeCompleter) -> None:
+async def _serve_tcp(host: str, port: int, make_completer: MakeCompleter, settings: Settings) -> None:
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        ls = make_server(make_completer)
+        ls = make_server(make_completer, settings)
         ls.protocol.set_writer(writer)  # asyncio's writer is a plain Writer: write() is no coroutine
         try:
             await serve(ls, reader)
@@ -126,7 +131,7 @@ def _receive(ls: CompleterServer, body: bytes) -> None:
         ls.protocol.handle_message(ls.protocol.structure_message(data))
     except ConnectionError:
         raise
-    except Exception as error:  # noqa: BLE001 - one bad message must not end the connection
+    except Exception as error:  # one bad message must not end the connection
         logger.error("a message could not be handled: %s", error)
 
 

@@ -128,9 +128,7 @@ def main() -> int:
     parser.add_argument("--load-ms", type=float, default=0)
     parser.add_argument("--fail", default="")
     options = parser.parse_args()
-    make = functools.partial(
-        make_completer, delay_s=options.delay_ms / 1000, load_s=options.load_ms / 1000, failure=options.fail
-    )
+    make = functools.partial(make_completer, delay_s=options.delay_ms / 1000, load_s=options.load_ms / 1000, failure=options.fail)
     return run_tcp("127.0.0.1", 0, make) if options.tcp else run_stdio(make)
 
 

@@ -1,0 +1,164 @@
+"""Settings, loading and our own methods, over stdio."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from lsp_client import URI, Client, StartClient
+
+
+def messages(client: Client) -> list[str]:
+    return [seen["params"]["message"] for seen in client.seen if seen["method"] == "window/showMessage"]
+
+
+def test_unknown_setting_names_the_nearest_known_one_once_and_changes_nothing(start: StartClient) -> None:
+    client = start()
+    client.initialize(settings={"budgetms": 5})
+    client.wait_until_ready()
+    for _ in range(2):
+        client.notify("workspace/didChangeConfiguration", {"settings": {"completer": {"budgetms": 5}}})
+    client.call("completer/status")
+    (message,) = messages(client)
+    assert "'budgetms'" in message
+    assert "'budget_ms'" in message
+    assert client.events_named("settings") == []
+
+
+def test_value_of_the_wrong_type_is_told(start: StartClient) -> None:
+    client = start()
+    client.initialize(settings={"completer": {"budget_ms": "quick"}})
+    assert "budget_ms" in client.wait_for("window/showMessage")["message"]
+
+
+@pytest.mark.parametrize("sent", [{"completer": {"budget_ms": 40}}, {"budget_ms": 40}])
+def test_changed_settings_reach_the_completer(client: Client, sent: dict[str, Any]) -> None:
+    client.notify("workspace/didChangeConfiguration", {"settings": sent})
+    assert client.events_named("settings") == [{"event": "settings", "budget_ms": 40}]
+
+
+def test_null_is_the_default_and_other_programs_settings_are_not_ours(client: Client) -> None:
+    client.notify("workspace/didChangeConfiguration", {"settings": {"budget_ms": 40}})
+    client.notify("workspace/didChangeConfiguration", {"settings": {"python": {"budgetms": 1}}})
+    client.notify("workspace/didChangeConfiguration", {"settings": {"completer": {"budget_ms": None}}})
+    assert [event["budget_ms"] for event in client.events_named("settings")][-1] == 80
+    assert messages(client) == []
+
+
+def test_settings_are_pulled_from_clients_that_keep_them(start: StartClient) -> None:
+    client = start(configuration={"model": "from-the-client"})
+    client.initialize(workspace={"configuration": True, "didChangeConfiguration": {"dynamicRegistration": True}})
+    client.wait_until_ready()
+    assert client.call("completer/status")["model"] == "from-the-client"
+    assert "client/registerCapability" in [request["method"] for request in client.asked]
+    client.configuration = {"budget_ms": 33}
+    client.notify("workspace/didChangeConfiguration", {"settings": None})
+    while not client.events_named("settings"):
+        pass
+    assert client.events_named("settings") == [{"event": "settings", "budget_ms": 33}]
+
+
+def test_another_model_is_loaded_at_once_and_sees_the_open_documents(client: Client) -> None:
+    client.open("abc")
+    client.notify("workspace/didChangeConfiguration", {"settings": {"model": "another"}})
+    client.call("completer/metrics")
+    client.wait_until_ready()
+    assert client.call("completer/status")["model"] == "another"
+    assert [event["uri"] for event in client.events_named("open")] == [URI]
+    assert client.inline(0, 3)
+
+
+def test_progress_is_shown_and_requests_are_answered_empty_while_the_model_loads(start: StartClient) -> None:
+    client = start("--load-ms", "1500")
+    client.initialize(window={"workDoneProgress": True})
+    client.open("abc")
+    assert client.inline(0, 3) == []
+    begin = client.wait_for("$/progress")
+    assert begin["value"]["kind"] == "begin"
+    while client.call("completer/status")["state"] != "downloading":
+        pass
+    client.wait_until_ready()
+    kinds = [seen["params"]["value"]["kind"] for seen in client.seen if seen["method"] == "$/progress"]
+    assert kinds[0] == "begin"
+    assert kinds[-1] == "end"
+    assert "report" in kinds
+    assert [request["method"] for request in client.asked] == ["window/workDoneProgress/create"]
+    (item,) = client.inline(0, 3)
+    assert item["insertText"] == "cba"
+
+
+def test_client_without_progress_is_not_bothered(client: Client) -> None:
+    assert client.asked == []
+    assert client.seen == []
+
+
+def test_model_that_cannot_be_loaded_is_told_once_and_another_one_mends_it(start: StartClient) -> None:
+    client = start()
+    client.initialize(settings={"model": "missing"})
+    client.wait_until_ready()
+    status = client.call("completer/status")
+    assert status["state"] == "error"
+    assert "missing" in status["message"]
+    client.open("abc")
+    assert client.inline(0, 3) == []
+    assert len(messages(client)) == 1
+    client.notify("workspace/didChangeConfiguration", {"settings": {"model": "present"}})
+    client.wait_until_ready()
+    assert client.inline(0, 3)
+
+
+def test_status_and_metrics_have_their_fields(client: Client) -> None:
+    status = client.call("completer/status", {})
+    assert status.keys() >= {"state", "message", "model", "engine", "latency_p50_ms", "latency_p95_ms"}
+    assert status["state"] == "ready"
+    assert client.call("completer/metrics", {}).keys() == {"traces"}
+
+
+def test_what_becomes_of_a_suggestion_reaches_the_completer(client: Client) -> None:
+    client.open("a = 😀bc")
+    (item,) = client.inline(0, 8)  # "cb😀"
+    document = {"textDocument": {"uri": URI}}
+    suggestion_id = item["command"]["arguments"][0]
+    client.notify("completer/didMoveCursor", {**document, "position": {"line": 0, "character": 6}})
+    client.notify("completer/didShow", document)
+    client.notify("completer/didAccept", {**document, "id": suggestion_id, "acceptedLength": 1})
+    client.notify("completer/didAccept", {**document, "acceptedLength": 4})
+    client.call("workspace/executeCommand", item["command"])  # reported already
+    client.notify("completer/didDismiss", {**document, "id": "long gone"})
+    client.notify("completer/didDismiss", document)
+    told = [event for event in client.events() if event["event"] in ("move", "show", "accept", "dismiss")]
+    assert told == [
+        {"event": "move", "cursor_cp": 5},
+        {"event": "show", "text": "cb😀"},
+        {"event": "accept", "text": "cb😀", "n_chars": 1},
+        {"event": "accept", "text": "cb😀", "n_chars": 3},
+        {"event": "dismiss", "text": "cb😀"},
+    ]
+
+
+def test_standard_client_reports_acceptance_by_the_items_command(client: Client) -> None:
+    client.open("abc")
+    (item,) = client.inline(0, 3)
+    client.call("workspace/executeCommand", {"command": "completer.didAccept", "arguments": item["command"]["arguments"]})
+    assert client.events_named("accept") == [{"event": "accept", "text": "cba", "n_chars": 3}]
+
+
+def test_rest_of_a_suggestion_is_sent_when_it_is_ready(client: Client) -> None:
+    client.open("\n😀 extend", version=4)
+    (item,) = client.inline(1, 9)
+    params = client.wait_for("completer/didExtendSuggestion")
+    place = {"line": 1, "character": 9}
+    assert params["text"] == item["insertText"] + " and more"
+    assert (params["uri"], params["version"], params["position"]) == (URI, 4, place)
+    assert params["range"] == {"start": place, "end": place}
+    assert params["complete"] is True
+
+
+def test_rest_of_a_suggestion_for_an_older_version_is_not_sent(client: Client) -> None:
+    client.open("extend")
+    client.inline(0, 6)
+    client.type(0, 6, "x", version=2)
+    client.type(0, 6, "", version=3, n_replaced=1)
+    client.inline(0, 6)
+    params = client.wait_for("completer/didExtendSuggestion")
+    assert params["version"] == 3

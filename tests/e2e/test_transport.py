@@ -1,0 +1,117 @@
+"""How the server starts, ends, and serves several clients."""
+
+from __future__ import annotations
+
+import re
+import statistics
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from lsp_client import ROOT, Client, attach, connect, finish, start_server
+
+from completer.errors import ConfigError
+from completer.server import messages, run_tcp
+
+
+@pytest.fixture
+def address() -> Iterator[tuple[str, int]]:
+    process = start_server("--tcp")
+    assert process.stderr
+    found = re.search(rb"listening on ([\d.]+):(\d+)", process.stderr.readline())
+    assert found
+    yield found[1].decode(), int(found[2])
+    process.terminate()
+    finish(process)
+
+
+def test_two_clients_are_served_at_once_and_one_may_leave(address: tuple[str, int]) -> None:
+    first, second = connect(address), connect(address)
+    for client, text in ((first, "abc"), (second, "xyz")):
+        client.initialize()
+        client.wait_until_ready()
+        client.open(text)
+    ids = [(client, client.ask_inline(0, 3)) for client in (first, second)]
+    assert [client.answer(i)["result"]["items"][0]["insertText"] for client, i in ids] == ["cba", "zyx"]
+    first.call("shutdown")
+    first.notify("exit", None)
+    assert second.inline(0, 2)[0]["insertText"] == "yx"
+
+
+def test_address_that_other_machines_reach_is_refused_unless_allowed() -> None:
+    def never(*_: object) -> None:
+        raise AssertionError
+
+    with pytest.raises(ConfigError, match="other machines"):
+        run_tcp("0.0.0.0", 0, never)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("load_ms", ["0", "60000"], ids=["ready", "still loading"])
+def test_process_ends_when_its_stdin_closes(load_ms: str) -> None:
+    process = start_server("--load-ms", load_ms)
+    client = attach(process)
+    client.initialize()
+    if load_ms == "0":
+        client.wait_until_ready()
+    code, said = finish(process)
+    assert code == 0
+    assert (b"completer closed" in said) == (load_ms == "0")
+
+
+@pytest.mark.parametrize(("polite", "code"), [(True, 0), (False, 1)])
+def test_exit_ends_the_process_with_the_status_of_the_specification(polite: bool, code: int) -> None:
+    process = start_server()
+    client = attach(process)
+    client.initialize()
+    if polite:
+        client.call("shutdown")
+    client.notify("exit", None)
+    assert process.wait(5) == code
+    finish(process)
+
+
+def test_what_libraries_print_does_not_reach_the_client() -> None:
+    process = start_server()
+    client = attach(process)
+    client.initialize()
+    client.wait_until_ready()  # a stray line on stdout would have broken the framing
+    assert b"a library prints to stdout" in finish(process)[1]
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
+def test_idle_server_uses_no_cpu() -> None:
+    process = start_server()
+    client = attach(process)
+    client.initialize()
+    client.wait_until_ready()
+
+    def ticks() -> int:
+        fields = Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return int(fields[11]) + int(fields[12])
+
+    before = ticks()
+    time.sleep(1)
+    assert ticks() - before <= 1
+    finish(process)
+
+
+def test_keys_in_a_file_of_50_000_lines_are_answered_quickly(client: Client) -> None:
+    client.open("    result = compute(value, index)  # a comment\n" * 50_000)
+    client.inline(0, 0)
+    times_ms = []
+    for key in range(30):
+        begin = time.perf_counter()
+        client.type(25_000, 4 + key, "x", version=key + 2)
+        client.inline(25_000, 5 + key)
+        times_ms.append((time.perf_counter() - begin) * 1e3)
+    print(f"key to answer in 50,000 lines, without a model: p50 {statistics.median(times_ms):.1f} ms")
+    assert statistics.median(times_ms) < 50
+    assert all(event["edits_agree"] for event in client.events_named("change"))
+
+
+def test_every_method_of_ours_is_in_the_protocol_page() -> None:
+    page = (ROOT / "docs" / "protocol.md").read_text()
+    ours = [value for name, value in vars(messages).items() if name.isupper() and isinstance(value, str)]
+    assert len(ours) == 8
+    assert [method for method in ours if f"`{method}`" not in page] == []
