@@ -30,7 +30,8 @@ from completer.types import FinishReason, GenerateRequest, GenerateStats, Token
 log = logging.getLogger(__name__)
 
 MAX_OVERWRITTEN = 64
-"""A slot is taken over in place when at most so many of its tokens are lost; otherwise its prefix is copied to another."""
+"""A slot is taken over in place when at most so many of its tokens, and no more than it keeps, are lost; otherwise the prefix
+that it shares with the prompt is copied to another."""
 
 OnTokens = Callable[[list[Token]], None]
 OnDone = Callable[[FinishReason, GenerateStats], None]
@@ -91,7 +92,7 @@ class LocalGenerator:
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
 
-    def submit(self, request: GenerateRequest, on_tokens: OnTokens, on_done: OnDone) -> None:
+    def submit(self, request: GenerateRequest, on_tokens: OnTokens, on_done: OnDone) -> GenerateStats:
         job = _Job(request, on_tokens, on_done, time.perf_counter())
         with self._changed:
             accepted = not self._closed
@@ -100,6 +101,7 @@ class LocalGenerator:
                 self._changed.notify()
         if not accepted:
             _report(job, "cancelled")
+        return job.stats
 
     def cancel(self, request_id: int) -> None:
         with self._changed:
@@ -167,27 +169,24 @@ class LocalGenerator:
         ids = request.prompt.ids
         shared = {slot.index: common_length(slot.ids, ids) for slot in self._slots}
         best = max(self._slots, key=lambda slot: (shared[slot.index], slot.used))
-        lost = len(best.ids) - shared[best.index]
-        chosen = best
-        if lost > MAX_OVERWRITTEN or (self._holder(best) and request.priority > 0):
-            held = {job.slot.index for job in self._jobs if job.slot is not None}
-            others = [slot for slot in self._slots if slot is not best]
-            chosen = min(others, key=lambda slot: (slot.index in held, slot.used))
-            self._evict(chosen)
-            chosen.ids.clear()
-            self._engine.copy(best.index, chosen.index, shared[best.index])
-            chosen.ids.extend(best.ids[: shared[best.index]])
+        n_shared = shared[best.index]
+        held = {job.slot.index for job in self._jobs if job.slot is not None}
+        cheap = len(best.ids) - n_shared <= min(MAX_OVERWRITTEN, n_shared)
+        if cheap and not (best.index in held and request.priority > 0):
+            chosen = best
         else:
-            self._evict(chosen)
+            others = [slot for slot in self._slots if slot is not best]
+            chosen = min(others, key=lambda slot: (slot.index in held, slot.used), default=best)
+        self._evict(chosen)
+        if chosen is not best:
+            chosen.ids.clear()
+            self._engine.copy(best.index, chosen.index, n_shared)
+            chosen.ids.extend(best.ids[:n_shared])
         chosen.session, chosen.used = request.session, self._clock
         return chosen
 
-    def _holder(self, slot: SlotState) -> _Job | None:
-        return next((job for job in self._jobs if job.slot is slot), None)
-
     def _evict(self, slot: SlotState) -> None:
-        holder = self._holder(slot)
-        if holder is not None:
+        for holder in [job for job in self._jobs if job.slot is slot]:
             self._finish(holder, "cancelled")
 
     def _finish(self, job: _Job, reason: FinishReason) -> None:

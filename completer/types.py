@@ -125,7 +125,7 @@ class Prompt:
 class GenerateRequest:
     """One request over the Generator seam: plain data in.
 
-    session: requests of one session (document) supersede each other and share a slot where they can.
+    session: the document that the request is for. Which requests a newer one makes useless, the front knows: it cancels them.
     priority: 0 foreground; 1 continuation or prefetch; 2 idle prefill. Lower runs first and pre-empts.
     drafts: likely continuations as token ids, best first, from the first healed token on; they never change the output.
     corpus_ids: tokens of the open documents, in which n-gram drafts are looked up.
