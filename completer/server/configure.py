@@ -9,7 +9,7 @@ from typing import Any
 
 from lsprotocol import types as lsp
 
-from completer.config import update
+from completer.config import Settings, update
 from completer.documents import Documents
 from completer.errors import ConfigError
 from completer.position import ENCODINGS
@@ -83,7 +83,8 @@ def _section(value: Any) -> Mapping[str, Any]:
 
 def _take(ls: CompleterServer, changes: Mapping[str, Any]) -> None:
     """Apply settings; null means the default. Wrong ones are told to the user and change nothing. Mutates: settings."""
-    filled = {key: getattr(ls.defaults, key, None) if value is None else value for key, value in changes.items()}
+    defaults = Settings()
+    filled = {key: getattr(defaults, key, None) if value is None else value for key, value in changes.items()}
     try:
         new = update(ls.settings, filled)
     except ConfigError as error:

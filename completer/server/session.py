@@ -37,7 +37,6 @@ class Asked(NamedTuple):
 class CompleterServer(LanguageServer):
     """The state of one connection. Owned by the event loop; nothing here is touched by another thread.
 
-    defaults: the settings that hold where the client says nothing.
     completer: None while the model loads, and after loading failed; then requests are answered empty.
     state, state_message: of the loading, for `completer/status`.
     given: the suggestions sent last, by id.  latest: the last id of each URI.  accepted: code points of each, by id.
@@ -46,7 +45,7 @@ class CompleterServer(LanguageServer):
 
     protocol: CompleterProtocol
 
-    def __init__(self, make_completer: MakeCompleter, settings: Settings) -> None:
+    def __init__(self, make_completer: MakeCompleter) -> None:
         super().__init__(
             "completer",
             __version__,
@@ -57,8 +56,7 @@ class CompleterServer(LanguageServer):
             converter_factory=make_converter,
         )
         self.make_completer = make_completer
-        self.defaults = settings
-        self.settings = settings
+        self.settings = Settings()
         self.documents = Documents()
         self.completer: Completer | None = None
         self.state = "loading"

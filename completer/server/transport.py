@@ -15,7 +15,6 @@ from typing import BinaryIO
 from lsprotocol import types as lsp
 from pygls.io_ import StdoutWriter
 
-from completer.config import Settings
 from completer.errors import ConfigError
 from completer.frontend import MakeCompleter
 from completer.server import complete, configure, feedback, sync
@@ -23,37 +22,32 @@ from completer.server.session import CompleterServer
 
 logger = logging.getLogger(__name__)
 
-DEFAULTS = Settings()
 
-
-def make_server(make_completer: MakeCompleter, settings: Settings) -> CompleterServer:
+def make_server(make_completer: MakeCompleter) -> CompleterServer:
     """Return the server of one connection, with all its handlers."""
-    ls = CompleterServer(make_completer, settings)
+    ls = CompleterServer(make_completer)
     for group in (configure, sync, complete, feedback):
         group.register(ls)
     return ls
 
 
-def run_stdio(make_completer: MakeCompleter, settings: Settings = DEFAULTS) -> int:
+def run_stdio(make_completer: MakeCompleter) -> int:
     """Serve the client at stdin and stdout until it leaves; return the exit status.
 
-    settings: what holds until the client says otherwise.
     From here on, whatever the process prints to stdout goes to stderr: only protocol may reach the client. Ends the
     process at once when the model is still loading, because a download cannot be interrupted everywhere.
     """
     _quiet_pygls()
     stdout = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    code = asyncio.run(_serve_stdio(make_completer, settings, stdout))
+    code = asyncio.run(_serve_stdio(make_completer, stdout))
     if any(thread.name == "completer-load" for thread in threading.enumerate()):
         sys.stderr.flush()
         os._exit(code)
     return code
 
 
-def run_tcp(
-    host: str, port: int, make_completer: MakeCompleter, settings: Settings = DEFAULTS, *, allow_remote: bool = False
-) -> int:
+def run_tcp(host: str, port: int, make_completer: MakeCompleter, *, allow_remote: bool = False) -> int:
     """Serve any number of clients until interrupted; return the exit status.
 
     port: 0 takes a free one. The address is printed to stderr. Raises: ConfigError for an address that other machines
@@ -63,11 +57,11 @@ def run_tcp(
         raise ConfigError(f"{host} can be reached from other machines: use 127.0.0.1, or allow it explicitly")
     _quiet_pygls()
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_serve_tcp(host, port, make_completer, settings))
+        asyncio.run(_serve_tcp(host, port, make_completer))
     return 0
 
 
-async def _serve_stdio(make_completer: MakeCompleter, settings: Settings, stdout: BinaryIO) -> int:
+async def _serve_stdio(make_completer: MakeCompleter, stdout: BinaryIO) -> int:
     reader = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
 
@@ -81,14 +75,14 @@ async def _serve_stdio(make_completer: MakeCompleter, settings: Settings, stdout
             return
 
     threading.Thread(target=feed, name="completer-stdin", daemon=True).start()
-    ls = make_server(make_completer, settings)
+    ls = make_server(make_completer)
     ls.protocol.set_writer(StdoutWriter(stdout))
     return await serve(ls, reader)
 
 
-async def _serve_tcp(host: str, port: int, make_completer: MakeCompleter, settings: Settings) -> None:
+async def _serve_tcp(host: str, port: int, make_completer: MakeCompleter) -> None:
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        ls = make_server(make_completer, settings)
+        ls = make_server(make_completer)
         ls.protocol.set_writer(writer)  # asyncio's writer is a plain Writer: write() is no coroutine
         try:
             await serve(ls, reader)

@@ -40,6 +40,7 @@ PIECES = st.sampled_from(
     ]
 )
 TEXTS = st.lists(PIECES, max_size=12).map("".join)
+Fractions = list[tuple[float, float, str]]
 EDITS = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1), TEXTS), min_size=1, max_size=8)
 
 
