@@ -1,8 +1,14 @@
-"""`python -m bench`: replay a trace, compare with peers, report, gate, load."""
+"""`python -m bench`: replay a trace, compare with peers, report, gate, load; engine, weights, shortcut."""
 
 from __future__ import annotations
 
 from bench.commands import app
+from bench.engine import engine
+from bench.shortcut import shortcut
+from bench.weights import weights
+
+for command in (engine, weights, shortcut):
+    app.command()(command)
 
 if __name__ == "__main__":
     app(prog_name="python -m bench")

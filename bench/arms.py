@@ -1,0 +1,110 @@
+"""The ways to ask for the rest of a line that are compared, as prompts, and an engine that answers them one at a time.
+
+plain      <prefix> text before the cursor <suffix> after <middle>
+healed     the same, with the last token behind <middle>, to be healed
+line       anchored at the start of the cursor's line, the line so far behind <middle>, its last token healed
+lines-3    anchored three lines further up
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
+
+from bench.cursors import Case
+from completer.generator import LocalGenerator
+from completer.prompt import frame
+from completer.tokenizer import Tokenizer, whole_characters
+from completer.types import GenerateRequest, GenerateStats, Prompt, StopRule, Token
+
+LINES_BEFORE, LINES_AFTER = 60, 20
+MAX_TOKENS = 64
+
+
+def plain(case: Case, tokenizer: Tokenizer) -> Prompt:
+    before, after = window(case)
+    ids = frame(tokenizer.encode(before), tokenizer.encode(after), tokenizer.fim)
+    return Prompt(tuple(ids), n_fixed=len(ids))
+
+
+def healed(case: Case, tokenizer: Tokenizer) -> Prompt:
+    before, after = window(case)
+    before_ids = tokenizer.encode(before)
+    return _anchored(before_ids[:-1], tokenizer.encode(after), before_ids[-1:], tokenizer)
+
+
+def line(case: Case, tokenizer: Tokenizer) -> Prompt:
+    return _anchored_lines(case, tokenizer, 0)
+
+
+def lines_3(case: Case, tokenizer: Tokenizer) -> Prompt:
+    return _anchored_lines(case, tokenizer, 3)
+
+
+ARMS: dict[str, Callable[[Case, Tokenizer], Prompt]] = {
+    "plain": plain,
+    "healed": healed,
+    "line": line,
+    "lines-3": lines_3,
+}
+
+
+def window(case: Case) -> tuple[str, str]:
+    """Return the text before and after the cursor that goes into the prompt: whole lines, the same for every arm."""
+    before = case.prefix.splitlines(keepends=True)
+    after = case.suffix.splitlines(keepends=True)
+    return "".join(before[-1 - LINES_BEFORE :]), "".join(after[: LINES_AFTER + 1])
+
+
+def _anchored_lines(case: Case, tokenizer: Tokenizer, lines_up: int) -> Prompt:
+    before, after = window(case)
+    rows = before.splitlines(keepends=True)
+    head, typed = "".join(rows[: -1 - lines_up]), "".join(rows[-1 - lines_up :])
+    return _anchored(tokenizer.encode(head), tokenizer.encode(after), tokenizer.encode(typed), tokenizer)
+
+
+def _anchored(head_ids: list[int], tail_ids: list[int], typed_ids: list[int], tokenizer: Tokenizer) -> Prompt:
+    fixed = frame(head_ids, tail_ids, tokenizer.fim)
+    return Prompt((*fixed, *typed_ids), 1, tokenizer.bytes_of(typed_ids[-1:]), len(fixed))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """ids: what was generated, healed tokens included.  text: the rest of the line that they say."""
+
+    ids: tuple[int, ...]
+    text: str
+    stats: GenerateStats
+
+
+class Asker:
+    """Sends requests to a generator and waits for each answer: greedy, one line, never cut."""
+
+    def __init__(self, generator: LocalGenerator, tokenizer: Tokenizer) -> None:
+        self._generator = generator
+        self._tokenizer = tokenizer
+        self._rule = StopRule(max_tokens=MAX_TOKENS, single_line=True, confidence=0.0, end_ids=tokenizer.fim.end)
+        self._numbers = count(1)
+
+    def ask(self, prompt: Prompt, drafts: tuple[tuple[int, ...], ...] = ()) -> Answer:
+        """Return the answer. Raises: RuntimeError when the engine failed."""
+        tokens: list[Token] = []
+        done = threading.Event()
+        end: list[tuple[str, GenerateStats]] = []
+
+        def on_done(reason: str, stats: GenerateStats) -> None:
+            end.append((reason, stats))
+            done.set()
+
+        self._generator.submit(
+            GenerateRequest(next(self._numbers), "bench", prompt, self._rule, drafts=drafts), tokens.extend, on_done
+        )
+        done.wait()
+        reason, stats = end[0]
+        if reason == "error":
+            raise RuntimeError("the engine failed: see the log above")
+        ids = tuple(token.id for token in tokens)
+        data = self._tokenizer.bytes_of(ids)[len(prompt.heal_bytes) :]
+        return Answer(ids, whole_characters(data).split("\n", 1)[0].rstrip(), stats)

@@ -1,0 +1,209 @@
+"""What the shortcuts cost in quality: anchored and healed prompts against plain ones, drafts against greedy decoding.
+
+`python -m bench shortcut`. Cases: `bench.cursors`; prompts: `bench.arms`. Every answer is greedy, one line, without the
+confidence cut. "exact": the answer is the rest of the line (white space at its end aside).
+The second table asks the anchored prompt of the first cases again, without drafts and with them: the texts must be the same, and
+the counts say what drafts save. Stale drafts are the answers of the arm anchored further up: another prompt for the same place.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any
+
+import typer
+
+from bench import inside
+from bench.arms import ARMS, Answer, Asker, line
+from bench.client import Json
+from bench.corpus import read_corpus, summary
+from bench.cursors import Case, humaneval_cases, library_cases
+from bench.options import finish
+from bench.oracle import common_prefix
+from bench.provenance import provenance
+from completer.types import GenerateStats
+
+REFERENCE = "healed"
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of one arm in one group of cases. won, lost: exact here and not in the reference arm, and the other way round."""
+
+    n: int = 0
+    exact: int = 0
+    won: int = 0
+    lost: int = 0
+    matched: float = 0.0
+
+    def add(self, case: Case, text: str, reference: str) -> None:
+        rest = case.rest.rstrip()
+        right, reference_right = text == rest, reference == rest
+        self.n += 1
+        self.exact += right
+        self.won += right and not reference_right
+        self.lost += reference_right and not right
+        self.matched += common_prefix(text, rest) / len(rest)
+
+    def figures(self) -> Json:
+        """Return counts, and the shares of exact answers and of matched characters (mean over the cases)."""
+        return {
+            "n": self.n,
+            "exact": self.exact,
+            "exact_share": round(self.exact / self.n, 4) if self.n else None,
+            "matched_share": round(self.matched / self.n, 4) if self.n else None,
+            "won": self.won,
+            "lost": self.lost,
+        }
+
+
+@dataclass(slots=True)
+class Drafting:
+    """Counts of decoding the same prompts in one way. same: answers equal to greedy ones."""
+
+    n: int = 0
+    same: int = 0
+    n_forwards: int = 0
+    n_generated: int = 0
+    decode_ms: float = 0.0
+    drafted: Counter[str] = field(default_factory=Counter)
+    accepted: Counter[str] = field(default_factory=Counter)
+
+    def add(self, answer: Answer, greedy: Answer) -> None:
+        stats: GenerateStats = answer.stats
+        self.n += 1
+        self.same += answer.ids == greedy.ids
+        self.n_forwards += stats.n_forwards
+        self.n_generated += stats.n_generated
+        self.decode_ms += stats.decode_ms
+        self.drafted.update(stats.drafted)
+        self.accepted.update(stats.accepted)
+
+    def figures(self) -> Json:
+        """Return shares; accepted_per_forward: accepted tokens of each source for one forward."""
+        forwards = max(1, self.n_forwards)
+        return {
+            "n": self.n,
+            "same_as_greedy": round(self.same / self.n, 4) if self.n else None,
+            "tokens_per_forward": round(self.n_generated / forwards, 3),
+            "decode_ms_per_token": round(self.decode_ms / max(1, self.n_generated), 2),
+            "drafted": dict(self.drafted),
+            "accepted": dict(self.accepted),
+            "accepted_per_forward": {source: round(n / forwards, 3) for source, n in self.accepted.items()},
+        }
+
+
+def ask_all(asker: Asker, case: Case, tokenizer: Any) -> dict[str, Answer]:
+    """Return the answer of each arm. They follow each other, so the engine keeps what their prompts share."""
+    return {name: asker.ask(make(case, tokenizer)) for name, make in ARMS.items()}
+
+
+def compare_drafts(asker: Asker, case: Case, tokenizer: Any, stale: Answer, found: dict[str, Drafting]) -> None:
+    """Ask the anchored prompt without drafts, with n-grams, and with a stale suggestion besides. Mutates: found."""
+    prompt = line(case, tokenizer)
+    # Without a fixed part there is no text in which n-grams are looked up.
+    greedy = asker.ask(replace(prompt, n_fixed=0))
+    found["none"].add(greedy, greedy)
+    found["n-grams"].add(asker.ask(prompt), greedy)
+    found["n-grams, stale"].add(asker.ask(prompt, (stale.ids,)), greedy)
+
+
+def verdict(tallies: dict[str, Tally]) -> Json:
+    """Return the two figures that the shortcut is judged by, for one group of cases."""
+    anchored, base, reference = tallies["line"], tallies["plain"], tallies[REFERENCE]
+    return {
+        "anchored_to_plain": round(anchored.exact / base.exact, 3) if base.exact else None,
+        "anchored_less_healed_points": round(100 * (anchored.exact - reference.exact) / max(1, anchored.n), 2),
+    }
+
+
+def groups_of(case: Case) -> tuple[str, ...]:
+    """Return the groups in which a case counts."""
+    return ("humaneval",) if case.group == "humaneval" else ("library", f"library/{case.group}")
+
+
+def run_cases(
+    asker: Asker, tokenizer: Any, cases: Sequence[Case], n_drafts: int
+) -> tuple[dict[str, dict[str, Tally]], dict[str, Drafting]]:
+    """Return {group: {arm: tally}} over all cases and {way: counts} over `n_drafts` of them, spread evenly."""
+    tallies: dict[str, dict[str, Tally]] = {}
+    drafting = {way: Drafting() for way in ("none", "n-grams", "n-grams, stale")}
+    every = max(1, len(cases) // n_drafts) if n_drafts else 0
+    with inside.bars() as bars:
+        for i, case in enumerate(bars.track(cases, description="asking")):
+            answers = ask_all(asker, case, tokenizer)
+            for group in groups_of(case):
+                arms = tallies.setdefault(group, {name: Tally() for name in ARMS})
+                for name, answer in answers.items():
+                    arms[name].add(case, answer.text, answers[REFERENCE].text)
+            if every and i % every == 0 and drafting["none"].n < n_drafts:
+                compare_drafts(asker, case, tokenizer, answers["lines-3"], drafting)
+    return tallies, drafting
+
+
+def show(tallies: dict[str, dict[str, Tally]], drafting: Iterable[tuple[str, Drafting]]) -> None:
+    """Print the two tables on stderr."""
+    rows = []
+    for group, arms in tallies.items():
+        for name, tally in arms.items():
+            f = tally.figures()
+            share, matched = f"{f['exact_share']:.1%}", f"{f['matched_share']:.3f}"
+            rows.append([group, name, str(tally.n), str(tally.exact), share, matched, f"+{tally.won} −{tally.lost}"])
+    columns = ["cases", "prompt", "n", "exact", "share", "matched", f"against {REFERENCE}"]
+    inside.console.print(inside.table("rest of the line", columns, rows))
+    rows = []
+    for way, counts in drafting:
+        f = counts.figures()
+        by_source = ", ".join(f"{s} {f['accepted'][s]}/{n}" for s, n in f["drafted"].items())
+        same = inside.figure(f["same_as_greedy"], "{:.1%}".format)
+        rows.append([way, str(counts.n), same, f"{f['tokens_per_forward']:.2f}", f"{f['decode_ms_per_token']:.1f}", by_source])
+    columns = ["drafts", "n", "same as greedy", "tokens per forward", "ms per token", "accepted/drafted"]
+    inside.console.print(inside.table("drafts", columns, rows))
+
+
+def shortcut(
+    model: inside.Model = inside.DEFAULT_MODEL,
+    engine: Annotated[str, typer.Option(help="phased, onnx or torch.")] = "phased",
+    library: Annotated[int, typer.Option(help="Cursors in installed code.")] = 320,
+    humaneval: Annotated[int, typer.Option(help="Cases of HumanEval-Infilling, single line; 0: all.")] = 300,
+    drafts: Annotated[int, typer.Option(help="Cases asked again with and without drafts.")] = 240,
+    threads: inside.Threads = 0,
+    folder: inside.Folders = None,
+) -> None:
+    """Print how often the rest of a line comes back exactly, for plain, healed and anchored prompts; and what drafts change."""
+    from completer.config import Settings
+    from completer.engines.factory import load
+    from completer.generator import LocalGenerator
+
+    files = inside.open_model(model)
+    n = inside.n_threads(threads)
+    corpus = read_corpus(16, folder or ())
+    cases = [*library_cases(corpus, library), *humaneval_cases(humaneval)]
+    loaded = load(files, Settings(engine=engine, threads=n))
+    generator = LocalGenerator(loaded.engine, loaded.tokenizer)
+    try:
+        tallies, drafting = run_cases(Asker(generator, loaded.tokenizer), loaded.tokenizer, cases, drafts)
+    finally:
+        generator.close()
+        gc.collect()
+    show(tallies, drafting.items())
+    settings = {
+        "model": model,
+        "engine": engine,
+        "threads": n,
+        "library": library,
+        "humaneval": humaneval,
+        "corpus": summary(corpus),
+    }
+    head = provenance(files.path if files.path.is_file() else None)
+    groups = {
+        group: {"arms": {name: t.figures() for name, t in arms.items()}, **verdict(arms)} for group, arms in tallies.items()
+    }
+    finish({**head, "settings": settings, "groups": groups, "drafts": {way: d.figures() for way, d in drafting.items()}})
+
+
+if __name__ == "__main__":
+    typer.run(shortcut)
