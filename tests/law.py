@@ -1,0 +1,124 @@
+"""The slow paths that the decoder is held against, and what the law tests say things with."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from completer.decode import SlotState, Steps, decode
+from completer.engines.base import StepEngine
+from completer.engines.fake import FakeEngine
+from completer.generator import LocalGenerator
+from completer.speculate import AcceptanceRates, Drafter, NgramIndex
+from completer.stopping import Stopper
+from completer.tokenizer import Tokenizer
+from completer.types import FinishReason, GenerateRequest, GenerateStats, Prompt, StopRule, Token
+
+Ids = Sequence[int]
+
+
+def prompt_of(tokenizer: Tokenizer, ids: Ids, n_heal: int = 0) -> Prompt:
+    """Return a prompt of `ids` whose last `n_heal` tokens are to be healed."""
+    return Prompt(tuple(ids), n_heal, tokenizer.bytes_of(ids[len(ids) - n_heal :]))
+
+
+def plain_greedy(engine: FakeEngine, tokenizer: Tokenizer, prompt: Prompt, stop: StopRule) -> tuple[list[int], FinishReason]:
+    """Generate one token at a time from scratch, looking at every token of the vocabulary: the law in its plainest words."""
+    context = list(prompt.ids[: len(prompt.ids) - prompt.n_heal])
+    pending = prompt.heal_bytes
+    stopper = Stopper(stop, tokenizer, len(pending))
+    generated: list[int] = []
+    while len(context) + len(generated) <= engine.max_len:
+        logits = engine.logits_after([*context, *generated])
+        allowed = range(tokenizer.vocab_size)
+        if pending:
+            agrees = [t and (t.startswith(pending) or pending.startswith(t)) for t in tokenizer.token_bytes]
+            allowed = [i for i in allowed if agrees[i]]
+        best = max(allowed, key=lambda i: logits[i])
+        # Probabilities have a test of their own; here nothing may depend on them.
+        if reason := stopper.before(Token(best, 1.0)):
+            return generated, reason
+        generated.append(best)
+        pending = pending[len(tokenizer.token_bytes[best]) :]
+        if reason := stopper.after(Token(best, 1.0)):
+            return generated, reason
+    return generated, "length"
+
+
+@dataclass
+class Run:
+    """One request over `decode`, step by step."""
+
+    engine: StepEngine
+    tokenizer: Tokenizer
+    prompt: Prompt
+    stop: StopRule
+    slot: SlotState = field(default_factory=lambda: SlotState(0))
+    drafts: tuple[tuple[int, ...], ...] = ()
+    corpora: tuple[Ids, ...] = ()
+    rates: AcceptanceRates = field(default_factory=AcceptanceRates)
+    stats: GenerateStats = field(default_factory=GenerateStats)
+    tokens: list[Token] = field(default_factory=list)
+    reason: FinishReason | None = None
+
+    def __post_init__(self) -> None:
+        request = GenerateRequest(1, "a", self.prompt, self.stop, drafts=self.drafts)
+        drafter = Drafter(self.drafts, [NgramIndex(ids) for ids in self.corpora], self.rates, self.engine.costs)
+        emit = self.tokens.extend
+        self.steps: Steps = decode(self.engine, self.slot, request, self.tokenizer, drafter, self.stats, emit)
+
+    def step(self) -> bool:
+        """Run one piece of work; return whether there is more."""
+        try:
+            next(self.steps)
+        except StopIteration as end:
+            self.reason = end.value
+            return False
+        return True
+
+    def finish(self) -> Run:
+        while self.step():
+            pass
+        return self
+
+    @property
+    def ids(self) -> list[int]:
+        return [token.id for token in self.tokens]
+
+
+@dataclass
+class Receiver:
+    """The front's side of one request over a Generator."""
+
+    events: list[tuple[str, str]] = field(default_factory=list)  # (name, "tokens" or the reason), in order of arrival
+    name: str = ""
+    tokens: list[Token] = field(default_factory=list)
+    reasons: list[FinishReason] = field(default_factory=list)
+    stats: GenerateStats = field(default_factory=GenerateStats)
+    done: threading.Event = field(default_factory=threading.Event)
+
+    def on_tokens(self, tokens: list[Token]) -> None:
+        self.tokens.extend(tokens)
+        self.events.append((self.name, "tokens"))
+
+    def on_done(self, reason: FinishReason, stats: GenerateStats) -> None:
+        self.reasons.append(reason)
+        self.stats = stats
+        self.events.append((self.name, reason))
+        self.done.set()
+
+    @property
+    def ids(self) -> list[int]:
+        return [token.id for token in self.tokens]
+
+    def wait(self) -> Receiver:
+        assert self.done.wait(10), "the request never ended"
+        return self
+
+
+def submit(generator: LocalGenerator, request: GenerateRequest, events: list[tuple[str, str]] | None = None) -> Receiver:
+    """Submit `request` and return what receives its tokens."""
+    receiver = Receiver([] if events is None else events, str(request.id))
+    generator.submit(request, receiver.on_tokens, receiver.on_done)
+    return receiver
