@@ -14,13 +14,13 @@ from completer.engines.base import CostCurve
 from completer.generator import Generator
 from completer.live import MULTILINE_TOKENS, Live
 from completer.place import Place, place
-from completer.prompt import Anchor, Prompt, build_prompt
+from completer.prompt import Anchor, build_prompt
 from completer.reuse import Entry, Hit, ReuseStore
 from completer.syntax import SyntaxTree
 from completer.tokenizer import Tokenizer
 from completer.trace import Trace, TraceLog
 from completer.trim import Selected, Trimmed, clean_partial, trim
-from completer.types import Edit, FinishReason, SelectedCompletion, Snapshot, StopRule, Suggestion
+from completer.types import Edit, FinishReason, Prompt, SelectedCompletion, Snapshot, StopRule, Suggestion
 
 SOFT_SHARE = 0.5
 """Share of the budget after which the first clean piece is shown at once, and the rest when it is ready."""

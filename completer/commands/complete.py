@@ -45,9 +45,8 @@ def run_demo(settings: Settings) -> None:
     files = [f for f in resources.files("completer.demo").iterdir() if not f.name.startswith("__")]
     snapshots = []
     for file in sorted(files, key=lambda f: f.name):
-        text = file.read_text(encoding="utf-8")
-        cursor = text.index(CURSOR)
-        snapshots.append(Snapshot(file.name, 1, language_of_file(file.name), text.replace(CURSOR, ""), cursor))
+        name, text = file.name.removesuffix(".txt"), file.read_text(encoding="utf-8")
+        snapshots.append(Snapshot(name, 1, language_of_file(name), text.replace(CURSOR, ""), text.index(CURSOR)))
     console = Console()
     started = time.perf_counter()
     for snapshot, (suggestion, trace) in zip(snapshots, _completed(snapshots, settings), strict=True):
@@ -70,11 +69,10 @@ def snapshot_at(name: str, text: str, line: int, column: int) -> Snapshot:
 
 def _completed(snapshots: list[Snapshot], settings: Settings) -> list[tuple[Suggestion | None, dict[str, Any]]]:
     engines = Engines()
-    patient = replace(settings, budget_ms=NO_HURRY_MS)
-
     async def all_of() -> list[tuple[Suggestion | None, dict[str, Any]]]:
         with progress_bar() as report:
-            completer = await asyncio.to_thread(engines.make_completer, patient, report)
+            completer = await asyncio.to_thread(engines.make_completer, settings, report)
+        completer.set_settings(replace(settings, budget_ms=NO_HURRY_MS))
         try:
             return [await _complete(completer, snapshot) for snapshot in snapshots]
         finally:
