@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -19,14 +20,16 @@ URI = "file:///work/example.py"
 TIMEOUT_S = 20
 
 
-def server_command(*options: str) -> list[str]:
-    return [sys.executable, str(Path(__file__).parent / "fake_server.py"), *options]
+def start_process(*command: str) -> subprocess.Popen[bytes]:
+    """Start `python COMMAND…` with pipes at all ends and this checkout importable."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    pipe = subprocess.PIPE
+    return subprocess.Popen([sys.executable, *command], stdin=pipe, stdout=pipe, stderr=pipe, env=environment)
 
 
 def start_server(*options: str) -> subprocess.Popen[bytes]:
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    pipe = subprocess.PIPE
-    return subprocess.Popen(server_command(*options), stdin=pipe, stdout=pipe, stderr=pipe, env=environment)
+    """Start the server over the fake completer."""
+    return start_process(str(Path(__file__).parent / "fake_server.py"), *options)
 
 
 StartClient = Callable[..., "Client"]
@@ -93,7 +96,7 @@ class Client:
 
     def wait_until_ready(self) -> None:
         while self.call("completer/status")["state"] in ("loading", "downloading"):
-            pass
+            time.sleep(0.01)
 
     def open(self, text: str, uri: str = URI, version: int = 1, language: str = "python") -> None:
         item = {"uri": uri, "languageId": language, "version": version, "text": text}

@@ -18,27 +18,8 @@ from completer.types import Edit
 
 CODECS = {"utf-8": ("utf-8", 1), "utf-16": ("utf-16-le", 2), "utf-32": ("utf-32-le", 4)}
 
-PIECES = st.sampled_from(
-    [
-        "a",
-        "def",
-        " ",
-        "\t",
-        "\n",
-        "\r\n",
-        "\r",
-        "\n\r",
-        "😀",
-        "é",
-        "e\u0301",
-        "漢",
-        "\f",
-        "\v",
-        "\x1c",
-        "\x85",
-        "\u2028",
-    ]
-)
+NO_LINE_ENDS = ["a", "def", " ", "\t", "😀", "é", "e\u0301", "漢", "\f", "\v", "\x1c", "\x85", "\u2028"]
+PIECES = st.sampled_from([*NO_LINE_ENDS, "\n", "\r\n", "\r", "\n\r"])
 TEXTS = st.lists(PIECES, max_size=12).map("".join)
 Fractions = list[tuple[float, float, str]]
 EDITS = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1), TEXTS), min_size=1, max_size=8)
