@@ -21,7 +21,7 @@ from tests.law import Run, plain_greedy, prompt_of
 STOP = StopRule(max_tokens=12, single_line=False)
 TEXTS = ("def print_all(self):\n    pri", "    total += it", "größ", "x = 'größe →", "class Printer:\n\t", "a", "    ")
 MAX_LEN = 128
-law = settings(max_examples=150, deadline=None)
+law = settings(max_examples=100, deadline=None)
 
 
 def engine() -> FakeEngine:
