@@ -58,12 +58,13 @@ def decode(
     Raises: what the engine raises; the slot is emptied first. Closing the generator leaves the slot valid.
     """
     started = time.perf_counter()
+    return (yield from guarded(engine, slot, _decode(engine, slot, request, tokenizer, drafter, stats, emit, started)))
+
+
+def guarded(engine: StepEngine, slot: SlotState, steps: Steps) -> Steps:
+    """Pass on the steps of `steps`; whatever ends them, `slot.ids` is then what the engine's slot holds. Mutates: slot."""
     try:
-        yield from _prefill(engine, slot, request, stats)
-        stats.prefill_ms = _ms_since(started)
-        if request.stop.max_tokens == 0:
-            return "length"
-        return (yield from _generate(engine, slot, request, tokenizer, drafter, stats, emit, started))
+        return (yield from steps)
     except GeneratorExit:
         # Abandoned between two forwards: what the slot holds is what was committed.
         engine.truncate(slot.index, len(slot.ids))
@@ -74,16 +75,19 @@ def decode(
         raise
 
 
-def _prefill(engine: StepEngine, slot: SlotState, request: GenerateRequest, stats: GenerateStats) -> Iterator[None]:
-    """Truncate to the common prefix and feed all of the prompt but the rows whose logits are wanted. Mutates: slot, stats."""
+def prefill(engine: StepEngine, slot: SlotState, request: GenerateRequest, stats: GenerateStats) -> Steps:
+    """Truncate to the common prefix and feed all of the prompt but the rows whose logits are wanted.
+
+    A feed too short to be worth it is left for the first forward.  Mutates: slot, stats (keep and feed, once).
+    """
     prompt_ids = request.prompt.ids
-    n_rows = 1 + request.prompt.n_heal
-    plan = diff(slot.ids, prompt_ids, n_rows)
-    stats.n_keep, stats.n_feed = plan
+    plan = diff(slot.ids, prompt_ids, 1 + request.prompt.n_heal)
+    if not stats.n_feed:
+        stats.n_keep, stats.n_feed = plan
     del slot.ids[engine.truncate(slot.index, plan.keep) :]
-    end = len(prompt_ids) - n_rows
+    end = prefill_end(request)
     if end - len(slot.ids) < PREFILL_FROM and request.stop.max_tokens > 0:
-        return  # these few ride in the first forward
+        return "length"
     feed = prompt_ids[len(slot.ids) : end]
     start = len(slot.ids)
     for _ in engine.prefill(slot.index, feed):
@@ -91,6 +95,29 @@ def _prefill(engine: StepEngine, slot: SlotState, request: GenerateRequest, stat
         slot.ids.extend(prompt_ids[len(slot.ids) : engine.length(slot.index)])
         yield
     slot.ids[start:] = feed
+    return "length"
+
+
+def prefill_end(request: GenerateRequest) -> int:
+    """Return how many of the prompt's tokens a prefill feeds: all in front of the first row whose logits are wanted."""
+    return len(request.prompt.ids) - 1 - request.prompt.n_heal
+
+
+def _decode(
+    engine: StepEngine,
+    slot: SlotState,
+    request: GenerateRequest,
+    tokenizer: Tokenizer,
+    drafter: Drafter,
+    stats: GenerateStats,
+    emit: Emit,
+    started: float,
+) -> Steps:
+    yield from prefill(engine, slot, request, stats)
+    stats.prefill_ms += _ms_since(started)
+    if request.stop.max_tokens == 0:
+        return "length"
+    return (yield from _generate(engine, slot, request, tokenizer, drafter, stats, emit, started))
 
 
 def _generate(

@@ -19,10 +19,10 @@ from typing import Protocol
 
 from cachetools import LRUCache
 
-from completer.decode import SlotState, Steps, decode
+from completer.decode import SlotState, Steps, decode, guarded, prefill, prefill_end
 from completer.engines.base import StepEngine
 from completer.errors import CompleterError
-from completer.prefix import common_length
+from completer.prefix import common_length, diff
 from completer.speculate import AcceptanceRates, Drafter, NgramIndex
 from completer.tokenizer import Tokenizer
 from completer.types import FinishReason, GenerateRequest, GenerateStats, Token
@@ -32,6 +32,10 @@ log = logging.getLogger(__name__)
 MAX_OVERWRITTEN = 64
 """A slot is taken over in place when at most so many of its tokens, and no more than it keeps, are lost; otherwise the prefix
 that it shares with the prompt is copied to another."""
+
+MAX_RETYPED = 8
+"""Tokens at the end of a prefill that may be other ones in the prompt that goes on with it."""
+_FIRST, _LAST = -1, 9
 
 OnTokens = Callable[[list[Token]], None]
 OnDone = Callable[[FinishReason, GenerateStats], None]
@@ -69,10 +73,15 @@ class _Job:
     stats: GenerateStats = field(default_factory=GenerateStats)
     steps: Steps | None = None  # None until the job first runs
     slot: SlotState | None = None
+    filling: Steps | None = None  # the prefill, while it runs
     cancelled: bool = False
+    reported: bool = False
 
     @property
     def urgency(self) -> tuple[int, int]:
+        """Cancelled jobs first, to be done with them; but a prefill that goes on for its successor's sake last."""
+        if self.cancelled:
+            return (_LAST if self.filling is not None else _FIRST), 0
         return self.request.priority, -self.request.id
 
 
@@ -127,7 +136,7 @@ class LocalGenerator:
                     self._changed.wait()
                 if self._closed:
                     break
-                job = min(self._jobs, key=lambda j: (not j.cancelled, j.urgency))
+                job = min(self._jobs, key=lambda j: j.urgency)
             self._step(job)
         for job in list(self._jobs):
             self._finish(job, "cancelled")
@@ -135,10 +144,10 @@ class LocalGenerator:
 
     def _step(self, job: _Job) -> None:
         """Run one piece of `job`. Mutates: the job, its slot, the list of jobs when it ends."""
-        if job.cancelled:
-            self._finish(job, "cancelled")
-            return
         try:
+            if job.cancelled:
+                self._step_cancelled(job)
+                return
             if job.steps is None:
                 job.steps = self._start(job)
             next(job.steps)
@@ -152,13 +161,59 @@ class LocalGenerator:
             log.exception("request %d failed in the engine", job.request.id)
             self._finish(job, "error")
 
+    def _step_cancelled(self, job: _Job) -> None:
+        """End a cancelled job, but let the prefill of a key go on: the next key needs the same prompt, but for its end."""
+        if job.filling is None or job.request.priority > 0:
+            self._finish(job, "cancelled")
+            return
+        if not job.reported:
+            for other in [j for j in self._jobs if j.reported]:
+                self._finish(other, "cancelled")
+            _report(job, "cancelled")
+        next(job.filling)
+
     def _start(self, job: _Job) -> Steps:
         job.stats.queue_ms = (time.perf_counter() - job.submitted) * 1e3
-        job.slot = self._choose_slot(job.request)
         request = job.request
+        donor = self._donor(job)
+        if donor is not None:
+            job.slot, job.filling = donor.slot, donor.filling
+            assert job.slot is not None
+            plan = diff(job.slot.ids, request.prompt.ids, 1 + request.prompt.n_heal)
+            job.stats.n_keep, job.stats.n_feed = plan
+            donor.filling = None
+            self._finish(donor, "cancelled")
+        else:
+            job.slot = self._choose_slot(request)
+            job.filling = guarded(self._engine, job.slot, prefill(self._engine, job.slot, request, job.stats))
+        return self._steps(job, job.slot)
+
+    def _steps(self, job: _Job, slot: SlotState) -> Steps:
+        started = time.perf_counter()
+        while job.filling is not None:
+            try:
+                next(job.filling)
+            except StopIteration:
+                job.filling = None
+            else:
+                yield
+        request = job.request
+        job.stats.prefill_ms = (time.perf_counter() - started) * 1e3
         corpora = [self._index(ids) for ids in (request.prompt.ids[: request.prompt.n_fixed], *request.corpus_ids) if ids]
         drafter = Drafter(request.drafts, corpora, self._rates, self._engine.costs)
-        return decode(self._engine, job.slot, request, self._tokenizer, drafter, job.stats, job.on_tokens)
+        return (yield from decode(self._engine, slot, request, self._tokenizer, drafter, job.stats, job.on_tokens))
+
+    def _donor(self, job: _Job) -> _Job | None:
+        """Return a job whose prefill this one can go on with: cancelled or less urgent, and to the same tokens but for a few."""
+        ids = job.request.prompt.ids
+        for other in self._jobs:
+            if other is job or other.filling is None:
+                continue
+            target = other.request.prompt.ids[: prefill_end(other.request)]
+            agrees = common_length(target, ids) >= max(len(target) - MAX_RETYPED, 1)
+            if agrees and (other.cancelled or other.request.priority > job.request.priority):
+                return other
+        return None
 
     def _choose_slot(self, request: GenerateRequest) -> SlotState:
         """Return the slot that holds the longest prefix of the prompt, or a copy of it in the slot used least recently.
@@ -190,9 +245,10 @@ class LocalGenerator:
             self._finish(holder, "cancelled")
 
     def _finish(self, job: _Job, reason: FinishReason) -> None:
-        if job.steps is not None:
-            job.steps.close()
-        job.slot = None
+        for steps in (job.steps, job.filling):
+            if steps is not None:
+                steps.close()
+        job.slot = job.filling = None
         with self._changed:
             self._jobs.remove(job)
         _report(job, reason)
@@ -205,7 +261,10 @@ class LocalGenerator:
 
 
 def _report(job: _Job, reason: FinishReason) -> None:
-    """Tell the front how a job ended; the engine thread outlives a front that fails (an event loop that was closed)."""
+    """Tell the front, once, how a job ended; the engine thread outlives a front that fails (an event loop that was closed)."""
+    if job.reported:
+        return
+    job.reported = True
     try:
         job.on_done(reason, job.stats)
     except Exception:
