@@ -11,7 +11,7 @@ ids to the slot: `SlotState.ids` names a token only after the forward that wrote
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -66,9 +66,7 @@ def guarded(engine: StepEngine, slot: SlotState, steps: Steps) -> Steps:
     try:
         return (yield from steps)
     except GeneratorExit:
-        # Abandoned between two forwards: what the slot holds is what was committed.
-        engine.truncate(slot.index, len(slot.ids))
-        raise
+        raise  # abandoned between two forwards: the slot holds what was committed, and nothing else
     except BaseException:
         slot.ids.clear()
         engine.truncate(slot.index, 0)

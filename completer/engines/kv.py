@@ -46,11 +46,6 @@ class KvSlots:
         self.lengths[dst] = length
 
 
-def max_len_for(spec: ModelSpec, wanted: int) -> int:
-    """Return the slot length to use: `wanted`, or less where the model was trained on less."""
-    return min(wanted, spec.max_positions)
-
-
 def n_slots_for(spec: ModelSpec, max_len: int, memory_mb: int) -> int:
     """Return how many slots fit `memory_mb`; at least two, because re-anchoring needs a spare one."""
     return max(2, memory_mb * 2**20 // (spec.kv_bytes_per_token() * max_len))
