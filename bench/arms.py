@@ -3,13 +3,14 @@
 plain      <prefix> text before the cursor <suffix> after <middle>
 healed     the same, with the last token behind <middle>, to be healed
 line       anchored at the start of the cursor's line, the line so far behind <middle>, its last token healed
-lines-3    anchored three lines further up
+word       the same, healed back to the token in which the cursor's word begins ("retur" may be " ret" + "ur")
+word-3     the same, anchored three lines further up
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
 
@@ -21,6 +22,7 @@ from completer.types import GenerateRequest, GenerateStats, Prompt, StopRule, To
 
 LINES_BEFORE, LINES_AFTER = 60, 20
 MAX_TOKENS = 64
+MAX_HEAL = 4
 
 
 def plain(case: Case, tokenizer: Tokenizer) -> Prompt:
@@ -36,19 +38,42 @@ def healed(case: Case, tokenizer: Tokenizer) -> Prompt:
 
 
 def line(case: Case, tokenizer: Tokenizer) -> Prompt:
-    return _anchored_lines(case, tokenizer, 0)
+    return _anchored_lines(case, tokenizer, 0, by_word=False)
 
 
-def lines_3(case: Case, tokenizer: Tokenizer) -> Prompt:
-    return _anchored_lines(case, tokenizer, 3)
+def word(case: Case, tokenizer: Tokenizer) -> Prompt:
+    return _anchored_lines(case, tokenizer, 0, by_word=True)
+
+
+def word_3(case: Case, tokenizer: Tokenizer) -> Prompt:
+    return _anchored_lines(case, tokenizer, 3, by_word=True)
 
 
 ARMS: dict[str, Callable[[Case, Tokenizer], Prompt]] = {
     "plain": plain,
     "healed": healed,
     "line": line,
-    "lines-3": lines_3,
+    "word": word,
+    "word-3": word_3,
 }
+
+
+def n_word_tokens(ids: Sequence[int], tokenizer: Tokenizer) -> int:
+    """Return how many tokens at the end of `ids` reach back to the start of its last word, 1 to MAX_HEAL.
+
+    Word: letters without a break, and characters outside of ASCII.
+    """
+    n = 1
+    while n < min(len(ids), MAX_HEAL):
+        first, before = tokenizer.bytes_of(ids[-n:])[:1], tokenizer.bytes_of(ids[-n - 1 : -n])[-1:]
+        if not (_is_letter(first) and _is_letter(before)):
+            break
+        n += 1
+    return n
+
+
+def _is_letter(byte: bytes) -> bool:
+    return byte.isalpha() or byte >= b"\x80"
 
 
 def window(case: Case) -> tuple[str, str]:
@@ -58,16 +83,18 @@ def window(case: Case) -> tuple[str, str]:
     return "".join(before[-1 - LINES_BEFORE :]), "".join(after[: LINES_AFTER + 1])
 
 
-def _anchored_lines(case: Case, tokenizer: Tokenizer, lines_up: int) -> Prompt:
+def _anchored_lines(case: Case, tokenizer: Tokenizer, lines_up: int, by_word: bool) -> Prompt:
     before, after = window(case)
     rows = before.splitlines(keepends=True)
     head, typed = "".join(rows[: -1 - lines_up]), "".join(rows[-1 - lines_up :])
-    return _anchored(tokenizer.encode(head), tokenizer.encode(after), tokenizer.encode(typed), tokenizer)
+    typed_ids = tokenizer.encode(typed)
+    n_heal = n_word_tokens(typed_ids, tokenizer) if by_word else 1
+    return _anchored(tokenizer.encode(head), tokenizer.encode(after), typed_ids, tokenizer, n_heal)
 
 
-def _anchored(head_ids: list[int], tail_ids: list[int], typed_ids: list[int], tokenizer: Tokenizer) -> Prompt:
+def _anchored(head_ids: list[int], tail_ids: list[int], typed_ids: list[int], tokenizer: Tokenizer, n_heal: int = 1) -> Prompt:
     fixed = frame(head_ids, tail_ids, tokenizer.fim)
-    return Prompt((*fixed, *typed_ids), 1, tokenizer.bytes_of(typed_ids[-1:]), len(fixed))
+    return Prompt((*fixed, *typed_ids), n_heal, tokenizer.bytes_of(typed_ids[-n_heal:]), len(fixed))
 
 
 @dataclass(frozen=True, slots=True)

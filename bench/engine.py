@@ -163,7 +163,7 @@ def _same_products(results: dict[str, Samples]) -> None:
 
 
 def tables(result: Json, widths: Sequence[int]) -> list[Table]:
-    """Return the table of times and the table of shares, load times and memory."""
+    """Return the tables of times, of shares, and of load times and memory."""
     engines: dict[str, Any] = result["engines"]
     limits = result["limits"]
 
@@ -171,23 +171,18 @@ def tables(result: Json, widths: Sequence[int]) -> list[Table]:
         return [inside.figure(values.get(width), form.format) for width in widths]
 
     times = [[name, *cells({w: q["p50"] for w, q in e["ms"].items()}, "{:.1f}")] for name, e in engines.items()]
-    of_limit = [
-        [
-            name,
-            *cells({**e["memory_share"], **e["product_share"]}, "{:.0%}"),
-            f"{e['weight_bytes'] / 1e6:.0f}",
-            f"{e['load_s']:.1f}",
-            f"{e['rss_mb']:.0f}",
-            f"{e['own_mb']:.0f}",
-        ]
+    of_limit = [[name, *cells({**e["memory_share"], **e["product_share"]}, "{:.0%}")] for name, e in engines.items()]
+    loaded = [
+        [name, f"{e['weight_bytes'] / 1e6:.0f}", f"{e['load_s']:.1f}", f"{e['rss_mb']:.0f}", f"{e['own_mb']:.0f}"]
         for name, e in engines.items()
     ]
-    heads = [str(width) for width in widths]
+    heads = ["engine", *(str(width) for width in widths)]
     memory, product = limits["memory_gb_s"], limits["product_gflop_s"]
-    title = f"share of {memory:.0f} GB/s read (up to 16 tokens), of {product:.0f} GFLOP/s in bf16 (more tokens)"
+    title = f"share of {memory:.0f} GB/s read (up to 16 tokens), of {product:.0f} GFLOP/s in bf16 (more)"
     return [
-        inside.table(f"ms for a forward over so many tokens, {CONTEXT_TOKENS} in the context (p50)", ["engine", *heads], times),
-        inside.table(title, ["engine", *heads, "MB read", "load s", "RSS MB", "own MB"], of_limit),
+        inside.table(f"ms for a forward over so many tokens, {CONTEXT_TOKENS} in the context (p50)", heads, times),
+        inside.table(title, heads, of_limit),
+        inside.table("loading and memory", ["engine", "weights MB", "load s", "resident MB", "own MB"], loaded),
     ]
 
 

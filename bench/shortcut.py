@@ -2,7 +2,7 @@
 
 `python -m bench shortcut`. Cases: `bench.cursors`; prompts: `bench.arms`. Every answer is greedy, one line, without the
 confidence cut. "exact": the answer is the rest of the line (white space at its end aside).
-The second table asks the anchored prompt of the first cases again, without drafts and with them: the texts must be the same, and
+The second table asks the anchored prompt of some cases again, without drafts and with them: the texts must be the same, and
 the counts say what drafts save. Stale drafts are the answers of the arm anchored further up: another prompt for the same place.
 """
 
@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 
 from bench import inside
-from bench.arms import ARMS, Answer, Asker, line
+from bench.arms import ARMS, Answer, Asker
 from bench.client import Json
 from bench.corpus import read_corpus, summary
 from bench.cursors import Case, humaneval_cases, library_cases
@@ -27,6 +27,8 @@ from bench.provenance import provenance
 from completer.types import GenerateStats
 
 REFERENCE = "healed"
+ANCHORED = "word"
+"""The arm that is judged, and whose prompts are asked again with drafts."""
 
 
 @dataclass(slots=True)
@@ -62,7 +64,7 @@ class Tally:
 
 @dataclass(slots=True)
 class Drafting:
-    """Counts of decoding the same prompts in one way. same: answers equal to greedy ones."""
+    """Counts of decoding the same prompts in one way. same: answers equal to greedy ones; different: names of the other cases."""
 
     n: int = 0
     same: int = 0
@@ -71,11 +73,14 @@ class Drafting:
     decode_ms: float = 0.0
     drafted: Counter[str] = field(default_factory=Counter)
     accepted: Counter[str] = field(default_factory=Counter)
+    different: list[str] = field(default_factory=list)
 
-    def add(self, answer: Answer, greedy: Answer) -> None:
+    def add(self, case: Case, answer: Answer, greedy: Answer) -> None:
         stats: GenerateStats = answer.stats
         self.n += 1
         self.same += answer.ids == greedy.ids
+        if answer.ids != greedy.ids:
+            self.different.append(case.name)
         self.n_forwards += stats.n_forwards
         self.n_generated += stats.n_generated
         self.decode_ms += stats.decode_ms
@@ -93,6 +98,7 @@ class Drafting:
             "drafted": dict(self.drafted),
             "accepted": dict(self.accepted),
             "accepted_per_forward": {source: round(n / forwards, 3) for source, n in self.accepted.items()},
+            "different": self.different,
         }
 
 
@@ -103,17 +109,17 @@ def ask_all(asker: Asker, case: Case, tokenizer: Any) -> dict[str, Answer]:
 
 def compare_drafts(asker: Asker, case: Case, tokenizer: Any, stale: Answer, found: dict[str, Drafting]) -> None:
     """Ask the anchored prompt without drafts, with n-grams, and with a stale suggestion besides. Mutates: found."""
-    prompt = line(case, tokenizer)
+    prompt = ARMS[ANCHORED](case, tokenizer)
     # Without a fixed part there is no text in which n-grams are looked up.
     greedy = asker.ask(replace(prompt, n_fixed=0))
-    found["none"].add(greedy, greedy)
-    found["n-grams"].add(asker.ask(prompt), greedy)
-    found["n-grams, stale"].add(asker.ask(prompt, (stale.ids,)), greedy)
+    found["none"].add(case, greedy, greedy)
+    found["n-grams"].add(case, asker.ask(prompt), greedy)
+    found["n-grams, stale"].add(case, asker.ask(prompt, (stale.ids,)), greedy)
 
 
 def verdict(tallies: dict[str, Tally]) -> Json:
     """Return the two figures that the shortcut is judged by, for one group of cases."""
-    anchored, base, reference = tallies["line"], tallies["plain"], tallies[REFERENCE]
+    anchored, base, reference = tallies[ANCHORED], tallies["plain"], tallies[REFERENCE]
     return {
         "anchored_to_plain": round(anchored.exact / base.exact, 3) if base.exact else None,
         "anchored_less_healed_points": round(100 * (anchored.exact - reference.exact) / max(1, anchored.n), 2),
@@ -140,7 +146,7 @@ def run_cases(
                 for name, answer in answers.items():
                     arms[name].add(case, answer.text, answers[REFERENCE].text)
             if every and i % every == 0 and drafting["none"].n < n_drafts:
-                compare_drafts(asker, case, tokenizer, answers["lines-3"], drafting)
+                compare_drafts(asker, case, tokenizer, answers["word-3"], drafting)
     return tallies, drafting
 
 

@@ -64,5 +64,5 @@ def test_a_tally_counts_what_was_won_and_lost_against_the_reference() -> None:
 
 
 def test_the_verdict_has_the_ratio_to_plain_and_the_points_to_healed() -> None:
-    arms = {"plain": Tally(100, 20), "healed": Tally(100, 41), "line": Tally(100, 40)}
+    arms = {"plain": Tally(100, 20), "healed": Tally(100, 41), "word": Tally(100, 40)}
     assert verdict(arms) == {"anchored_to_plain": 2.0, "anchored_less_healed_points": -1.0}
