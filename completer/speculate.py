@@ -30,7 +30,7 @@ NO_DRAFT = Draft("", [])
 
 
 class NgramIndex:
-    """Finds earlier places of a token sequence at which the same tokens stood. Source: prompt lookup decoding, REST (2311.08252)."""
+    """Finds earlier places at which the same tokens stood. Source: prompt lookup decoding, REST (2311.08252)."""
 
     def __init__(self, ids: Iterable[int] = ()) -> None:
         self.ids: list[int] = []
@@ -45,7 +45,7 @@ class NgramIndex:
                 self._ends[(self.ids[-2], self.ids[-1])].append(len(self.ids))
 
     def continue_(self, tail: Sequence[int], width: int) -> Draft:
-        """Return up to `width` ids that followed the longest (then the latest) match of the end of `tail`, of MIN_MATCH at least."""
+        """Return up to `width` ids that followed the longest (then the latest) match of `tail`'s end, MIN_MATCH at least."""
         if len(tail) < MIN_MATCH or width < 1:
             return NO_DRAFT
         best, best_length = -1, MIN_MATCH - 1

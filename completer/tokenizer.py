@@ -46,7 +46,7 @@ class VocabularyIndex:
         self._longest = max(map(len, self._bytes), default=0)
 
     def allowed(self, pending: bytes) -> NDArray[np.int64]:
-        """Return the ids that may stand next when `pending` must be reproduced: tokens that start with it, and its proper prefixes."""
+        """Return the ids that may stand next when `pending` must be reproduced: tokens that start with it or that it starts with."""
         low = bisect.bisect_left(self._bytes, pending)
         high = bisect.bisect_left(self._bytes, pending + b"\xff" * (self._longest + 1))
         shorter = [self._equal(pending[:n]) for n in range(1, min(len(pending), self._longest + 1))]
@@ -141,7 +141,7 @@ def _is_byte_level(spec: dict[str, Any]) -> bool:
 
 
 def _byte_alphabet() -> dict[int, int]:
-    """The bytes by the printable stand-ins that byte-level BPE vocabularies use for them (code points). Source: GPT-2's encoder."""
+    """The bytes by the printable code points that byte-level BPE vocabularies use for them. Source: GPT-2's encoder."""
     plain = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
     others = [b for b in range(256) if b not in plain]
     return {**{b: b for b in plain}, **{256 + n: b for n, b in enumerate(others)}}
