@@ -46,7 +46,7 @@ class VocabularyIndex:
         self._longest = max(map(len, self._bytes), default=0)
 
     def allowed(self, pending: bytes) -> NDArray[np.int64]:
-        """Return the ids that may stand next when `pending` must be reproduced: tokens that start with it or that it starts with."""
+        """Return the ids that may come next when `pending` must be reproduced: they start with it, or it with them."""
         low = bisect.bisect_left(self._bytes, pending)
         high = bisect.bisect_left(self._bytes, pending + b"\xff" * (self._longest + 1))
         shorter = [self._equal(pending[:n]) for n in range(1, min(len(pending), self._longest + 1))]
