@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +16,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from completer.store import ModelFiles
 
-console = Console(stderr=True)
+console = Console(stderr=True, width=None if sys.stderr.isatty() else 120)
 
 Model = Annotated[str, typer.Option(help="Manifest id, or path of a GGUF file.")]
 Threads = Annotated[int, typer.Option(help="Threads of each engine; 0: one for each core that we may run on.")]
