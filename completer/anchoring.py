@@ -17,6 +17,8 @@ from completer.types import Edit, Prompt, Snapshot
 
 COLD_MS = 220.0
 """What the prefill of a first answer at a new place may take; its decoding comes on top."""
+FULL_MS = 1500.0
+"""What the prefill of a full window may take in idle time; a slower machine gets a smaller window."""
 FULL_BEFORE = 768
 FULL_AFTER = 192
 MAX_TYPED = 160
@@ -44,7 +46,8 @@ class Anchors:
         self._cached = cached
         self._anchors: list[Anchor] = []
         reserve = MAX_TYPED + 128  # for typed text and what is generated
-        share = min(1.0, (max_len - reserve) / (FULL_BEFORE + FULL_AFTER))
+        n_full = min(max_len - reserve, FULL_MS / costs.prefill_ms_per_token)
+        share = min(1.0, n_full / (FULL_BEFORE + FULL_AFTER))
         self._full = Window(int(FULL_BEFORE * share), int(FULL_AFTER * share), full=True)
         n_cold = max(64, min(int(COLD_MS / costs.prefill_ms_per_token), FULL_BEFORE))
         self._cold = Window(n_cold * 3 // 4, n_cold // 4, full=False)

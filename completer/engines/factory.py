@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import platform
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -62,6 +64,7 @@ def load(files: ModelFiles, settings: Settings, progress: Progress = lambda *_: 
     from completer.engines.measure import measure_costs
 
     torch.set_num_threads(physical_threads(settings))
+    _keep_freed_memory()
     folder = files.converted
     if not is_converted(folder):
         convert(files.path, folder, progress)
@@ -71,6 +74,19 @@ def load(files: ModelFiles, settings: Settings, progress: Progress = lambda *_: 
     engine.costs = measure_costs(engine)
     progress("ready", 1, 1)
     return Loaded(engine, tokenizer, files.name)
+
+
+def _keep_freed_memory() -> None:
+    """Let the C library keep what is freed: a prefill asks for the same few megabytes at every layer.
+
+    Without this each request is mapped and its pages are faulted in anew: 128 tokens took 295 ms instead of 240.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return
+    libc = ctypes.CDLL(None)
+    trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD of malloc.h
+    libc.mallopt(mmap_threshold, 32 * 2**20)  # the largest that glibc allows
+    libc.mallopt(trim_threshold, 128 * 2**20)
 
 
 def _build(name: str, folder: Path, settings: Settings) -> StepEngine:

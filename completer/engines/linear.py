@@ -43,7 +43,7 @@ class Int8Linear:
         self.bias = bias
 
     def __call__(self, x: Tensor) -> Tensor:
-        step = x.abs().amax(dim=1, keepdim=True).clamp_min_(1e-8).div_(127.0)  # [n, 1]
+        step = torch.linalg.vector_norm(x, torch.inf, dim=1, keepdim=True).clamp_min_(1e-8).div_(127.0)  # [n, 1]
         quantised = (x / step).add_(128.5).to(torch.uint8)  # truncation after +.5 rounds, values are positive
         y: Tensor = torch.ops.onednn.qlinear_pointwise(
             quantised, 1.0, 128, self.weight, self.scale, self.zeros, None, 1.0, 0, torch.float32, "none", [], ""
