@@ -10,19 +10,18 @@ word-3     the same, anchored three lines further up
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 
 from bench.cursors import Case
 from completer.generator import LocalGenerator
-from completer.prompt import frame
+from completer.prompt import frame, n_word_tokens
 from completer.tokenizer import Tokenizer, whole_characters
 from completer.types import GenerateRequest, GenerateStats, Prompt, StopRule, Token
 
 LINES_BEFORE, LINES_AFTER = 60, 20
 MAX_TOKENS = 64
-MAX_HEAL = 4
 
 
 def plain(case: Case, tokenizer: Tokenizer) -> Prompt:
@@ -56,24 +55,6 @@ ARMS: dict[str, Callable[[Case, Tokenizer], Prompt]] = {
     "word": word,
     "word-3": word_3,
 }
-
-
-def n_word_tokens(ids: Sequence[int], tokenizer: Tokenizer) -> int:
-    """Return how many tokens at the end of `ids` reach back to the start of its last word, 1 to MAX_HEAL.
-
-    Word: letters without a break, and characters outside of ASCII.
-    """
-    n = 1
-    while n < min(len(ids), MAX_HEAL):
-        first, before = tokenizer.bytes_of(ids[-n:])[:1], tokenizer.bytes_of(ids[-n - 1 : -n])[-1:]
-        if not (_is_letter(first) and _is_letter(before)):
-            break
-        n += 1
-    return n
-
-
-def _is_letter(byte: bytes) -> bool:
-    return byte.isalpha() or byte >= b"\x80"
 
 
 def window(case: Case) -> tuple[str, str]:

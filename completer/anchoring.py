@@ -1,8 +1,8 @@
 """The anchors of one document: which of them serves a snapshot, and when idle time should make a better one.
 
-    first key at a new place      small window, chosen so that its prefill fits COLD_MS
-    then, in idle time            full window on another slot; the next key finds it warm
-    much typed, or suffix stale   the same: re-anchored in idle time while keys go on behind the old anchor
+first key at a new place      small window, chosen so that its prefill fits COLD_MS
+then, in idle time            full window on another slot; the next key finds it warm
+much typed, or suffix stale   the same: re-anchored in idle time while keys go on behind the old anchor
 """
 
 from __future__ import annotations

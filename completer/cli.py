@@ -12,7 +12,7 @@ from completer import __version__
 from completer.config import Settings, update
 from completer.errors import BadPosition, CompleterError, ConfigError
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Code completion under 100 ms.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 Model = Annotated[str, typer.Option(help="Model id, GGUF file or Hugging Face folder.")]
 Engine = Annotated[str, typer.Option(help="Engine, see `completer doctor`.")]
@@ -82,7 +82,7 @@ def version_option(show: bool) -> None:
 
 @app.callback()
 def options(
-    version: Annotated[bool, typer.Option("--version", callback=version_option, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=version_option, is_eager=True, help="Show it.")] = False,
     debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
 ) -> None:
     """Code completion under 100 ms, from a model on your own machine."""

@@ -181,7 +181,7 @@ def _healing_draft(request: GenerateRequest, context: Sequence[int], tokenizer: 
     if not n_heal:
         return NO_DRAFT
     seen = drafter.propose(context, [], 1, 1)
-    if n_heal == 1 and seen.ids and tokenizer.bytes_of(seen.ids).startswith(heal_bytes):
+    if seen.ids and tokenizer.bytes_of(seen.ids).startswith(heal_bytes):
         return seen
     return Draft("heal", list(request.prompt.ids[len(context) :]))
 

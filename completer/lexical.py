@@ -57,8 +57,7 @@ def tokens(text: str, language: Language) -> list[Token]:
             found.append(Token("line_comment", start, end, piece, closed=end < len(text)))
         elif kind == "block_comment":
             closed = any(
-                piece.startswith(a) and piece.endswith(b) and len(piece) >= len(a) + len(b)
-                for a, b in language.block_comments
+                piece.startswith(a) and piece.endswith(b) and len(piece) >= len(a) + len(b) for a, b in language.block_comments
             )
             found.append(Token("block_comment", start, end, piece, closed or end < len(text)))
         else:

@@ -45,7 +45,9 @@ def choose_model(settings: Settings, limits: MachineLimits) -> Choice:
     chosen = fitting[-1] if fitting else candidates[0]
     step_ms = predicted_step_ms(chosen, limits)
     next_up = next((e for e in candidates if e.parameters > chosen.parameters), None)
-    why = f"memory reads {limits.memory_gb_s:.0f} GB/s, so a decode step should take {step_ms:.0f} ms of the {room_ms:.0f} ms there is room for"
+    why = (
+        f"memory reads {limits.memory_gb_s:.0f} GB/s, so a decode step should take {step_ms:.0f} ms; room is for {room_ms:.0f} ms"
+    )
     if next_up is not None:
         why += f"; {next_up.id} would take {predicted_step_ms(next_up, limits):.0f} ms"
     return Choice(chosen.id, why)

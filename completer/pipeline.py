@@ -14,7 +14,7 @@ from completer.engines.base import CostCurve
 from completer.generator import Generator
 from completer.live import MULTILINE_TOKENS, Live
 from completer.place import Place, place
-from completer.prompt import Anchor, build_prompt
+from completer.prompt import Anchor, build_prompt, lf
 from completer.reuse import Entry, Hit, ReuseStore
 from completer.syntax import SyntaxTree
 from completer.tokenizer import Tokenizer
@@ -49,7 +49,13 @@ class Pipeline:
     """Completes the documents of one client. Owned by its event loop; see `completer.frontend.Completer`."""
 
     def __init__(
-        self, generator: Generator, tokenizer: Tokenizer, costs: CostCurve, max_len: int, settings: Settings, names: dict[str, str]
+        self,
+        generator: Generator,
+        tokenizer: Tokenizer,
+        costs: CostCurve,
+        max_len: int,
+        settings: Settings,
+        names: dict[str, str],
     ) -> None:
         """names: what `status` says of model and engine. Must be made on the event loop that it will serve."""
         self.settings = settings
@@ -87,7 +93,7 @@ class Pipeline:
     ) -> Suggestion | None:
         anchor, prompt, _ = doc.anchors.choose(snapshot)
         trace.tokenise_ms = (time.perf_counter() - started) * 1e3
-        typed = _lf(anchor.typed(snapshot))
+        typed = lf(anchor.typed(snapshot))
         hit = self._reuse.lookup(anchor.number, typed)
         if hit is None:
             hit = Hit(self._start(doc, anchor, prompt, snapshot, where, typed), 0)
@@ -260,7 +266,7 @@ class Pipeline:
         """Generate what follows accepting `shown`, behind everything else. Mutates: doc, the reuse store."""
         text = snapshot.text[: shown.start_cp] + shown.text + snapshot.text[shown.end_cp :]
         accepted = replace(snapshot, text=text, cursor_cp=shown.start_cp + len(shown.text))
-        typed = _lf(anchor.typed(accepted))
+        typed = lf(anchor.typed(accepted))
         if self._reuse.lookup(anchor.number, typed) is not None or anchor.match(accepted) is None:
             return
         if doc.prefetch is not None and doc.prefetch.reason is None:
@@ -286,7 +292,7 @@ class Pipeline:
         anchor = doc.anchors.better(snapshot)
         if anchor is None:
             return
-        prompt = Prompt((*anchor.fixed_ids, *self._tokenizer.encode(_lf(anchor.typed(snapshot)))))
+        prompt = Prompt((*anchor.fixed_ids, *self._tokenizer.encode(lf(anchor.typed(snapshot)))))
 
         def done(reason: FinishReason) -> None:
             if doc.prefill_anchor is anchor:
@@ -333,7 +339,3 @@ def _trimmed(hit: Hit, snapshot: Snapshot, where: Place, selected: Selected | No
     unfinished = reason in _UNFINISHED
     text = clean_partial(raw, snapshot, where) if unfinished else raw
     return trim(text, snapshot, where, selected=selected, finished=not unfinished, explicit=explicit) if text else None
-
-
-def _lf(text: str) -> str:
-    return text.replace("\r\n", "\n")

@@ -15,9 +15,7 @@ from completer.lexical import Balance, balance, balance_of, close_of, tokens, un
 from completer.syntax import Scope, SyntaxTree
 from completer.types import Snapshot
 
-Kind = Literal[
-    "body", "statement", "name", "member", "arguments", "expression", "import", "string", "docstring", "comment"
-]
+Kind = Literal["body", "statement", "name", "member", "arguments", "expression", "import", "string", "docstring", "comment"]
 Suppress = Literal["", "word", "rest"]
 
 TAB_COLUMNS = 4
@@ -226,9 +224,7 @@ def _below_comment(snapshot: Snapshot, lang: Language) -> bool:
     found = tokens(line, lang)
     only_comment = bool(found) and found[0].kind.endswith("comment") and not line[: found[0].start].strip()
     below = lines_below(snapshot, 1)
-    return only_comment and (
-        not below or columns(below[0]) < columns(snapshot.line_prefix) or not below[0][0].isspace()
-    )
+    return only_comment and (not below or columns(below[0]) < columns(snapshot.line_prefix) or not below[0][0].isspace())
 
 
 def _indent_above(snapshot: Snapshot) -> int:

@@ -10,6 +10,7 @@ Source: EFIM (2505.21889), with token healing in place of training.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -20,6 +21,9 @@ LINE_QUANTUM = 16
 """A window starts at a multiple of so many lines, so that its first token stays where it is while the cursor moves."""
 CHARS_PER_TOKEN = 3.0
 """Low estimate for code; real text has 3 to 4."""
+
+MAX_HEAL = 4
+"""Most tokens that are taken back; each costs a row of the first forward."""
 
 Match = Literal["exact", "near"]
 _numbers = itertools.count(1)
@@ -85,7 +89,7 @@ def set_anchor(snapshot: Snapshot, window: Window, tokenizer: Tokenizer) -> Anch
     start_cp = _window_start(text, anchor_cp, window)
     end_cp = _window_end(text, snapshot.cursor_cp, int(window.n_after * CHARS_PER_TOKEN))
     head, tail = text[start_cp:anchor_cp], text[snapshot.cursor_cp : end_cp]
-    fixed_ids = frame(tokenizer.encode(_lf(head)), tokenizer.encode(_lf(tail)), tokenizer.fim)
+    fixed_ids = frame(tokenizer.encode(lf(head)), tokenizer.encode(lf(tail)), tokenizer.fim)
     return Anchor(snapshot.uri, start_cp, anchor_cp, head, tail, tuple(fixed_ids), window.full)
 
 
@@ -99,17 +103,36 @@ def frame(head_ids: list[int], tail_ids: list[int], fim: FimIds) -> list[int]:
 
 
 def build_prompt(anchor: Anchor, typed: str, tokenizer: Tokenizer) -> Prompt:
-    """Return the prompt for the text typed behind the anchor; its last token is to be healed.
+    """Return the prompt for the text typed behind the anchor; the tokens of its last word are to be healed.
 
     A line break is left alone: no token worth generating begins with one, and healing it would invite blank lines.
     """
-    typed_ids = tokenizer.encode(_lf(typed))
-    n_heal = 1 if typed_ids and not typed.endswith("\n") else 0
+    typed_ids = tokenizer.encode(lf(typed))
+    n_heal = n_word_tokens(typed_ids, tokenizer) if typed_ids and not typed.endswith("\n") else 0
     heal_bytes = tokenizer.bytes_of(typed_ids[-n_heal:]) if n_heal else b""
     return Prompt((*anchor.fixed_ids, *typed_ids), n_heal, heal_bytes, len(anchor.fixed_ids))
 
 
-def _lf(text: str) -> str:
+def n_word_tokens(ids: Sequence[int], tokenizer: Tokenizer) -> int:
+    """Return how many tokens at the end of `ids` reach back to the start of its last word, 1 to MAX_HEAL.
+
+    A word begun is often split otherwise than the whole word (`retur` is ` ret` + `ur`): with only the last of its
+    tokens healed, the model goes on from a split that it never saw. A word here: letters, and whatever is not ASCII.
+    """
+    n = 1
+    while n < min(len(ids), MAX_HEAL):
+        first, before = tokenizer.bytes_of(ids[-n:])[:1], tokenizer.bytes_of(ids[-n - 1 : -n])[-1:]
+        if not (_is_letter(first) and _is_letter(before)):
+            break
+        n += 1
+    return n
+
+
+def _is_letter(byte: bytes) -> bool:
+    return byte.isalpha() or byte >= b"\x80"
+
+
+def lf(text: str) -> str:
     """Models saw line feeds: CRLF documents are shown to them as such, and suggestions get their CRLF back in `trim`."""
     return text.replace("\r\n", "\n")
 

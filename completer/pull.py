@@ -38,8 +38,7 @@ def pull(entry: ModelEntry, progress: Progress | None = None, *, cancel: threadi
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise no_space(store.models_dir(), detail) from error
             raise DownloadError(
-                f"cannot write to {store.models_dir()} ({detail}): "
-                "mend its permissions, or set COMPLETER_CACHE to another folder"
+                f"cannot write to {store.models_dir()} ({detail}): mend its permissions, or set COMPLETER_CACHE to another folder"
             ) from error
     return store.locate(entry.id).path
 

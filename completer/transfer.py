@@ -82,9 +82,7 @@ def ensure_space(folder: Path, need_bytes: int) -> None:
 
 
 def no_space(folder: Path, detail: str) -> DownloadError:
-    return DownloadError(
-        f"no space in {folder} ({detail}): free some, or set COMPLETER_CACHE to a folder on another disk"
-    )
+    return DownloadError(f"no space in {folder} ({detail}): free some, or set COMPLETER_CACHE to a folder on another disk")
 
 
 def gigabytes(n_bytes: int) -> str:

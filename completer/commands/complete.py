@@ -69,6 +69,7 @@ def snapshot_at(name: str, text: str, line: int, column: int) -> Snapshot:
 
 def _completed(snapshots: list[Snapshot], settings: Settings) -> list[tuple[Suggestion | None, dict[str, Any]]]:
     engines = Engines()
+
     async def all_of() -> list[tuple[Suggestion | None, dict[str, Any]]]:
         with progress_bar() as report:
             completer = await asyncio.to_thread(engines.make_completer, settings, report)
@@ -110,6 +111,9 @@ def _show(console: Console, snapshot: Snapshot, suggestion: Suggestion | None, t
     timings = "  ".join(f"{stage.removesuffix('_ms')} {trace[stage]:.1f}" for stage in STAGES)
     console.print(Text(f"ms: {timings}", style="dim"))
     console.print(
-        Text(f"tokens: keep {trace['n_keep']}  feed {trace['n_feed']}  generated {trace['n_generated']}  "
-             f"forwards {trace['n_forwards']}   {trace['model']} on {trace['engine']}", style="dim")
+        Text(
+            f"tokens: keep {trace['n_keep']}  feed {trace['n_feed']}  generated {trace['n_generated']}  "
+            f"forwards {trace['n_forwards']}   {trace['model']} on {trace['engine']}",
+            style="dim",
+        )
     )

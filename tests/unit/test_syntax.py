@@ -10,8 +10,7 @@ from completer.languages import LANGUAGES, language
 from completer.place import place
 from completer.stops import sibling_stop
 from completer.syntax import SyntaxTree, grammar
-from completer.types import Edit
-from completer.types import Snapshot
+from completer.types import Edit, Snapshot
 
 CODE = {
     "python": 'class A:\n    def f(self, ü="😀"):\n        """d"""\n        return [x for x in (1,)]\n\nprint(A())\n',
@@ -19,9 +18,7 @@ CODE = {
     "rust": "fn f<'a>(s: &'a str) -> usize { // ü\n    s.len()\n}\n",
     "yaml": "a:\n  - b: 'ü'\n    c: [1, 2]\nd: |\n  text\n",
 }
-PIECES = st.sampled_from(
-    ["x", "(", ")", "\n", "    ", '"', "ü", "😀", "def g():\n", "}", "{", "'", "\r\n", "#", "\ud800"]
-)
+PIECES = st.sampled_from(["x", "(", ")", "\n", "    ", '"', "ü", "😀", "def g():\n", "}", "{", "'", "\r\n", "#", "\ud800"])
 
 
 def snap(marked: str, language_id: str = "python") -> Snapshot:
