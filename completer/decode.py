@@ -115,7 +115,7 @@ def _decode(
     stats.prefill_ms += _ms_since(started)
     if request.stop.max_tokens == 0:
         return "length"
-    return (yield from _generate(engine, slot, request, tokenizer, drafter, stats, emit, started))
+    return (yield from _generate(engine, slot, request, tokenizer, drafter, stats, emit, time.perf_counter()))
 
 
 def _generate(
@@ -164,9 +164,9 @@ def _generate(
         del slot.ids[engine.truncate(slot.index, base + n_right) :]
         _count(stats, draft, extra, n_right, drafter)
         if stats.ttft_ms == 0.0:
-            stats.ttft_ms = _ms_since(started)
+            stats.ttft_ms = stats.queue_ms + stats.prefill_ms + _ms_since(started)
         stats.n_generated = len(generated)
-        stats.decode_ms = _ms_since(started) - stats.prefill_ms
+        stats.decode_ms = _ms_since(started)
         if tokens:
             emit(tokens)
         draft = NO_DRAFT

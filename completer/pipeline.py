@@ -304,12 +304,10 @@ class Pipeline:
         doc.prefill_id = self._live.prefill(snapshot.uri, prompt, done)
 
     def _adopt(self, doc: _Doc, anchor: Anchor) -> None:
-        """Put a prefilled anchor first; the visible suggestion stays valid behind it. Mutates: doc, the reuse store."""
+        """Put a prefilled anchor first; what was suggested stays valid behind it. Mutates: doc, the reuse store."""
         old = doc.anchors.first
-        if old is not None and doc.running is not None and doc.running.anchor == old.number:
-            n_moved = anchor.anchor_cp - old.anchor_cp
-            if n_moved >= 0 and len(doc.running.typed) >= n_moved:
-                self._reuse.carry(doc.running, anchor.number, doc.running.typed[n_moved:])
+        if old is not None and anchor.anchor_cp >= old.anchor_cp:
+            self._reuse.carry(old.number, anchor.number, anchor.anchor_cp - old.anchor_cp)
         doc.anchors.use(anchor)
         doc.corpora = (anchor.fixed_ids,)
 
@@ -338,4 +336,8 @@ def _trimmed(hit: Hit, snapshot: Snapshot, where: Place, selected: Selected | No
         return None
     unfinished = reason in _UNFINISHED
     text = clean_partial(raw, snapshot, where) if unfinished else raw
-    return trim(text, snapshot, where, selected=selected, finished=not unfinished, explicit=explicit) if text else None
+    if not text:
+        return None
+    return trim(
+        text, snapshot, where, selected=selected, finished=not unfinished, explicit=explicit, typed_through=hit.n_typed > 0
+    )

@@ -58,13 +58,14 @@ class ReuseStore:
         """Remember `entry`, replacing an older one at the same place. Mutates: the store."""
         self._entries[(entry.anchor, entry.typed)] = entry
 
-    def carry(self, entry: Entry, anchor: int, typed: str) -> None:
-        """Let `entry` answer behind another anchor as well: the visible suggestion survives a re-anchoring."""
-        self._entries[(anchor, typed)] = entry
+    def carry(self, old_anchor: int, new_anchor: int, n_moved: int) -> None:
+        """Let what was made behind one anchor answer behind a later one as well: a re-anchoring hides no suggestion.
 
-    def drop(self, entry: Entry) -> None:
-        """Forget `entry`. Mutates: the store."""
-        self._entries.pop((entry.anchor, entry.typed), None)
+        n_moved: characters of the typed text that are now in front of the anchor.  Mutates: the store.
+        """
+        for (anchor, typed), entry in list(self._entries.items()):
+            if anchor == old_anchor and len(typed) >= n_moved:
+                self._entries.setdefault((new_anchor, typed[n_moved:]), entry)
 
     def lookup(self, anchor: int, typed: str) -> Hit | None:
         """Return the most recent start of a suggestion with which `typed` agrees, or None.

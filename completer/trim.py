@@ -52,11 +52,13 @@ def trim(
     selected: Selected | None = None,
     finished: bool = True,
     explicit: bool = False,
+    typed_through: bool = False,
 ) -> Trimmed | None:
     """Return the suggestion made of the model's raw output, or None where there is nothing worth a Tab.
 
     selected: the suggestion must begin with it.  finished: the model ended by itself (not cut by a limit), which
     lets text in front of code on the same line stand.  explicit: the user asked, so `where.suppress` is ignored.
+    typed_through: the text is the rest of a visible suggestion, which does not vanish for being short.
     """
     text = cut_special(raw).replace("\r\n", "\n").replace("\r", "\n")
     text = _indented(_within_literal(text, snapshot, where), snapshot, where)
@@ -72,7 +74,7 @@ def trim(
     text = _tidy(fitted.text, snapshot, end_cp)
     if snapshot.language_id == "json" and re.match(r"\s*[}\]]", snapshot.text[end_cp:]):
         text = text.rstrip(",")  # the last entry of a JSON object or list has none
-    if not _worth_showing(text, snapshot, end_cp):
+    if not _worth_showing(text, snapshot, end_cp, 1 if typed_through else _MIN_VISIBLE):
         return None
     return _with_selected(Trimmed(_with_line_ends(text, snapshot), snapshot.cursor_cp, end_cp), snapshot, selected)
 
@@ -179,9 +181,9 @@ def _tidy(text: str, snapshot: Snapshot, end_cp: int) -> str:
     return text.rstrip() if "\n" not in text and rest[0] in " \t)]};,:" else text
 
 
-def _worth_showing(text: str, snapshot: Snapshot, end_cp: int) -> bool:
+def _worth_showing(text: str, snapshot: Snapshot, end_cp: int, min_visible: int) -> bool:
     visible = [character for character in text if not character.isspace()]
-    if len(visible) < _MIN_VISIBLE or cut_special(text) != text or text == snapshot.text[snapshot.cursor_cp : end_cp]:
+    if len(visible) < min_visible or cut_special(text) != text or text == snapshot.text[snapshot.cursor_cp : end_cp]:
         return False
     return not repeats_line_above(text, snapshot) and not duplicates_suffix(text, snapshot, end_cp)
 

@@ -51,16 +51,16 @@ def nearest_groups(w: Tensor, bits: int, size: int = GROUP) -> Groups:
     return Groups(values.view(out, n_in).to(torch.uint8), scale, zero.to(torch.uint8), bits, size)
 
 
-def gptq_groups(w: Tensor, hessian: Tensor, bits: int) -> Groups:
+def gptq_groups(w: Tensor, hessian: Tensor, bits: int, size: int = GROUP) -> Groups:
     """Round w: [out, in] so that the layer's *output* changes least: each column's error is put into the columns behind it.
 
     hessian: [blocks, in / blocks, in / blocks], the mean of x xT over the layer's inputs x (see `hessian_of`).
     Mutates: nothing.  Source: GPTQ (2210.17323), with a zero point for each group and without reordering of columns.
     """
     width = hessian.shape[1]
-    parts = [_gptq_block(w[:, i * width : (i + 1) * width], h, bits) for i, h in enumerate(hessian)]
+    parts = [_gptq_block(w[:, i * width : (i + 1) * width], h, bits, size) for i, h in enumerate(hessian)]
     values, scale, zero = (torch.cat(tensors).t().contiguous() for tensors in zip(*parts, strict=True))
-    return Groups(values, scale, zero.to(torch.uint8), bits, GROUP)
+    return Groups(values, scale, zero.to(torch.uint8), bits, size)
 
 
 def hessian_of(x: Tensor) -> Tensor:
@@ -71,20 +71,20 @@ def hessian_of(x: Tensor) -> Tensor:
     return columns.transpose(1, 2) @ columns
 
 
-def _gptq_block(w: Tensor, hessian: Tensor, bits: int, damping: float = 0.01, batch: int = 128) -> tuple[Tensor, ...]:
-    """Round w: [out, in]; return values [in, out], scale and zero [in / GROUP, out]."""
+def _gptq_block(w: Tensor, hessian: Tensor, bits: int, size: int, damping: float = 0.01, batch: int = 128) -> tuple[Tensor, ...]:
+    """Round w: [out, in]; return values [in, out], scale and zero [in / size, out]."""
     n_out, n_in = w.shape
     rest = w.t().contiguous()  # [in, out]: a column of w is a row here
     share = _inverse_factor(hessian, damping)  # [in, in] upper triangular
     values = torch.empty(n_in, n_out, dtype=torch.uint8)
-    scale, zero = torch.empty(n_in // GROUP, n_out), torch.empty(n_in // GROUP, n_out)
+    scale, zero = torch.empty(n_in // size, n_out), torch.empty(n_in // size, n_out)
     for first in range(0, n_in, batch):
         stop = min(first + batch, n_in)
         errors = torch.empty(stop - first, n_out)
         for i in range(first, stop):
-            g = i // GROUP
-            if i % GROUP == 0:
-                scale[g], zero[g] = _range(rest[i : i + GROUP].t(), bits)
+            g = i // size
+            if i % size == 0:
+                scale[g], zero[g] = _range(rest[i : i + size].t(), bits)
             level = (rest[i] / scale[g]).add_(zero[g]).round_().clamp_(0, 2**bits - 1)
             values[i] = level.to(torch.uint8)
             error = errors[i - first] = (rest[i] - (level - zero[g]) * scale[g]) / share[i, i]
