@@ -3,8 +3,10 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 BIN := .venv/bin
 SETUP := .venv/.ready
+MODEL ?= qwen2.5-coder-0.5b
+REPLAY = --server "$(BIN)/completer lsp" --model "$$($(BIN)/completer models path $(MODEL))"
 
-.PHONY: setup demo test check format bench bench-gate clean
+.PHONY: setup model demo test check format bench bench-gate clean
 
 setup: $(SETUP)
 
@@ -30,12 +32,16 @@ format: setup
 	$(BIN)/ruff format completer tests bench
 	$(BIN)/ruff check --fix completer tests bench
 
-bench: setup  ## engine table, replay against the peers, report
-	$(BIN)/python -m bench.engine
-	$(BIN)/python -m bench peers
+bench: setup model  ## engine table, then a replay against the peers: JSON, HTML and PNG under out/bench
+	$(BIN)/python -m bench engine
+	$(BIN)/python -m bench peers --closed $(REPLAY) --out out/bench/closed
+	$(BIN)/python -m bench peers $(REPLAY) --out out/bench/open
 
-bench-gate: setup  ## short: fails when a ratio falls below its recorded floor
-	$(BIN)/python -m bench gate
+bench-gate: setup model  ## short: fails when a ratio falls below its recorded floor
+	$(BIN)/python -m bench gate $(REPLAY)
+
+model: setup
+	$(BIN)/completer models pull $(MODEL)
 
 clean:
 	rm -rf .venv build dist out .pytest_cache .mypy_cache .ruff_cache

@@ -41,6 +41,12 @@ def pull_model(model_id: ModelId) -> None:
     typer.echo(f"{model_id}: {path}")
 
 
+@app.command("path")
+def path_of_model(model_id: ModelId) -> None:
+    """Print where the file or folder of a pulled model lies."""
+    typer.echo(store.locate(model_id).path)
+
+
 @app.command("verify")
 def verify_models(
     model_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="All pulled models, when left out.")] = None,
