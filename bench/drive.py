@@ -54,6 +54,7 @@ class Typist:
     """Types one trace into one tool, segment by segment, and keeps the records.
 
     closed: each key waits for the answer to the one before (timeout_s at most) instead of keeping the clock.
+    rest_s: in the closed loop, how long the person looks around after opening a file or moving the cursor.
     """
 
     tool: Tool
@@ -61,6 +62,7 @@ class Typist:
     origin_s: float
     closed: bool = False
     timeout_s: float = 30.0
+    rest_s: float = 0.0
     prefix: str = ""
     records: list[Record] = field(default_factory=list)
     documents: dict[int, Document] = field(default_factory=dict)
@@ -80,6 +82,8 @@ class Typist:
             self._happen(event, due_ms, self._following[segment.first + offset])
             if self.closed:
                 await self.tool.settle(self.timeout_s)
+                if event.kind in ("open", "move"):
+                    await asyncio.sleep(self.rest_s)
         await self.tool.settle(self.timeout_s)
         self._end_of(first)
         return self.records[first:]

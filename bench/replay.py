@@ -42,6 +42,10 @@ class Run:
         }
 
 
+REST_S = 2.0
+"""In the closed loop: the pause of a person who moved the cursor, the same for all tools; the traces' clock has its own."""
+
+
 async def replay(
     tools: Sequence[Tool],
     traces: Sequence[Trace],
@@ -89,7 +93,11 @@ async def _play(
     timeout_s: float,
     progress: Progress,
 ) -> None:
-    typists = {id(run): Typist(run.tool, trace, origin_s, closed=closed, timeout_s=timeout_s, prefix=prefix) for run in runs}
+    rest_s = REST_S if closed else 0.0
+    typists = {
+        id(run): Typist(run.tool, trace, origin_s, closed=closed, timeout_s=timeout_s, rest_s=rest_s, prefix=prefix)
+        for run in runs
+    }
     for turn, segment in enumerate(trace.segments()):
         for run in runs if turn % 2 == 0 else list(reversed(runs)):
             run.meter.resume()

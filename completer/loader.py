@@ -110,7 +110,7 @@ class Engines:
         def progress(label: str, done: int, total: int) -> None:
             report(label, done / total if total else None)
 
-        key = (settings.model, settings.engine, settings.threads, settings.kv_memory_mb)
+        key = (settings.model, settings.engine, settings.weights, settings.threads, settings.kv_memory_mb)
         with self._lock:  # one load at a time: two would need the memory of both
             if key not in self._generators:
                 loaded = load(model_files(settings, progress), settings, progress)

@@ -169,16 +169,21 @@ def int8_model(
 ) -> LeanModel:
     """Build the lean decoder over 8-bit rows (the tensors of prefill.safetensors)."""
 
+    def small(name: str) -> Tensor:
+        # A copy: a view would keep the whole mapped file resident beside the weights packed from it.
+        return rows[name].clone()
+
     def product(name: str) -> Linear:
-        return Int8Linear(Int8Rows(rows[f"{name}.values"], rows[f"{name}.scale"]), rows.get(f"{name}.bias"))
+        bias = small(f"{name}.bias") if f"{name}.bias" in rows else None
+        return Int8Linear(Int8Rows(rows[f"{name}.values"], small(f"{name}.scale")), bias)
 
     layers = []
     for i in range(spec.n_layers):
         names = ("attn_norm", "ffn_norm", "q_norm", "k_norm")
-        layer_norms = {name: rows[f"layers.{i}.{name}"] for name in names if f"layers.{i}.{name}" in rows}
+        layer_norms = {name: small(f"layers.{i}.{name}") for name in names if f"layers.{i}.{name}" in rows}
         layers.append(lean_layer(layer_norms, {part: wrap((i, part), product(f"layers.{i}.{part}")) for part in PARTS}))
     head = product("head") if with_head else None
-    return LeanModel(spec, embed, tuple(layers), rows["norm"], head, torch.bfloat16)
+    return LeanModel(spec, embed, tuple(layers), small("norm"), head, torch.bfloat16)
 
 
 def _write_decode(

@@ -9,12 +9,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from completer.config import Settings
 from completer.engines.base import Availability, StepEngine
 from completer.errors import ConfigError, EngineUnavailable
 from completer.store import ModelFiles
 from completer.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from completer.engines.kv import KvSlots
+    from completer.engines.spec import ModelSpec
 
 Progress = Callable[[str, int, int], None]
 MAX_LEN = 2048
@@ -70,7 +75,10 @@ def load(files: ModelFiles, settings: Settings, progress: Progress = lambda *_: 
         convert(files.path, folder, progress)
     progress("loading", 0, 1)
     tokenizer = Tokenizer.load(folder / "tokenizer.json", files.entry.prompt if files.entry else "")
-    engine = _build(name, folder, settings)
+    if name == "torch" and settings.weights in ("int4", "bf16"):
+        engine: StepEngine = _build_from_source(files.path, settings)
+    else:
+        engine = _build(name, folder, settings)
     engine.costs = measure_costs(engine)
     progress("ready", 1, 1)
     return Loaded(engine, tokenizer, files.name)
@@ -89,21 +97,39 @@ def _keep_freed_memory() -> None:
     libc.mallopt(trim_threshold, 128 * 2**20)
 
 
+def _build_from_source(path: Path, settings: Settings) -> StepEngine:
+    """Return the lean decoder over weights rounded now: for comparisons, and for CPUs whose 8-bit kernels are slow."""
+    import torch
+
+    from completer.engines.build import dense, int4, lean_model
+    from completer.engines.checkpoint import open_checkpoint
+    from completer.engines.lean import LeanEngine
+
+    checkpoint = open_checkpoint(path)
+    round_ = int4 if settings.weights == "int4" else dense(torch.bfloat16)
+    return LeanEngine(lean_model(checkpoint, round_, torch.bfloat16), _slots(checkpoint.spec, settings))
+
+
+def _slots(spec: ModelSpec, settings: Settings) -> KvSlots:
+    from completer.engines.convert import MAX_LEN as EXPORTED_LEN
+    from completer.engines.kv import KvSlots, n_slots_for
+
+    max_len = min(MAX_LEN, EXPORTED_LEN, spec.max_positions)
+    return KvSlots(spec, n_slots_for(spec, max_len, settings.kv_memory_mb), max_len)
+
+
 def _build(name: str, folder: Path, settings: Settings) -> StepEngine:
     import numpy as np
     import torch
     from safetensors.torch import load_file
 
-    from completer.engines.convert import MAX_LEN as EXPORTED_LEN
     from completer.engines.convert import int8_model
-    from completer.engines.kv import KvSlots, n_slots_for
     from completer.engines.lean import LeanEngine
     from completer.engines.phased import PhasedEngine
     from completer.engines.spec import ModelSpec
 
     spec = ModelSpec.from_json((folder / "spec.json").read_text(encoding="utf-8"))
-    max_len = min(MAX_LEN, EXPORTED_LEN, spec.max_positions)
-    kv = KvSlots(spec, n_slots_for(spec, max_len, settings.kv_memory_mb), max_len)
+    kv = _slots(spec, settings)
     embed = np.load(folder / "embed.npy", mmap_mode="c")
 
     def lean(with_head: bool) -> LeanEngine:
