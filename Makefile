@@ -26,7 +26,7 @@ check: setup  ## format, lint, types, tests
 	$(BIN)/ruff format --check completer tests bench
 	$(BIN)/ruff check completer tests bench
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(MAKE) test
 
 format: setup
 	$(BIN)/ruff format completer tests bench
