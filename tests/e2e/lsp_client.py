@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 ROOT = Path(__file__).parents[2]
-URI = "file:///work/example.py"
+URI = "file:///project/example.py"
 TIMEOUT_S = 20
 
 

@@ -10,7 +10,7 @@ import pytest_lsp
 from lsprotocol import types as lsp
 from pytest_lsp import ClientServerConfig, LanguageClient
 
-URI = "file:///work/example.py"
+URI = "file:///project/example.py"
 _COMMAND = [sys.executable, str(Path(__file__).parent / "fake_server.py")]
 _ROOT = str(Path(__file__).parents[2])
 

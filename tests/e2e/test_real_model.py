@@ -29,7 +29,7 @@ def client() -> Iterator[Client]:
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 def test_real_model_completes_behind_unicode_in_any_line_ending(client: Client, newline: str) -> None:
     lines = ["GREETING = 'Grüße, 😀'", "", "def add(left: int, right: int) -> int:", "    return le"]
-    uri = f"file:///work/add{len(newline)}.py"
+    uri = f"file:///project/add{len(newline)}.py"
     client.open(newline.join(lines), uri=uri)
     (item,) = client.inline(3, len(lines[3]), uri=uri, trigger_kind=1)
     assert item["insertText"].startswith("ft + right")
@@ -37,7 +37,7 @@ def test_real_model_completes_behind_unicode_in_any_line_ending(client: Client, 
 
 
 def test_columns_behind_an_emoji_on_the_same_line_are_the_clients(client: Client) -> None:
-    uri = "file:///work/emoji.py"
+    uri = "file:///project/emoji.py"
     line = "names = ['😀', 'a']; count = le"
     client.open(f"{line}\n", uri=uri)
     n_utf16 = len(line) + 1
