@@ -10,7 +10,7 @@ from bench.figures import STAGES
 BUDGET_MS = 100.0
 ADVICE = {
     "queue": "requests wait for the engine: shorten prefill chunks or background work, or give the server fewer typists",
-    "context": "building the context is slow: lower the context budget or turn `context` off",
+    "context": "building the context is slow: lower its token budget",
     "tokenise": "tokenising is slow: anchor tokens are not reused, or the typed text has grown long",
     "prefill": "evaluating the prompt dominates: a smaller context window, a faster prefill format (bf16 where the "
     "CPU has it), more threads, or a smaller model; if much is fed per key, the prompt is not kept (see tokens fed)",

@@ -37,12 +37,8 @@ class Settings:
     """A suggestion is cut at the first token whose probability is below this; 0: never cut."""
     kv_memory_mb: int = 256
     """Memory for KV slots."""
-    context: bool = True
-    """Whether other open documents and imports of the file go into the prompt."""
     disabled_languages: tuple[str, ...] = ()
     """LSP language ids in which nothing is suggested automatically."""
-    log_session: str = ""
-    """Path of a file to which the session's events are recorded (for `bench`); empty: off."""
 
 
 def update(settings: Settings, changes: Mapping[str, Any]) -> Settings:

@@ -225,6 +225,3 @@ def _count(stats: GenerateStats, draft: Draft, extra: Draft, n_right: int, draft
 
 def _ms_since(start: float) -> float:
     return (time.perf_counter() - start) * 1e3
-
-
-__all__: Sequence[str] = ("Emit", "SlotState", "choose", "decode", "remaining")
