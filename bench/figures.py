@@ -113,6 +113,8 @@ def model_work(keys: Sequence[Record]) -> Summary:
     wasted = sum(_count(r, "n_generated") for r in traced if r.status not in ("shown", "empty"))
     return {
         "traced": len(traced),
+        "model_keys": len(model),
+        "model_keys_with_text": round(sum(_count(r, "n_chars") > 0 for r in model) / len(model), 4),
         "ttft_ms": spread(_present(model, "ttft_ms")),
         "tpot_ms": spread(t for r in model if (t := tpot_ms(r)) is not None),
         "stages_ms": {s: spread(_present(model, f"{s}_ms")) for s in STAGES},

@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from completer.engines.base import Logits, StepEngine
-from completer.prefix import diff
+from completer.prefix import common_length
+from completer.rows import KnownRows
 from completer.speculate import NO_DRAFT, Draft, Drafter
 from completer.stopping import Stopper
 from completer.tokenizer import Tokenizer
@@ -48,17 +49,18 @@ def decode(
     request: GenerateRequest,
     tokenizer: Tokenizer,
     drafter: Drafter,
+    rows: KnownRows,
     stats: GenerateStats,
     emit: Emit,
 ) -> Steps:
     """Bring the slot to the prompt, then generate until a stop rule holds; yield between forwards.
 
     Returns (as the generator's value) the FinishReason.  With stop.max_tokens == 0 only the prompt is prefilled.
-    emit: called with the tokens of each forward, healed ones included.  Mutates: slot, stats, the drafter's rates.
+    emit: called with the tokens of each step, healed ones included.  Mutates: slot, rows, stats, the drafter's rates.
     Raises: what the engine raises; the slot is emptied first. Closing the generator leaves the slot valid.
     """
     started = time.perf_counter()
-    return (yield from guarded(engine, slot, _decode(engine, slot, request, tokenizer, drafter, stats, emit, started)))
+    return (yield from guarded(engine, slot, _decode(engine, slot, request, tokenizer, drafter, rows, stats, emit, started)))
 
 
 def guarded(engine: StepEngine, slot: SlotState, steps: Steps) -> Steps:
@@ -74,26 +76,31 @@ def guarded(engine: StepEngine, slot: SlotState, steps: Steps) -> Steps:
 
 
 def prefill(engine: StepEngine, slot: SlotState, request: GenerateRequest, stats: GenerateStats) -> Steps:
-    """Truncate to the common prefix and feed all of the prompt but the rows whose logits are wanted.
+    """Feed all of the prompt that the slot lacks but the rows whose logits are wanted.
 
-    A feed too short to be worth it is left for the first forward.  Mutates: slot, stats (keep and feed, once).
+    A feed too short to be worth it is left for the first forward, and the slot as it was.
+    Mutates: slot, stats (keep and feed, once).
     """
-    prompt_ids = request.prompt.ids
-    plan = diff(slot.ids, prompt_ids, 1 + request.prompt.n_heal)
+    ids = request.prompt.ids[: prefill_end(request)]
+    keep = common_length(slot.ids, ids)
     if not stats.n_feed:
-        stats.n_keep, stats.n_feed = plan
-    del slot.ids[engine.truncate(slot.index, plan.keep) :]
-    end = prefill_end(request)
-    if end - len(slot.ids) < PREFILL_FROM and request.stop.max_tokens > 0:
+        stats.n_keep, stats.n_feed = keep, len(request.prompt.ids) - keep
+    if len(ids) - keep < PREFILL_FROM and request.stop.max_tokens > 0:
         return "length"
-    feed = prompt_ids[len(slot.ids) : end]
-    start = len(slot.ids)
-    for _ in engine.prefill(slot.index, feed):
+    start = truncate(engine, slot, keep)
+    for _ in engine.prefill(slot.index, ids[start:]):
         # A prefill may commit part by part; what is whole can be kept if it is abandoned.
-        slot.ids.extend(prompt_ids[len(slot.ids) : engine.length(slot.index)])
+        slot.ids.extend(ids[len(slot.ids) : engine.length(slot.index)])
         yield
-    slot.ids[start:] = feed
+    slot.ids[start:] = ids[start:]
     return "length"
+
+
+def truncate(engine: StepEngine, slot: SlotState, length: int) -> int:
+    """Drop what the slot holds from `length` on; return the length kept, which may be less. Mutates: slot."""
+    if length < len(slot.ids):
+        del slot.ids[engine.truncate(slot.index, length) :]
+    return len(slot.ids)
 
 
 def prefill_end(request: GenerateRequest) -> int:
@@ -107,6 +114,7 @@ def _decode(
     request: GenerateRequest,
     tokenizer: Tokenizer,
     drafter: Drafter,
+    rows: KnownRows,
     stats: GenerateStats,
     emit: Emit,
     started: float,
@@ -115,7 +123,7 @@ def _decode(
     stats.prefill_ms += _ms_since(started)
     if request.stop.max_tokens == 0:
         return "length"
-    return (yield from _generate(engine, slot, request, tokenizer, drafter, stats, emit, time.perf_counter()))
+    return (yield from _generate(engine, slot, request, tokenizer, drafter, rows, stats, emit, time.perf_counter()))
 
 
 def _generate(
@@ -124,29 +132,28 @@ def _generate(
     request: GenerateRequest,
     tokenizer: Tokenizer,
     drafter: Drafter,
+    rows: KnownRows,
     stats: GenerateStats,
     emit: Emit,
     started: float,
 ) -> Steps:
-    prompt_ids, n_heal = request.prompt.ids, request.prompt.n_heal
-    context = prompt_ids[: len(prompt_ids) - n_heal]
-    draft = _healing_draft(request, context, tokenizer, drafter)
+    ids = list(request.prompt.ids[: len(request.prompt.ids) - request.prompt.n_heal])  # grows by what is generated
+    n_context = len(ids)
     pending = request.prompt.heal_bytes
     stopper = Stopper(request.stop, tokenizer, n_healed_bytes=len(pending))
-    generated: list[int] = []
     reason: FinishReason | None = None
     while reason is None:
-        # Usually the last token alone: its forward is still due. An engine that could not truncate so far gets more.
-        feed = [*context, *generated][len(slot.ids) :]
-        base = len(slot.ids) + len(feed)
-        if base > engine.max_len:
+        if len(ids) > engine.max_len:
             return "length"
-        limit = min(engine.max_len - base, request.stop.max_tokens - len(generated) - 1) - len(draft.ids)
-        extra = drafter.propose(context, [*generated, *draft.ids], len(feed) + len(draft.ids), limit)
-        proposed = [*draft.ids, *extra.ids]
-        logits = engine.forward(slot.index, [*feed, *proposed], 1 + len(proposed))
-        slot.ids.extend([*feed, *proposed])
-        stats.n_forwards += 1
+        n_generated = len(ids) - n_context
+        known = rows.after(ids)
+        if known is not None:
+            drafts, logits = (), known[None]
+        else:
+            drafts = _drafts(request, ids, n_context, engine, slot, tokenizer, drafter)
+            logits = _forward(engine, slot, ids, [id_ for draft in drafts for id_ in draft.ids], rows)
+            stats.n_forwards += 1
+        proposed = [id_ for draft in drafts for id_ in draft.ids]
         tokens: list[Token] = []
         n_right = 0
         for row in range(1 + len(proposed)):
@@ -160,19 +167,52 @@ def _generate(
             n_right += right
             if reason is not None or not right:
                 break
-        generated.extend(t.id for t in tokens)
-        del slot.ids[engine.truncate(slot.index, base + n_right) :]
-        _count(stats, draft, extra, n_right, drafter)
+        if proposed:
+            truncate(engine, slot, len(ids) + n_right)
+        ids.extend(t.id for t in tokens)
+        _count(stats, drafts, n_right, drafter)
         if stats.ttft_ms == 0.0:
             stats.ttft_ms = stats.queue_ms + stats.prefill_ms + _ms_since(started)
-        stats.n_generated = len(generated)
+        stats.n_generated = n_generated + len(tokens)
         stats.decode_ms = _ms_since(started)
         if tokens:
             emit(tokens)
-        draft = NO_DRAFT
-        if reason is None:
+        if reason is None and known is None:
             yield
     return reason
+
+
+def _forward(engine: StepEngine, slot: SlotState, ids: Sequence[int], proposed: list[int], rows: KnownRows) -> Logits:
+    """Feed what the slot lacks of `ids`, and `proposed` behind it; return the rows from the last of `ids` on.
+
+    Returns: [1 + n_proposed, vocab].  Mutates: slot, which then holds `ids` and `proposed`; rows.
+    """
+    # At least the last token is fed again: its row is wanted.
+    feed = list(ids[truncate(engine, slot, min(common_length(slot.ids, ids), len(ids) - 1)) :])
+    logits = engine.forward(slot.index, [*feed, *proposed], 1 + len(proposed))
+    slot.ids.extend([*feed, *proposed])
+    for n in range(1 + len(proposed)):
+        rows.keep(slot.ids[: len(ids) + n], logits[n])
+    return logits
+
+
+def _drafts(
+    request: GenerateRequest,
+    ids: Sequence[int],
+    n_context: int,
+    engine: StepEngine,
+    slot: SlotState,
+    tokenizer: Tokenizer,
+    drafter: Drafter,
+) -> tuple[Draft, ...]:
+    """Return what to verify in the forward behind `ids`: at the first step the healed tokens, then what the drafter knows."""
+    n_feed = max(1, len(ids) - len(slot.ids))
+    context, generated = ids[:n_context], list(ids[n_context:])
+    room = min(engine.max_len - len(ids), request.stop.max_tokens - len(generated) - 1)
+    heal = NO_DRAFT if generated else _healing_draft(request, context, tokenizer, drafter)
+    n_heal = len(heal.ids)
+    extra = drafter.propose(context, [*generated, *heal.ids], n_feed + n_heal, room - n_heal)
+    return tuple(draft for draft in (heal, extra) if draft.ids)
 
 
 def _healing_draft(request: GenerateRequest, context: Sequence[int], tokenizer: Tokenizer, drafter: Drafter) -> Draft:
@@ -211,16 +251,17 @@ def _probability(scores: Logits, best: int) -> float:
     return float(1.0 / np.exp(scores - scores[best]).sum())
 
 
-def _count(stats: GenerateStats, draft: Draft, extra: Draft, n_right: int, drafter: Drafter) -> None:
+def _count(stats: GenerateStats, drafts: Sequence[Draft], n_right: int, drafter: Drafter) -> None:
     """Credit the right tokens to the drafts in their order. Mutates: stats, the drafter's rates."""
-    for part, n_before in ((draft, 0), (extra, len(draft.ids))):
-        if not part.ids or n_right < n_before:
-            continue  # no draft, or one that was never looked at
-        right = min(n_right - n_before, len(part.ids))
-        stats.drafted[part.source] = stats.drafted.get(part.source, 0) + len(part.ids)
-        stats.accepted[part.source] = stats.accepted.get(part.source, 0) + right
-        if part.source != "heal":
-            drafter.record(part, right)
+    for draft in drafts:
+        if n_right < 0:
+            return  # it was never looked at
+        right = min(n_right, len(draft.ids))
+        stats.drafted[draft.source] = stats.drafted.get(draft.source, 0) + len(draft.ids)
+        stats.accepted[draft.source] = stats.accepted.get(draft.source, 0) + right
+        if draft.source != "heal":
+            drafter.record(draft, right)
+        n_right = n_right - len(draft.ids) if right == len(draft.ids) else -1
 
 
 def _ms_since(start: float) -> float:

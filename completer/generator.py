@@ -22,7 +22,8 @@ from cachetools import LRUCache
 from completer.decode import SlotState, Steps, decode, guarded, prefill, prefill_end
 from completer.engines.base import StepEngine
 from completer.errors import CompleterError
-from completer.prefix import common_length, diff
+from completer.prefix import common_length
+from completer.rows import KnownRows
 from completer.speculate import AcceptanceRates, Drafter, NgramIndex
 from completer.tokenizer import Tokenizer
 from completer.types import FinishReason, GenerateRequest, GenerateStats, Token
@@ -93,6 +94,7 @@ class LocalGenerator:
         self._tokenizer = tokenizer
         self._slots = [SlotState(i) for i in range(engine.n_slots)]
         self._rates = AcceptanceRates()
+        self._rows = KnownRows()
         self._indexes: LRUCache[tuple[int, ...], NgramIndex] = LRUCache(maxsize=16)
         self._jobs: list[_Job] = []
         self._changed = threading.Condition()
@@ -179,8 +181,8 @@ class LocalGenerator:
         if donor is not None:
             job.slot, job.filling = donor.slot, donor.filling
             assert job.slot is not None
-            plan = diff(job.slot.ids, request.prompt.ids, 1 + request.prompt.n_heal)
-            job.stats.n_keep, job.stats.n_feed = plan
+            job.stats.n_keep = common_length(job.slot.ids, request.prompt.ids)
+            job.stats.n_feed = len(request.prompt.ids) - job.stats.n_keep
             donor.filling = None
             self._finish(donor, "cancelled")
         else:
@@ -201,7 +203,7 @@ class LocalGenerator:
         job.stats.prefill_ms = (time.perf_counter() - started) * 1e3
         corpora = [self._index(ids) for ids in (request.prompt.ids[: request.prompt.n_fixed], *request.corpus_ids) if ids]
         drafter = Drafter(request.drafts, corpora, self._rates, self._engine.costs)
-        return (yield from decode(self._engine, slot, request, self._tokenizer, drafter, job.stats, job.on_tokens))
+        return (yield from decode(self._engine, slot, request, self._tokenizer, drafter, self._rows, job.stats, job.on_tokens))
 
     def _donor(self, job: _Job) -> _Job | None:
         """Return a job whose prefill this one can go on with: cancelled or less urgent, and to the same tokens but for a few."""

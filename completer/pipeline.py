@@ -324,9 +324,8 @@ class Pipeline:
                 setattr(trace, name, getattr(stats, name))
             trace.drafted, trace.accepted = dict(stats.drafted), dict(stats.accepted)
         trace.complete = hit.entry.reason is not None
-        if shown is not None:
-            trace.n_chars = len(shown.text)
-            trace.answered_by = self._answered_by(hit, fresh)
+        trace.answered_by = self._answered_by(hit, fresh)
+        trace.n_chars = len(shown.text) if shown is not None else 0
 
 
 def _trimmed(hit: Hit, snapshot: Snapshot, where: Place, selected: Selected | None, explicit: bool) -> Trimmed | None:

@@ -10,6 +10,7 @@ from completer.decode import SlotState, Steps, decode
 from completer.engines.base import StepEngine
 from completer.engines.fake import FakeEngine
 from completer.generator import LocalGenerator
+from completer.rows import KnownRows
 from completer.speculate import AcceptanceRates, Drafter, NgramIndex
 from completer.stopping import Stopper
 from completer.tokenizer import Tokenizer
@@ -58,6 +59,7 @@ class Run:
     drafts: tuple[tuple[int, ...], ...] = ()
     corpora: tuple[Ids, ...] = ()
     rates: AcceptanceRates = field(default_factory=AcceptanceRates)
+    rows: KnownRows = field(default_factory=KnownRows)
     stats: GenerateStats = field(default_factory=GenerateStats)
     tokens: list[Token] = field(default_factory=list)
     reason: FinishReason | None = None
@@ -66,7 +68,7 @@ class Run:
         request = GenerateRequest(1, "a", self.prompt, self.stop, drafts=self.drafts)
         drafter = Drafter(self.drafts, [NgramIndex(ids) for ids in self.corpora], self.rates, self.engine.costs)
         emit = self.tokens.extend
-        self.steps: Steps = decode(self.engine, self.slot, request, self.tokenizer, drafter, self.stats, emit)
+        self.steps: Steps = decode(self.engine, self.slot, request, self.tokenizer, drafter, self.rows, self.stats, emit)
 
     def step(self) -> bool:
         """Run one piece of work; return whether there is more."""

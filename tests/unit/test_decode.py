@@ -13,6 +13,7 @@ from completer.decode import SlotState, choose
 from completer.engines.base import Logits
 from completer.engines.fake import FakeEngine
 from completer.errors import ContextOverflow, EngineError
+from completer.rows import KnownRows
 from completer.tokenizer import Tokenizer
 from completer.types import Prompt, StopRule, Token
 from tests import tiny
@@ -57,6 +58,31 @@ def test_a_warm_slot_gives_what_a_cold_one_gives(tokenizer: Tokenizer, data: st.
     warm = Run(warm_engine, tokenizer, prompt, STOP, slot=holding(warm_engine, [*kept, *stale])).finish()
     assert (warm.ids, warm.reason) == plain_greedy(engine(), tokenizer, prompt, STOP)
     assert_true(warm.slot, warm_engine)
+
+
+@law
+@given(data=st.data())
+def test_known_rows_never_change_the_output(tokenizer: Tokenizer, data: st.DataObject) -> None:
+    """A text is typed character by character over the same rows and the same slot."""
+    text = "".join(data.draw(st.lists(st.sampled_from(TEXTS), min_size=1, max_size=3)))
+    shared_engine = engine()
+    slot, rows = SlotState(0), KnownRows()
+    for n in range(max(1, len(text) - 8), len(text) + 1):
+        ids = tokenizer.encode(text[:n])
+        prompt = prompt_of(tokenizer, ids, data.draw(st.integers(0, min(2, len(ids) - 1))))
+        run = Run(shared_engine, tokenizer, prompt, STOP, slot=slot, rows=rows).finish()
+        assert (run.ids, run.reason) == plain_greedy(engine(), tokenizer, prompt, STOP)
+        assert_true(slot, shared_engine)
+
+
+def test_what_was_generated_before_costs_no_forward(tokenizer: Tokenizer) -> None:
+    prompt = prompt_of(tokenizer, tokenizer.encode("def print_all(self):\n    pri"), n_heal=1)
+    shared_engine = engine()
+    slot, rows = SlotState(0), KnownRows()
+    first = Run(shared_engine, tokenizer, prompt, STOP, slot=slot, rows=rows).finish()
+    again = Run(shared_engine, tokenizer, prompt, STOP, slot=slot, rows=rows).finish()
+    assert (again.tokens, again.reason) == (first.tokens, first.reason)
+    assert (first.stats.n_forwards > 0, again.stats.n_forwards) == (True, 0)
 
 
 @law

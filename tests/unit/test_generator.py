@@ -297,7 +297,7 @@ def test_an_engine_that_fails_ends_the_request_and_the_next_one_starts_cold(toke
     text = tiny.some_ids(30)
     submit(generator, request(tokenizer, 1, text)).wait()
     failing.broken = error
-    failed = submit(generator, request(tokenizer, 2, text)).wait()
+    failed = submit(generator, request(tokenizer, 2, [*text, 5])).wait()
     failing.broken = None
     assert (failed.reasons, failed.ids) == (["error"], [])
     again = submit(generator, request(tokenizer, 3, text)).wait()

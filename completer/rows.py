@@ -1,0 +1,36 @@
+"""Logits that were computed before, found again by the tokens in front of them.
+
+While a word is typed, every key takes the same word back and asks the same question: what stands here, given these bytes?
+The row that answers it was computed at the word's first letter, so the other keys choose from it without a forward.
+
+    typed   d e f ␣ r        row behind `def`  ──> likeliest token that starts with " r"
+    typed   d e f ␣ r e      the same row      ──> likeliest token that starts with " re"
+
+A row is a function of the tokens in front of it, so it never goes stale; whose slot they lie in does not matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cachetools import LRUCache
+
+from completer.engines.base import Logits
+
+MAX_ROWS = 32
+"""A row over 150,000 tokens takes 600 kB."""
+
+
+class KnownRows:
+    """The rows of the last forwards, by all tokens in front of them. Owned by the engine thread."""
+
+    def __init__(self) -> None:
+        self._rows: LRUCache[tuple[int, ...], Logits] = LRUCache(maxsize=MAX_ROWS)
+
+    def after(self, ids: Sequence[int]) -> Logits | None:
+        """Return the logits [vocab] of what follows `ids`, or None when they must be computed."""
+        return self._rows.get(tuple(ids))
+
+    def keep(self, ids: Sequence[int], row: Logits) -> None:
+        """Remember a copy of `row` [vocab], the logits of what follows `ids`. Mutates: the rows, the oldest is dropped."""
+        self._rows[tuple(ids)] = row.copy()
