@@ -24,6 +24,7 @@ from bench.replay import replay
 from bench.report import markdown as markdown_table
 from bench.report import write_report
 from bench.results import build, read_records
+from bench.soak import soak
 
 OURS = "completer"
 
@@ -159,4 +160,24 @@ def load_command(
     result = {**provenance(), "settings": settings, "steps": steps, "breaks_at": breaks_at(steps)}
     out.mkdir(parents=True, exist_ok=True)
     (out / "load.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    o.finish(result)
+
+
+@app.command("soak")
+def soak_command(
+    server: o.Server = o.DEFAULT_SERVER,
+    trace: o.Traces = None,
+    keys: Annotated[int, typer.Option(help="Keys to type before the rest.")] = 2000,
+    idle: Annotated[float, typer.Option(help="Seconds of rest in which CPU time is counted.")] = 60.0,
+    options: o.Settings = "",
+    out: o.Out = Path("out/bench/soak"),
+) -> None:
+    """Type for long, then rest: memory must stay flat, an idle server must cost nothing."""
+    traces = o.read_traces(trace)
+    tool = o.make_editor(server, "plain", options, name="server")
+    with o.bar("typing", keys) as progress:
+        found = o.run(soak(tool, traces, n_keys=keys, idle_s=idle, progress=progress))
+    result = {**provenance(), "settings": {"server": server, "options": options}, **found.summary()}
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "soak.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     o.finish(result)

@@ -55,6 +55,7 @@ def figures(records: Sequence[Record], frames: Sequence[Frame], *, closed: bool 
         "errors": dict(Counter(r.error for r in keys if r.error and not r.cancelled)),
         "answered_by": dict(Counter(answered_by(r) for r in keys)),
         "latency_ms": latencies(keys),
+        "first_visible_ms": spread(first_visible_ms(records, frames)),
         "model": model_work(keys),
         "client": client_cost(records),
     }
@@ -90,6 +91,29 @@ def latencies(keys: Sequence[Record]) -> Summary:
     out: Summary = {name: spread(values) for name, values in groups.items()}
     out["censored"] = sum(r.status in ("cancelled", "unanswered") for r in keys)
     return out
+
+
+def first_visible_ms(records: Sequence[Record], frames: Sequence[Frame]) -> list[float]:
+    """Return, for each place of work, the time from its first key until anything was visible there, at whichever key.
+
+    A place begins where the cursor moves or a file is opened; places at which nothing ever showed are left out.
+    """
+    visible_ms: dict[int, float] = {}
+    for frame in frames:
+        if frame.text:
+            visible_ms.setdefault(frame.record, frame.t_ms)
+    found: list[float] = []
+    begun_ms: float | None = None
+    waiting = False
+    for record in records:
+        if record.kind in ("open", "move"):
+            begun_ms, waiting = None, True
+        elif record.kind == "key" and waiting:
+            begun_ms = record.t_ms if begun_ms is None else begun_ms
+            if record.index in visible_ms:
+                found.append(visible_ms[record.index] - begun_ms)
+                waiting = False
+    return found
 
 
 def before_next(keys: Sequence[Record]) -> Summary:

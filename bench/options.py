@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -76,6 +76,14 @@ def progress_bar(traces: Sequence[Trace], tools: Sequence[str]) -> Iterator[Repo
     with Progress(*columns, TimeRemainingColumn(), console=console) as bars:
         tasks = {name: bars.add_task(name, total=total) for name in tools}
         yield lambda name, n: bars.advance(tasks[name], n)
+
+
+@contextmanager
+def bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show one bar on stderr; yields the function that moves it."""
+    with Progress(*Progress.get_default_columns(), TimeElapsedColumn(), console=console) as bars:
+        task = bars.add_task(label, total=total)
+        yield lambda n: bars.advance(task, n)
 
 
 def finish(result: dict[str, Any]) -> None:

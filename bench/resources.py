@@ -49,13 +49,26 @@ class Meter:
                 process.resume()
 
     def _tree(self) -> list[psutil.Process]:
-        if self.pid is None:
-            return []
-        try:
-            root = psutil.Process(self.pid)
-            return [root, *root.children(recursive=True)]
-        except psutil.Error:
-            return []
+        return _tree(self.pid)
+
+
+def resident_mb(pid: int | None) -> float:
+    """Return the resident memory of the process tree under `pid` now; 0 where it cannot be seen."""
+    total = 0.0
+    for process in _tree(pid):
+        with contextlib.suppress(psutil.Error):
+            total += process.memory_info().rss / 2**20
+    return total
+
+
+def _tree(pid: int | None) -> list[psutil.Process]:
+    if pid is None:
+        return []
+    try:
+        root = psutil.Process(pid)
+        return [root, *root.children(recursive=True)]
+    except psutil.Error:
+        return []
 
 
 def _cpu_s(process: psutil.Process) -> float:

@@ -9,10 +9,10 @@ import typer
 
 from bench.options import finish
 from bench.record import trace_from_log
-from bench.trace import Trace, TraceError, redact, save
+from bench.trace import Trace, TraceError, load, redact, save
 from bench.traces_from_editing import convert, read_patches, typing_gaps_ms
 from bench.typing_model import fit
-from bench.typist import mixed_session, type_lines, with_origin
+from bench.typist import jump_session, mixed_session, type_lines, with_origin
 
 app = typer.Typer(help=__doc__, no_args_is_help=True)
 
@@ -35,6 +35,21 @@ def type_command(
     text = source.read_text(encoding="utf-8")
     trace = make(text, file=source.name, language=language, n_lines=lines, seed=seed)
     _leave(with_origin(trace, origin, licence), out)
+
+
+@app.command("jumps")
+def jumps_command(
+    traces: Annotated[list[Path], typer.Argument(help="Traces whose files are opened.")],
+    out: Annotated[Path, typer.Option(help="The trace to write.")],
+    lines: Annotated[int, typer.Option(help="Places in each file.")] = 6,
+    keys: Annotated[int, typer.Option(help="Keys typed at each place.")] = 8,
+    seed: Seed = 1,
+) -> None:
+    """Jump between the files that TRACES open, and type at once: what a cold place costs."""
+    sources = [load(path) for path in traces]
+    trace = jump_session([source.events[0] for source in sources], n_lines=lines, n_keys=keys, seed=seed)
+    licences = " / ".join(sorted({source.licence for source in sources}))
+    _leave(with_origin(trace, "the files of " + ", ".join(path.name for path in traces), licences), out)
 
 
 @app.command()

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import random
 import re
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 
 from bench.trace import Event, EventKind, Trace
 from bench.typing_model import TypingModel
@@ -23,11 +26,12 @@ class _Hand:
     rng: random.Random
     model: TypingModel
     t_ms: float = 0.0
+    doc: int = 0
     events: list[Event] = field(default_factory=list)
 
     def do(self, kind: EventKind, pos: int, n: int = 0, text: str = "", gap_ms: float | None = None) -> None:
         self.t_ms += self.model.gap_ms(self.rng) if gap_ms is None else gap_ms
-        self.events.append(Event(self.t_ms, kind, pos=pos, n=n, text=text))
+        self.events.append(Event(self.t_ms, kind, doc=self.doc, pos=pos, n=n, text=text))
         self.text = self.text[:pos] + text + self.text[pos + n :]
 
     def type(self, pos: int, text: str, typo_rate: float) -> None:
@@ -51,18 +55,17 @@ def choose_lines(text: str, n_lines: int, rng: random.Random) -> list[int]:
 
 
 def type_lines(text: str, *, file: str, language: str, n_lines: int, seed: int, model: TypingModel | None = None) -> Trace:
-    """Return a trace that types `n_lines` lines of `text` again, jumping from one to the next.
+    """Return a trace that types `n_lines` lines of `text`, jumping from one to the next.
 
-    For each line the cursor moves behind its indentation, the rest is deleted, and typed key by key, so every
-    key sees the whole file around it and the file ends as it began.
+    The file is opened without those lines: only their indentation is there, so that nothing (an index, a cache, a prompt
+    prepared in idle time) can know what is going to be typed. It ends as `text`.
     """
-    hand = _opened(text, seed, model)
-    for number in choose_lines(text, n_lines, hand.rng):
-        pos, rest = _body(text, number)
+    hand, places = _opened_without_lines(text, n_lines, seed, model)
+    opened = hand.text
+    for pos, rest in _moving(places):
         hand.do("move", pos, gap_ms=hand.model.jump_ms)
-        hand.do("delete", pos, n=len(rest))
         hand.type(pos, rest, typo_rate=0.0)
-    return _trace(text, hand, file, language, note=f"{n_lines} lines typed again, seed {seed}")
+    return _trace(opened, hand, file, language, note=f"{len(places)} lines typed, seed {seed}")
 
 
 def mixed_session(text: str, *, file: str, language: str, n_lines: int, seed: int, model: TypingModel | None = None) -> Trace:
@@ -83,6 +86,53 @@ def mixed_session(text: str, *, file: str, language: str, n_lines: int, seed: in
             continue
         hand.type(pos, rest, typo_rate=0.03)
     return _trace(text, hand, file, language, note=f"mixed session over {n_lines} lines, seed {seed}")
+
+
+def jump_session(sources: Sequence[Event], *, n_lines: int, n_keys: int, seed: int) -> Trace:
+    """Return a trace that opens several files, then jumps from one to the next and types at once, without a pause.
+
+    sources: `open` events; `n_lines` lines of each are cut out, then the first `n_keys` keys of each are typed, the first of
+    them in the same moment as the jump, so that no server can have prepared the place.
+    """
+    opened: list[Event] = []
+    visits: list[list[list[Event]]] = []  # by file, then by place
+    for doc, source in enumerate(sources):
+        hand, places = _opened_without_lines(source.text, n_lines, seed, None)
+        opened.append(replace(source, t_ms=0.0, doc=doc, text=hand.text))
+        visits.append([])
+        for pos, rest in _moving(places, n_keys):
+            visit = _Hand(hand.text, hand.rng, hand.model, doc=doc)
+            visit.do("move", pos, gap_ms=hand.model.jump_ms)
+            for i, char in enumerate(rest):
+                visit.do("key", pos + i, text=char, gap_ms=0.0 if i == 0 else None)
+            visits[-1].append(visit.events)
+    events = list(opened)
+    for visit_of_each in zip_longest(*visits, fillvalue=[]):
+        for visit_events in visit_of_each:
+            start_ms = events[-1].t_ms
+            events.extend(replace(event, t_ms=start_ms + event.t_ms) for event in visit_events)
+    note = f"jumps between {len(sources)} files, {n_lines} places in each, typing at once, seed {seed}"
+    return Trace(name="jumps", note=note, events=tuple(events))
+
+
+def _opened_without_lines(text: str, n_lines: int, seed: int, model: TypingModel | None) -> tuple[_Hand, list[tuple[int, str]]]:
+    """Return a hand whose text lacks the chosen lines, and where in `text` each of them begins, in the order of typing."""
+    hand = _opened(text, seed, model)
+    places = [_body(text, number) for number in choose_lines(text, n_lines, hand.rng)]
+    for pos, rest in sorted(places, reverse=True):
+        hand.text = hand.text[:pos] + hand.text[pos + len(rest) :]
+    return hand, places
+
+
+def _moving(places: Sequence[tuple[int, str]], n_keys: int = sys.maxsize) -> Iterator[tuple[int, str]]:
+    """Yield, for each place, its offset when the places before it have been typed, and what is typed there.
+
+    places: offsets in the whole text, and the lines that are missing there.  n_keys: only so many of each are typed.
+    """
+    for i, (pos, rest) in enumerate(places):
+        typed = [line[:n_keys] if j < i else "" for j, (_, line) in enumerate(places)]
+        missing = sum(len(line) - len(typed[j]) for j, (at, line) in enumerate(places) if at < pos)
+        yield pos - missing, rest[:n_keys]
 
 
 def _opened(text: str, seed: int, model: TypingModel | None) -> _Hand:

@@ -1,7 +1,7 @@
 """Which cached tokens a prompt can keep.
 
-    slot    | keep .......... | dropped |
-    prompt  | keep .......... | feed ............ |
+slot    | keep .......... | dropped |
+prompt  | keep .......... | feed ............ |
 """
 
 from __future__ import annotations

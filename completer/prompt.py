@@ -10,6 +10,7 @@ Source: EFIM (2505.21889), with token healing in place of training.
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -26,6 +27,9 @@ MAX_HEAL = 4
 """Most tokens that are taken back; each costs a row of the first forward."""
 
 Match = Literal["exact", "near"]
+_CLOSERS = re.compile(r"""[)\]}>"'`;, \t\r]*\n""")
+"""The rest of a line, its end included, that an editor may have put there itself."""
+
 _numbers = itertools.count(1)
 
 
@@ -58,17 +62,18 @@ class Anchor:
     def match(self, snapshot: Snapshot) -> Match | None:
         """Say whether the anchor still describes the document.
 
-        "exact": only typed text differs.  "near": the rest of the cursor's line differs too (an editor that closes
-        brackets does that at every key), so the prompt is a little stale.  None: it cannot be used.
+        "exact": only typed text differs.  "near": closing brackets and quotes behind the cursor differ too (an editor that
+        closes them does that at every key), so the prompt is a little stale.  None: it cannot be used; least of all
+        when its suffix holds a text that was deleted meanwhile, which the model would give back.
         """
         text, cursor = snapshot.text, snapshot.cursor_cp
         if cursor < self.anchor_cp or not text.startswith(self.head, self.start_cp):
             return None
         if text.startswith(self.tail, cursor):
             return "exact"
-        line_end = text.find("\n", cursor)
-        _, found, below = self.tail.partition("\n")
-        if found and line_end >= 0 and below.strip() and text.startswith(below, line_end + 1):
+        rest, found, below = self.tail.partition("\n")
+        closers = _CLOSERS.match(text, cursor)
+        if found and closers and _CLOSERS.fullmatch(rest + found) and below.strip() and text.startswith(below, closers.end()):
             return "near"
         return None
 

@@ -17,7 +17,8 @@ MAX_TRACES = 1000
 class Trace:
     """One request. Times in milliseconds; n_* count tokens, except n_forwards.
 
-    answered_by: "none" where nothing was asked of reuse store or engine; n_chars 0: nothing was shown.  complete: decoding was over when the answer went out.
+    answered_by: "none" where nothing was asked of reuse store or engine; n_chars 0: nothing was shown.
+    complete: decoding was over when the answer went out.
     prefill_ms to accepted: of the generation that the answer came from, as far as it was when the answer went out.
     """
 

@@ -10,6 +10,7 @@ import pytest
 from bench.editor import EDITORS, Editor, EditorModel
 from bench.figures import percentile
 from bench.replay import Run, replay
+from bench.soak import soak
 from bench.trace import Trace
 
 SLOP_MS = 15.0
@@ -141,3 +142,18 @@ def test_a_server_that_knows_no_status_is_warmed_up_by_one_request(fake: Fake, t
     asyncio.run(replay([tool], [typed("a")]))
     assert "ready_ms" not in tool.info
     assert tool.info["first_answer_ms"] == pytest.approx(40.0, abs=SLOP_MS)
+
+
+def test_the_first_visible_text_of_a_place_is_timed_from_its_first_key(fake: Fake, typed: Typed) -> None:
+    summary = run(fake(delays_ms=[40.0], answer="z"), typed("abc", gap_ms=150.0)).summary(closed=False)
+    assert summary["first_visible_ms"]["n"] == 1
+    assert summary["first_visible_ms"]["p50"] == pytest.approx(40.0, abs=SLOP_MS)
+
+
+def test_a_soak_counts_keys_and_sees_an_idle_server_at_rest(fake: Fake, typed: Typed) -> None:
+    tool = Editor(fake(delays_ms=[0.0], answer="z"), EDITORS["plain"])
+    moved: list[int] = []
+    found = asyncio.run(soak(tool, [typed("abcdefghij")], n_keys=210, idle_s=0.5, progress=moved.append))
+    assert (found.keys, sum(moved), len(found.resident_mb)) == (210, 210, 2)
+    assert found.idle_cpu_s < 0.1
+    assert found.summary()["idle_cpu_percent"] < 20

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 import random
+from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from bench.record import trace_from_log
 from bench.trace import Event, Trace, TraceError, load, redact, save
 from bench.traces_from_editing import convert
 from bench.typing_model import TypingModel, fit
-from bench.typist import mixed_session, type_lines
+from bench.typist import jump_session, mixed_session, type_lines
 
 SOURCE = "\n".join(f"def function_{i}(argument):\n    return argument + {i} * factor\n" for i in range(20))
 FIXED = Path(__file__).parents[2] / "bench" / "traces"
@@ -157,3 +159,33 @@ def test_a_position_outside_the_document_is_none() -> None:
     assert offset_at("ab\nc", {"line": 0, "character": 3}, "utf-16") is None
     assert offset_at("ab\nc", {"line": 5, "character": 0}, "utf-16") is None
     assert offset_at("😀", {"line": 0, "character": 1}, "utf-16") is None
+
+
+def test_a_typed_line_is_nowhere_in_the_file_before_it_is_typed() -> None:
+    trace = type_lines(SOURCE, file="a.py", language="python", n_lines=8, seed=2)
+    document = Document("file:///a", "python", trace.events[0].text)
+    for segment in trace.segments():
+        line = "".join(event.text for event in segment.events if event.kind == "key")
+        assert line not in document.text
+        for event in segment.events:
+            if event.kind != "open":
+                document.apply(event)
+    assert document.text == SOURCE
+
+
+def test_a_jump_is_typed_at_in_the_same_moment_and_every_file_keeps_its_other_lines() -> None:
+    sources = [Event(0.0, "open", text=SOURCE, file=f"{name}.py", language="python") for name in "ab"]
+    trace = jump_session(sources, n_lines=4, n_keys=5, seed=3)
+    documents = [Document("file:///a", "python", event.text) for event in trace.events[:2]]
+    for before, event in pairwise(trace.events):
+        if event.kind == "open":
+            continue
+        documents[event.doc].apply(event)
+        if before.kind == "move":
+            assert (event.kind, event.t_ms) == ("key", before.t_ms)
+    wanted = Counter(SOURCE.split("\n"))
+    for document in documents:
+        lines = document.text.split("\n")
+        cut = [line for line in lines if line not in wanted]
+        assert len(cut) == 4
+        assert all(any(whole.startswith(line) for whole in wanted) for line in cut)
