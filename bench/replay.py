@@ -139,6 +139,6 @@ def join_stages(records: Sequence[Record], traces: Sequence[Json]) -> set[int]:
         found = by_version.get((record.uri, record.version))
         if found is not None and record.asked_ms is not None:
             record.stages = found
-            if found.get("answered_by") not in (None, "none") and not record.answered_by:
+            if found.get("answered_by") and not record.answered_by:
                 record.answered_by = str(found["answered_by"])
     return background

@@ -17,12 +17,14 @@ class TypingModel:
     """Gap between contiguous keys: ln(gap / 1 ms) is normal(mu, sigma), cut at LONGEST_GAP_MS.
 
     The defaults are the fit to the two recordings with millisecond stamps in josephg/editing-traces.
-    `jump_ms`: the pause before work goes on at another place.
+    `jump_ms`: the pause before work goes on at another place; `homing_ms`: the part of it after the cursor is there, in which the
+    hand goes back from the mouse to the keyboard (0.4 s in the keystroke-level model of Card, Moran and Newell, 1980).
     """
 
     mu: float = 4.94
     sigma: float = 0.78
     jump_ms: float = 1200.0
+    homing_ms: float = 400.0
 
     def gap_ms(self, rng: random.Random) -> float:
         """Return one gap in milliseconds; advances `rng`."""

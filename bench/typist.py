@@ -34,6 +34,11 @@ class _Hand:
         self.events.append(Event(self.t_ms, kind, doc=self.doc, pos=pos, n=n, text=text))
         self.text = self.text[:pos] + text + self.text[pos + n :]
 
+    def go(self, pos: int) -> None:
+        """Move the cursor; what is done next comes when the hand is back at the keyboard."""
+        self.do("move", pos, gap_ms=self.model.jump_ms - self.model.homing_ms)
+        self.t_ms += self.model.homing_ms
+
     def type(self, pos: int, text: str, typo_rate: float) -> None:
         for i, char in enumerate(text):
             if typo_rate and char in NEIGHBOURS and self.rng.random() < typo_rate:
@@ -63,7 +68,7 @@ def type_lines(text: str, *, file: str, language: str, n_lines: int, seed: int, 
     hand, places = _opened_without_lines(text, n_lines, seed, model)
     opened = hand.text
     for pos, rest in _moving(places):
-        hand.do("move", pos, gap_ms=hand.model.jump_ms)
+        hand.go(pos)
         hand.type(pos, rest, typo_rate=0.0)
     return _trace(opened, hand, file, language, note=f"{len(places)} lines typed, seed {seed}")
 
@@ -73,7 +78,7 @@ def mixed_session(text: str, *, file: str, language: str, n_lines: int, seed: in
     hand = _opened(text, seed, model)
     for turn, number in enumerate(choose_lines(text, n_lines, hand.rng)):
         pos, rest = _body(hand.text, number)
-        hand.do("move", pos, gap_ms=hand.model.jump_ms)
+        hand.go(pos)
         if turn % 4 == 3:
             line = hand.text.split("\n")[number] + "\n"
             start = _line_start(hand.text, number)

@@ -2,6 +2,7 @@
 
 first key at a new place      small window, chosen so that its prefill fits COLD_MS
 then, in idle time            full window on another slot; the next key finds it warm
+cursor rests at a new place   the same two, one after the other, before anything is typed
 much typed, or suffix stale   the same: re-anchored in idle time while keys go on behind the old anchor
 """
 
@@ -71,16 +72,21 @@ class Anchors:
         return Choice(anchor, build_prompt(anchor, anchor.typed(snapshot), self._tokenizer), good=False)
 
     def better(self, snapshot: Snapshot) -> Anchor | None:
-        """Return the full anchor that idle time should prefill for this snapshot, or None when there is nothing to do."""
+        """Return the anchor that idle time should prefill for this snapshot, or None when there is nothing to do.
+
+        A place where nothing is warm gets the small window first: it may be typed in before a full one is ready.
+        """
+        served = False
         for anchor in self._anchors:
             match = anchor.match(snapshot)
-            if match is None or not anchor.full:
+            if match is None:
                 continue
             prompt = build_prompt(anchor, anchor.typed(snapshot), self._tokenizer)
+            warm = len(prompt.ids) - self._cached(prompt.ids) <= MAX_TYPED // 4
             if self._is_good(anchor, match, prompt):
-                warm = len(prompt.ids) - self._cached(prompt.ids) <= MAX_TYPED // 4
                 return None if warm else anchor
-        return set_anchor(snapshot, self._full, self._tokenizer)
+            served = served or warm
+        return set_anchor(snapshot, self._full if served else self._cold, self._tokenizer)
 
     @property
     def first(self) -> Anchor | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import threading
 from collections.abc import Callable
@@ -115,6 +116,9 @@ class Engines:
             if key not in self._generators:
                 loaded = load(model_files(settings, progress), settings, progress)
                 self._generators[key] = loaded, LocalGenerator(loaded.engine, loaded.tokenizer)
+                # A vocabulary is a million objects that live for ever: the collector need not walk them at some key.
+                gc.collect()
+                gc.freeze()
             loaded, generator = self._generators[key]
         return make_pipeline(loaded, generator, settings)
 

@@ -26,8 +26,8 @@ SOFT_SHARE = 0.5
 """Share of the budget after which the first clean piece is shown at once, and the rest when it is ready."""
 MARGIN_MS = 4.0
 """Kept back from the budget for trimming and the way to the editor."""
-CURSOR_REST_S = 0.15
-"""A cursor that moved is left alone for so long before its place is prefilled."""
+CURSOR_REST_S = 0.03
+"""A cursor that moved is left alone for so long before its place is prefilled; editors wait themselves before they tell."""
 _UNFINISHED: tuple[FinishReason | None, ...] = (None, "length", "confidence", "cancelled", "error")
 
 
@@ -299,6 +299,8 @@ class Pipeline:
                 doc.prefill_anchor = None
                 if reason == "length":
                     self._adopt(doc, anchor)
+                    if not anchor.full:
+                        self._prefill(doc, snapshot)
 
         doc.prefill_anchor = anchor
         doc.prefill_id = self._live.prefill(snapshot.uri, prompt, done)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -17,7 +17,7 @@ MAX_TRACES = 1000
 class Trace:
     """One request. Times in milliseconds; n_* count tokens, except n_forwards.
 
-    answered_by: "none" where nothing was asked of reuse store or engine; n_chars 0: nothing was shown.
+    answered_by: "suppressed" where no suggestion is wanted and nothing was asked.  n_chars 0: nothing was shown.
     complete: decoding was over when the answer went out.
     prefill_ms to accepted: of the generation that the answer came from, as far as it was when the answer went out.
     """
@@ -25,7 +25,7 @@ class Trace:
     id: int
     uri: str
     version: int
-    answered_by: AnsweredBy | str = "none"
+    answered_by: AnsweredBy | Literal["suppressed"] = "suppressed"
     place: str = ""
     complete: bool = True
     n_chars: int = 0
