@@ -6,7 +6,7 @@ SETUP := .venv/.ready
 MODEL ?= qwen2.5-coder-0.5b
 REPLAY = --server "$(BIN)/completer lsp" --model "$$($(BIN)/completer models path $(MODEL))"
 
-.PHONY: setup model demo test check format bench bench-gate clean
+.PHONY: setup model demo test test-editors check format bench bench-gate clean
 
 setup: $(SETUP)
 
@@ -21,6 +21,10 @@ demo: setup  ## complete snippets in four languages with the real model
 
 test: setup  ## all tests, the real model included
 	$(BIN)/pytest
+
+test-editors: setup model  ## the real editors, headless, with the real model; they are fetched into the cache folder
+	$(BIN)/python -m tests.editors.install
+	$(BIN)/pytest -m editor tests/editors
 
 check: setup  ## format, lint, types, tests
 	$(BIN)/ruff format --check completer tests bench

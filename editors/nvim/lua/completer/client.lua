@@ -1,0 +1,203 @@
+--- The language server's side: starting it, and messages to it. Hides what differs between Neovim 0.10, 0.11 and 0.12.
+local config = require("completer.config")
+local text = require("completer.text")
+
+local M = {}
+
+M.NAME = "completer"
+M.INLINE_COMPLETION = "textDocument/inlineCompletion"
+M.INVOKED, M.AUTOMATIC = 1, 2
+
+local HAS_METHODS = vim.fn.has("nvim-0.11") == 1
+
+---@param client vim.lsp.Client
+---@param name string  of a method, which was a plain function before 0.11
+local function call(client, name, ...)
+  if HAS_METHODS then
+    return client[name](client, ...)
+  end
+  return client[name](...)
+end
+
+--- Return client capabilities that name inline completion, so that the server offers it and no list in its place.
+---@return lsp.ClientCapabilities
+function M.capabilities()
+  local capabilities = vim.lsp.protocol.make_client_capabilities()
+  capabilities.textDocument.inlineCompletion = { dynamicRegistration = false }
+  return capabilities
+end
+
+--- Return the configuration of the client, for `vim.lsp.start` or `vim.lsp.config`.
+---@return vim.lsp.ClientConfig
+function M.config()
+  local settings = { completer = config.current.settings }
+  return {
+    name = M.NAME,
+    cmd = config.current.cmd,
+    capabilities = M.capabilities(),
+    init_options = settings,
+    settings = settings,
+    on_exit = function(code, signal)
+      if code ~= 0 and vim.v.exiting == vim.NIL then
+        local message = ("completer: the server ended with %d (signal %d): see :Completer log, then :Completer restart"):format(
+          code,
+          signal
+        )
+        vim.schedule(function()
+          vim.notify(message, vim.log.levels.ERROR)
+        end)
+      end
+    end,
+  }
+end
+
+--- Return why the server cannot be started, and how to mend it; nil when nothing speaks against it.
+---@return string?
+function M.problem()
+  local cmd = config.current.cmd
+  if type(cmd) == "table" and vim.fn.executable(cmd[1]) == 0 then
+    return ("completer: there is no program %q: install it, or name it in setup{ cmd = { … } }"):format(cmd[1])
+  end
+end
+
+local said = {}
+
+--- Start the server, one for all buffers, and attach it to a buffer. What speaks against it is said once.
+---@param buf integer
+function M.start(buf)
+  if M.of(buf) or not config.wants(buf) then
+    return
+  end
+  local problem = M.problem()
+  if problem then
+    if not said[problem] then
+      said[problem] = true
+      vim.notify(problem, vim.log.levels.WARN)
+    end
+    return
+  end
+  vim.lsp.start(M.config(), {
+    bufnr = buf,
+    reuse_client = function(client, wanted)
+      return client.name == wanted.name and not call(client, "is_stopped")
+    end,
+  })
+end
+
+--- Return the client that completes a buffer, whoever started it.
+---@param buf integer
+---@return vim.lsp.Client?
+function M.of(buf)
+  return vim.lsp.get_clients({ bufnr = buf, name = M.NAME })[1]
+end
+
+--- Return all our clients.
+---@return vim.lsp.Client[]
+function M.all()
+  return vim.lsp.get_clients({ name = M.NAME })
+end
+
+---@param client vim.lsp.Client
+---@param place completer.Place
+---@return lsp.Position
+function M.position(client, place)
+  return { line = place.row, character = text.n_units(place.line:sub(1, place.col), client.offset_encoding) }
+end
+
+--- Send a request; changes that are not sent yet go first. Return a function that cancels it; nil when it was not sent.
+---
+--- on_answer: called at most once, and never after cancelling, with the result or with nil where there was an error.
+---@param client vim.lsp.Client
+---@param method string
+---@param params table?
+---@param buf integer
+---@param on_answer fun(result: any, error: table?)
+---@return fun()? cancel
+function M.request(client, method, params, buf, on_answer)
+  local over = false
+  local sent, id = call(client, "request", method, params, function(error, result)
+    if not over then
+      over = true
+      on_answer(not error and result or nil, error)
+    end
+  end, buf)
+  if not sent then
+    return nil
+  end
+  return function()
+    if not over then
+      over = true
+      call(client, "cancel_request", id)
+    end
+  end
+end
+
+--- Ask for suggestions at a place.
+---@param client vim.lsp.Client
+---@param place completer.Place
+---@param trigger_kind integer  INVOKED or AUTOMATIC
+---@param on_answer fun(items: table[])  lsp.InlineCompletionItem
+---@return fun()? cancel
+function M.ask(client, place, trigger_kind, on_answer)
+  local params = {
+    textDocument = { uri = vim.uri_from_bufnr(place.buf) },
+    position = M.position(client, place),
+    context = { triggerKind = trigger_kind },
+  }
+  return M.request(client, M.INLINE_COMPLETION, params, place.buf, function(result)
+    on_answer(result and result.items or result or {})
+  end)
+end
+
+--- Tell the server something about a buffer: `completer/NAME`. Does nothing where no client completes it.
+---@param buf integer
+---@param name string
+---@param fields table<string, any>
+function M.tell(buf, name, fields)
+  local client = M.of(buf)
+  if client then
+    local params = vim.tbl_extend("error", { textDocument = { uri = vim.uri_from_bufnr(buf) } }, fields)
+    call(client, "notify", "completer/" .. name, params)
+  end
+end
+
+--- Return the version of a buffer that the server knows; nil before it was opened.
+---@param buf integer
+---@return integer?
+function M.version(buf)
+  return vim.lsp.util.buf_versions[buf]
+end
+
+--- Stop all our clients; when they are gone, start what `setup` says, or what was there.
+function M.restart()
+  local restarts = vim.tbl_map(function(client)
+    return { config = client.config, client = client, bufs = vim.tbl_keys(client.attached_buffers) }
+  end, M.all())
+  for _, restart in ipairs(restarts) do
+    call(restart.client, "stop")
+  end
+  local tries = 0
+  local function go_on()
+    tries = tries + 1
+    local stopped = vim.iter(restarts):all(function(restart)
+      return call(restart.client, "is_stopped")
+    end)
+    if not stopped and tries < 100 then
+      return vim.defer_fn(go_on, 50)
+    end
+    for _, restart in ipairs(restarts) do
+      if not call(restart.client, "is_stopped") then
+        call(restart.client, "stop", true)
+      end
+      for _, buf in ipairs(vim.tbl_filter(vim.api.nvim_buf_is_valid, restart.bufs)) do
+        vim.lsp.start(config.current.autostart and M.config() or restart.config, { bufnr = buf })
+      end
+    end
+    if #restarts == 0 then
+      M.start(vim.api.nvim_get_current_buf())
+    end
+  end
+  go_on()
+end
+
+return M

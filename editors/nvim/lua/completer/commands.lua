@@ -1,0 +1,158 @@
+--- `:Completer …`
+local client = require("completer.client")
+local session = require("completer.session")
+
+local M = {}
+
+local ANSWER_MS = 2000
+
+---@param lines string[]
+local function say(lines)
+  vim.api.nvim_echo({ { table.concat(lines, "\n") } }, true, {})
+end
+
+--- Return our client of the current buffer, or else any; says so where there is none.
+---@return vim.lsp.Client?
+local function need_client()
+  local found = client.of(0) or client.all()[1]
+  if not found then
+    vim.notify(client.problem() or "completer: the server is not running: open a file, or :Completer restart", vim.log.levels.WARN)
+  end
+  return found
+end
+
+--- Ask the server, wait for the answer at most ANSWER_MS. Return nil, and say why, where none comes.
+---@param method string
+---@return table?
+function M.ask(method)
+  local asked = need_client()
+  if not asked then
+    return nil
+  end
+  local result, problem
+  client.request(asked, method, nil, 0, function(answer, error)
+    result, problem = answer, error
+  end)
+  vim.wait(ANSWER_MS, function()
+    return result ~= nil or problem ~= nil
+  end, 5)
+  if not result then
+    local why = problem and problem.message or ("no answer within %d ms"):format(ANSWER_MS)
+    vim.notify(("completer: %s: %s"):format(method, why), vim.log.levels.ERROR)
+  end
+  return result
+end
+
+---@param ms any  a number, or null
+---@return string
+local function milliseconds(ms)
+  return type(ms) == "number" and ("%.0f ms"):format(ms) or "–"
+end
+
+--- Say in lines what `completer/status` answered.
+---@param status table
+---@return string[]
+function M.status_lines(status)
+  local state = status.state .. (status.message ~= "" and ": " .. status.message or "")
+  local on = require("completer.config").enabled(0) and "on" or "off: :Completer toggle"
+  return {
+    "completer " .. state,
+    ("model %s, engine %s"):format(status.model, status.engine),
+    ("latency p50 %s, p95 %s"):format(milliseconds(status.latency_p50_ms), milliseconds(status.latency_p95_ms)),
+    "suggestions " .. on,
+  }
+end
+
+--- Say in lines what happened here, and what the server's traces of recent requests tell.
+---@param traces table[]
+---@return string[]
+function M.stats_lines(traces)
+  local counts, n_by, times = session.counts, {}, {}
+  for _, trace in ipairs(traces) do
+    local by = trace.answered_by or "other"
+    n_by[by] = (n_by[by] or 0) + 1
+    table.insert(times, trace.total_ms)
+  end
+  table.sort(times)
+  local function percentile(share)
+    return milliseconds(times[math.max(1, math.ceil(#times * share))])
+  end
+  local lines = {
+    ("shown %d, accepted %d (%d characters), dismissed %d"):format(
+      counts.shown,
+      counts.accepted,
+      counts.accepted_chars,
+      counts.dismissed
+    ),
+    ("%d requests: p50 %s, p95 %s"):format(#traces, percentile(0.5), percentile(0.95)),
+  }
+  local names = vim.tbl_keys(n_by)
+  table.sort(names)
+  for _, name in ipairs(names) do
+    table.insert(lines, ("  %s: %d"):format(name, n_by[name]))
+  end
+  return lines
+end
+
+--- Return the file that the server logs to: what `--log-file` names, else Neovim's own log of language servers.
+---@return string
+function M.log_file()
+  local running = client.all()[1]
+  local cmd = running and running.config.cmd or require("completer.config").current.cmd
+  for index, word in ipairs(type(cmd) == "table" and cmd or {}) do
+    local file = word:match("^%-%-log%-file=(.+)") or (word == "--log-file" and cmd[index + 1])
+    if file then
+      return file
+    end
+  end
+  return vim.lsp.log and vim.lsp.log.get_filename() or vim.lsp.get_log_path()
+end
+
+M.subcommands = {
+  status = function()
+    local status = M.ask("completer/status")
+    if status then
+      say(M.status_lines(status))
+    end
+  end,
+  stats = function()
+    local metrics = M.ask("completer/metrics")
+    if metrics then
+      say(M.stats_lines(metrics.traces))
+    end
+  end,
+  toggle = function(where)
+    local on = require("completer").toggle(where == "buffer" and vim.api.nvim_get_current_buf() or nil)
+    say({ ("completer: suggestions %s%s"):format(on and "on" or "off", where == "buffer" and " in this buffer" or "") })
+  end,
+  restart = client.restart,
+  log = function()
+    vim.cmd.tabnew({ args = { vim.fn.fnameescape(M.log_file()) } })
+  end,
+}
+
+--- Run `:Completer WORDS`.
+---@param words string[]
+function M.run(words)
+  local subcommand = M.subcommands[words[1]]
+  if not subcommand then
+    local names = table.concat(M.complete("Completer "), ", ")
+    vim.notify(("completer: there is no command %q: write one of %s"):format(words[1], names), vim.log.levels.ERROR)
+    return
+  end
+  subcommand(words[2])
+end
+
+--- Return the words that may follow in a command line.
+---@param line string
+---@return string[]
+function M.complete(line)
+  local before, word = line:match("^%s*%S+%s+(.-)(%S*)$")
+  local names = vim.trim(before or "") == "toggle" and { "buffer" } or before == "" and vim.tbl_keys(M.subcommands) or {}
+  table.sort(names)
+  return vim.tbl_filter(function(name)
+    return vim.startswith(name, word)
+  end, names)
+end
+
+return M

@@ -1,0 +1,93 @@
+--- Ghost text: what a suggestion would add, drawn by extmarks. Changes no text.
+local text = require("completer.text")
+
+local M = {}
+
+local NAMESPACE = vim.api.nvim_create_namespace("completer")
+local GROUP = "CompleterGhost"
+
+--- Define the highlight group where neither the user nor the colour scheme has.
+function M.define_highlight()
+  vim.api.nvim_set_hl(0, GROUP, { default = true, link = "Comment" })
+end
+
+--- Virtual text shows a tab as one cell, so tabs become the blanks that they will be.
+---@param line string
+---@param column integer  screen column at which the line begins
+---@param tabstop integer
+---@return string
+local function expand_tabs(line, column, tabstop)
+  local parts = {}
+  for part, tab in line:gmatch("([^\t]*)(\t?)") do
+    column = column + vim.fn.strdisplaywidth(part)
+    table.insert(parts, part)
+    if tab ~= "" then
+      local n = tabstop - column % tabstop
+      column = column + n
+      table.insert(parts, (" "):rep(n))
+    end
+  end
+  return table.concat(parts)
+end
+
+---@param place completer.Place
+---@param offset integer  in bytes behind the cursor
+---@param options table   of nvim_buf_set_extmark
+local function mark(place, offset, options)
+  options.hl_mode = "combine"
+  options.undo_restore = false
+  vim.api.nvim_buf_set_extmark(place.buf, NAMESPACE, place.row, place.col + offset, options)
+end
+
+--- Cover what stands behind the cursor: the text there moves behind the last line of the suggestion.
+---@param place completer.Place
+---@param lines string[]  of the suggestion, without tabs
+---@param tail string     what stays behind it
+local function draw_over(place, lines, tail)
+  local covered = vim.fn.strdisplaywidth(place.line:sub(place.col + 1))
+  local rows = vim.tbl_map(function(line)
+    return { { line, GROUP } }
+  end, lines)
+  table.insert(rows[#rows], { tail, "Normal" })
+  local first = table.remove(rows, 1)
+  local width = vim.fn.strdisplaywidth(lines[1]) + (#lines == 1 and vim.fn.strdisplaywidth(tail) or 0)
+  table.insert(first, { (" "):rep(covered - width), "Normal" })
+  mark(place, 0, { virt_text = first, virt_text_pos = "overlay", virt_lines = #rows > 0 and rows or nil })
+end
+
+--- Draw what of a suggestion holds at a place, instead of what was drawn before. Mutates: extmarks of the buffer.
+---@param place completer.Place
+---@param match completer.Match
+function M.show(place, match)
+  M.hide(place.buf)
+  local tabstop = vim.bo[place.buf].tabstop
+  local column = vim.fn.strdisplaywidth(place.line:sub(1, place.col))
+  local lines = vim.split(match.rest, "\n", { plain = true })
+  for index, line in ipairs(lines) do
+    lines[index] = expand_tabs(line, index == 1 and column or 0, tabstop)
+  end
+  local behind = place.line:sub(place.col + 1)
+  local pieces = #lines == 1 and text.pieces(lines[1], match.kept) or nil
+  if pieces then
+    for _, piece in ipairs(pieces) do
+      mark(place, piece.offset, { virt_text = { { piece.text, GROUP } }, virt_text_pos = "inline" })
+    end
+  elseif behind == "" then
+    local rows = vim.tbl_map(function(line)
+      return { { line, GROUP } }
+    end, vim.list_slice(lines, 2))
+    mark(place, 0, { virt_text = { { lines[1], GROUP } }, virt_text_pos = "inline", virt_lines = rows })
+  else
+    draw_over(place, lines, behind:sub(#match.kept + 1))
+  end
+end
+
+--- Remove the ghost text of a buffer. Mutates: its extmarks.
+---@param buf integer
+function M.hide(buf)
+  if vim.api.nvim_buf_is_valid(buf) then
+    vim.api.nvim_buf_clear_namespace(buf, NAMESPACE, 0, -1)
+  end
+end
+
+return M
