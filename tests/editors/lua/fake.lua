@@ -31,7 +31,7 @@ local function items_for(params)
   local line = vim.api.nvim_buf_get_lines(buf, params.position.line, params.position.line + 1, false)[1]
   local encoding = M.encoding == "utf-8" and "utf-8" or "utf-16"
   local col = require("completer.text").n_bytes(line, params.position.character, encoding)
-  local before = vim.trim(line:sub(1, col))
+  local before = line:sub(1, col):gsub("^%s+", "")
   local own = M.answer and M.answer(before, params)
   if own then
     return own

@@ -34,7 +34,6 @@ end
 ---@param offset integer  in bytes behind the cursor
 ---@param options table   of nvim_buf_set_extmark
 local function mark(place, offset, options)
-  options.hl_mode = "combine"
   options.undo_restore = false
   vim.api.nvim_buf_set_extmark(place.buf, NAMESPACE, place.row, place.col + offset, options)
 end
