@@ -174,20 +174,34 @@ class Nvim:
         return ready.result(TIMEOUT_S)
 
     def _serve(self, socket: str, ready: Future[pynvim.Nvim]) -> None:
-        nvim = pynvim.attach("socket", path=socket)
-
         def setup() -> None:
             nvim.ui_attach(COLUMNS, LINES, rgb=True, ext_linegrid=True)
             ready.set_result(nvim)
 
-        with contextlib.suppress(EOFError, OSError):
+        try:
+            nvim = _connect(socket)
             nvim.run_loop(lambda *_: None, self._on_notification, setup_cb=setup)
+        except (EOFError, OSError) as error:  # the editor ended, or never came up
+            if not ready.done():
+                ready.set_exception(error)
 
     def _on_notification(self, name: str, events: Any) -> None:
         if name == "redraw" and self.screen.apply(events):
             with self._drawn:
                 self.frames.append(self.screen.frame(time.perf_counter()))
                 self._drawn.notify_all()
+
+
+def _connect(socket: str) -> pynvim.Nvim:
+    """Attach as soon as the editor listens: the socket's file is there a moment before."""
+    end_s = time.monotonic() + TIMEOUT_S
+    while True:
+        try:
+            return pynvim.attach("socket", path=socket)
+        except ConnectionRefusedError:
+            if time.monotonic() > end_s:
+                raise
+            time.sleep(0.005)
 
 
 def _wait_until(done: Callable[[], bool], what: str) -> None:

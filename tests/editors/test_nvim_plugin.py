@@ -350,7 +350,7 @@ def test_alternatives_are_cycled_in_both_directions(editor: Nvim) -> None:
     end""")
     start_line(editor)
     editor.keys("x = ")
-    editor.wait_for_ghost("one")
+    editor.wait(lambda frame: frame.shows("x = one"))
     for keys, text in [("<M-]>", "two"), ("<M-]>", "three"), ("<M-]>", "one"), ("<M-[>", "three")]:
         editor.keys(keys)
         editor.wait_for_ghost(text)
@@ -367,7 +367,7 @@ def test_next_asks_for_more_where_there_is_one(editor: Nvim) -> None:
     end""")
     start_line(editor)
     editor.keys("x = ")
-    editor.wait_for_ghost("one")
+    editor.wait(lambda frame: frame.shows("x = one"))
     editor.keys("<M-]>")
     editor.wait_for_ghost("two")
 
