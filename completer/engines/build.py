@@ -8,13 +8,17 @@ import torch
 from torch import Tensor
 
 from completer.engines.checkpoint import Checkpoint
-from completer.engines.convert import PARTS, fused, lean_layer, norms
+from completer.engines.convert import PARTS, fused, fused_bias, fused_groups, lean_layer, norms
 from completer.engines.lean import LeanModel
 from completer.engines.linear import DenseLinear, Int4Linear, Int8Linear, Linear
-from completer.engines.quantize import int8_rows, nearest_groups
+from completer.engines.quantize import Groups, int8_rows, nearest_groups
 
 Round = Callable[[Tensor, Tensor | None], Linear]
 """Takes weight [out, in] and bias [out] in float32; returns the product in some format."""
+
+
+Pack = Callable[[Groups, Tensor | None], Linear]
+"""Takes weights that their publisher quantised, and bias [out]; returns the product over them as they are."""
 
 
 def dense(dtype: torch.dtype) -> Round:
@@ -32,15 +36,22 @@ def int4(weight: Tensor, bias: Tensor | None) -> Linear:
     return Int4Linear(nearest_groups(weight, 4), bias)
 
 
-def lean_model(checkpoint: Checkpoint, round_: Round, attention_dtype: torch.dtype = torch.float32) -> LeanModel:
+def lean_model(
+    checkpoint: Checkpoint, round_: Round, attention_dtype: torch.dtype = torch.float32, pack: Pack | None = None
+) -> LeanModel:
     """Return the whole decoder with each product rounded by `round_`; the embedding stays as it is.
 
+    pack: takes what is quantised already; None: that is dequantised and rounded like the rest.
     Raises: ModelError when a tensor is missing.
     """
     spec = checkpoint.spec
-    layers = tuple(
-        lean_layer(norms(checkpoint, i), {part: round_(*fused(checkpoint, i, part)) for part in PARTS})
-        for i in range(spec.n_layers)
-    )
+
+    def product(i: int, part: str) -> Linear:
+        groups = fused_groups(checkpoint, i, part) if pack is not None else None
+        if pack is None or groups is None:
+            return round_(*fused(checkpoint, i, part))
+        return pack(groups, fused_bias(checkpoint, i, part))
+
+    layers = tuple(lean_layer(norms(checkpoint, i), {part: product(i, part) for part in PARTS}) for i in range(spec.n_layers))
     head = round_(checkpoint.get("head.weight"), None)
     return LeanModel(spec, checkpoint.get("embed.weight"), layers, checkpoint.get("norm.weight"), head, attention_dtype)

@@ -15,8 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from completer.engines.packed import Packing, read_packing, unpack
+from completer.engines.quantize import Groups
 from completer.engines.spec import ModelSpec, spec_from_gguf, spec_from_hf
-from completer.errors import ModelError, UnsupportedModel
+from completer.errors import ModelError
 
 PROJECTIONS = ("q", "k", "v", "o", "gate", "up", "down")
 
@@ -25,6 +27,8 @@ class Checkpoint(Protocol):
     """Weights by canonical name; each access reads (and dequantises) that tensor only."""
 
     spec: ModelSpec
+    packing: Packing | None
+    """The layout of weights that are quantised already; None where there are none."""
 
     def get(self, name: str) -> Tensor:
         """Return the tensor `name` as float32. Raises: ModelError when it is missing."""
@@ -32,6 +36,10 @@ class Checkpoint(Protocol):
 
     def find(self, name: str) -> Tensor | None:
         """Return the tensor `name`, or None where the model has none (biases, q/k norms)."""
+        ...
+
+    def find_groups(self, name: str) -> Groups | None:
+        """Return the weight `name` as the publisher quantised it, or None where it is not in 4-bit groups. Raises: ModelError."""
         ...
 
 
@@ -57,6 +65,7 @@ class GgufCheckpoint:
     def __init__(self, path: Path) -> None:
         import gguf
 
+        self.packing: Packing | None = None
         self._reader = gguf.GGUFReader(str(path))
         self._tensors = {t.name: t for t in self._reader.tensors}
         # The vocabulary has 150,000 strings and would take a second to decode: it is read by the tokenizer only.
@@ -88,6 +97,9 @@ class GgufCheckpoint:
             return _unpermute(tensor, self.spec.heads if part == "q" else self.spec.heads_kv)
         return tensor
 
+    def find_groups(self, name: str) -> Groups | None:
+        return None  # its blocks have two levels of scales: they are dequantised, and rounded again
+
     def get(self, name: str) -> Tensor:
         if name == "head.weight" and self.spec.tied_head:
             name = "embed.weight"
@@ -104,7 +116,7 @@ class GgufCheckpoint:
 
 
 class FolderCheckpoint:
-    """A Hugging Face folder: config.json and *.safetensors."""
+    """A Hugging Face folder: config.json and *.safetensors, with plain weights or 4-bit ones (see `packed`)."""
 
     _GLOBAL: ClassVar = {
         "embed.weight": "model.embed_tokens.weight",
@@ -125,9 +137,7 @@ class FolderCheckpoint:
         if not config_path.is_file():
             raise ModelError(f"{path} has no config.json: name the folder that holds the model's files")
         config = json.loads(config_path.read_text(encoding="utf-8"))
-        if config.get("quantization_config"):
-            method = config["quantization_config"].get("quant_method", "unknown")
-            raise UnsupportedModel(f"{path} is quantised ({method}): name the unquantised folder or a GGUF file")
+        self.packing = read_packing(path, config)
         self.spec = spec_from_hf(config)
         self._where: dict[str, Any] = {}
         for file in sorted(path.glob("*.safetensors")):
@@ -137,21 +147,37 @@ class FolderCheckpoint:
             raise ModelError(f"{path} has no *.safetensors file: convert the checkpoint to safetensors first")
 
     def find(self, name: str) -> Tensor | None:
-        if name in self._GLOBAL:
-            key = self._GLOBAL[name]
-        else:
-            _, layer, part, kind = name.split(".")
-            key = f"model.layers.{layer}.{self._LOCAL[part]}.{kind}"
-        handle = self._where.get(key)
-        if handle is None:
+        tensor = self._raw(self._key(name))
+        if tensor is not None:
+            return tensor.float()
+        groups = self.find_groups(name)
+        return None if groups is None else groups.dequantise()
+
+    def find_groups(self, name: str) -> Groups | None:
+        product, _, kind = self._key(name).rpartition(".")
+        if self.packing is None or kind != "weight":
             return None
-        tensor: Tensor = handle.get_tensor(key)
-        return tensor.float()
+        parts = {part: self._raw(f"{product}.{part}") for part in ("qweight", "scales", "qzeros", "g_idx")}
+        found = {part: tensor for part, tensor in parts.items() if tensor is not None}
+        return unpack(self.packing, product, found) if "qweight" in found and "scales" in found else None
 
     def get(self, name: str) -> Tensor:
         if name == "head.weight" and self.spec.tied_head:
             name = "embed.weight"
         return _required(self.find(name), name)
+
+    def _key(self, name: str) -> str:
+        if name in self._GLOBAL:
+            return self._GLOBAL[name]
+        _, layer, part, kind = name.split(".")
+        return f"model.layers.{layer}.{self._LOCAL[part]}.{kind}"
+
+    def _raw(self, key: str) -> Tensor | None:
+        handle = self._where.get(key)
+        if handle is None:
+            return None
+        tensor: Tensor = handle.get_tensor(key)
+        return tensor
 
 
 def _required(tensor: Tensor | None, name: str) -> Tensor:

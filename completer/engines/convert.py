@@ -28,6 +28,7 @@ from completer.engines.linear import Int8Linear, Linear
 from completer.engines.onnx_graph import GraphWriter
 from completer.engines.quantize import GROUP, Groups, Int8Rows, gptq_groups, hessian_of, int8_rows, nearest_groups
 from completer.engines.spec import ModelSpec
+from completer.errors import ModelError
 from completer.tokenizer import Tokenizer, tokenizer_json
 
 FORMAT = "7"
@@ -36,6 +37,7 @@ MAX_LEN = 4096
 """Longest slot that the exported graph allows."""
 CALIBRATION_TOKENS = 400  # of each text
 PARTS = ("qkv", "o", "gate_up", "down")
+_PROJECTIONS = {"qkv": ("q", "k", "v"), "o": ("o",), "gate_up": ("gate", "up"), "down": ("down",)}
 
 Progress = Callable[[str, int, int], None]
 
@@ -71,7 +73,9 @@ def _convert(source: Path, folder: Path, progress: Progress) -> None:
     embed = checkpoint.get("embed.weight").bfloat16()
     np.save(work / "embed.npy", embed.view(torch.uint16).numpy())
     rows = _write_prefill(checkpoint, work, lambda done: progress("rounding to 8 bits", done, total))
-    hessians = _calibrate(spec, embed, rows, tokenizer, lambda done: progress("calibrating", spec.n_layers + done, total))
+    hessians: dict[tuple[int, str], Tensor] = {}
+    if checkpoint.packing is None:  # else the publisher calibrated it
+        hessians = _calibrate(spec, embed, rows, tokenizer, lambda done: progress("calibrating", spec.n_layers + done, total))
     _write_decode(checkpoint, hessians, work, lambda done: progress("rounding to 4 bits", 2 * spec.n_layers + done, total))
     (work / "format").write_text(FORMAT, encoding="ascii")
     shutil.rmtree(folder, ignore_errors=True)
@@ -81,10 +85,33 @@ def _convert(source: Path, folder: Path, progress: Progress) -> None:
 
 def fused(checkpoint: Checkpoint, layer: int, part: str) -> tuple[Tensor, Tensor | None]:
     """Return weight [out, in] and bias [out] of one of PARTS of a layer, its projections stacked."""
-    names = {"qkv": ("q", "k", "v"), "o": ("o",), "gate_up": ("gate", "up"), "down": ("down",)}[part]
-    weight = torch.cat([checkpoint.get(f"layers.{layer}.{name}.weight") for name in names])
-    biases = [b for name in names if (b := checkpoint.find(f"layers.{layer}.{name}.bias")) is not None]
-    return weight, torch.cat(biases) if biases else None
+    weight = torch.cat([checkpoint.get(f"layers.{layer}.{name}.weight") for name in _PROJECTIONS[part]])
+    return weight, fused_bias(checkpoint, layer, part)
+
+
+def fused_bias(checkpoint: Checkpoint, layer: int, part: str) -> Tensor | None:
+    biases = [b for name in _PROJECTIONS[part] if (b := checkpoint.find(f"layers.{layer}.{name}.bias")) is not None]
+    return torch.cat(biases) if biases else None
+
+
+def fused_groups(checkpoint: Checkpoint, layer: int, part: str) -> Groups | None:
+    """Return one of PARTS of a layer in the groups that its publisher chose, its projections stacked.
+
+    None where it is not quantised, or where its projections cannot be stacked: other sizes, another order of inputs.
+    """
+    found = [checkpoint.find_groups(f"layers.{layer}.{name}.weight") for name in _PROJECTIONS[part]]
+    groups = [one for one in found if one is not None]
+    first = groups[0] if groups else None
+    if first is None or len(groups) < len(found) or not all(_alike(first, other) for other in groups[1:]):
+        return None
+    values, scale, zero = (torch.cat(tensors) for tensors in zip(*(one[:3] for one in groups), strict=True))
+    return first._replace(values=values, scale=scale, zero=zero)
+
+
+def _alike(a: Groups, b: Groups) -> bool:
+    if a.size != b.size or (a.order is None) != (b.order is None):
+        return False
+    return a.order is None or b.order is None or torch.equal(a.order, b.order)
 
 
 def norms(checkpoint: Checkpoint, layer: int) -> dict[str, Tensor]:
@@ -111,6 +138,10 @@ def _write_tokenizer(checkpoint: Checkpoint, source: Path, work: Path) -> Tokeni
         fields = (checkpoint.field(f"tokenizer.ggml.{name}") for name in ("tokens", "merges", "token_type", "pre"))
         target.write_text(tokenizer_json(*fields), encoding="utf-8")
     else:
+        if not (source / "tokenizer.json").is_file():
+            raise ModelError(
+                f"{source} has no tokenizer.json: take it from the model's page, or export it with the tokenizers library"
+            )
         shutil.copyfile(source / "tokenizer.json", target)
     return Tokenizer.load(target)
 
@@ -192,25 +223,30 @@ def _write_decode(
     spec = checkpoint.spec
     writer = GraphWriter(work / "decode.onnx", spec, min(MAX_LEN, spec.max_positions))
     for i in range(spec.n_layers):
-        weights = {part: fused(checkpoint, i, part) for part in PARTS}
-        gate_up = gptq_groups(weights["gate_up"][0], hessians[i, "gate_up"], 4)
+        rounded, biases = {}, {}
+        for part in PARTS:
+            weight, bias = fused(checkpoint, i, part)
+            rounded[part] = _rounded(fused_groups(checkpoint, i, part), weight, hessians.get((i, part)))
+            if bias is not None:
+                biases[part] = bias
+        gate_up = rounded["gate_up"]
         halves = zip(*(tensor.chunk(2) for tensor in gate_up[:3]), strict=True)
         gate, up = (gate_up._replace(values=v, scale=s, zero=z) for v, s, z in halves)
-        products = {
-            # Attention is an eighth of the weights and the most sensitive part: 8 bits there cost 0.5 ms and win 0.5 % NLL.
-            "qkv": _to_8_bits(weights["qkv"][0]),
-            "o": _to_8_bits(weights["o"][0]),
-            "gate": gate,
-            "up": up,
-            "down": gptq_groups(weights["down"][0], hessians[i, "down"], 4),
-        }
-        biases = {part: bias for part, (_, bias) in weights.items() if bias is not None}
+        products = {"qkv": rounded["qkv"], "o": rounded["o"], "gate": gate, "up": up, "down": rounded["down"]}
         if "gate_up" in biases:
             biases["gate"], biases["up"] = biases["gate_up"].chunk(2)
         writer.layer(i, norms(checkpoint, i), products, biases)
         step(i + 1)
     # The head in 4 bits and groups of 64 elsewhere save a fifth of the bytes, but cost 1.2 % NLL and 3 % of the choices.
     writer.finish(checkpoint.get("norm.weight"), _to_8_bits(checkpoint.get("head.weight")))
+
+
+def _rounded(own: Groups | None, weight: Tensor, hessian: Tensor | None) -> Groups:
+    """Return the publisher's own groups, or round: to 4 bits where a Hessian was collected, to 8 bits elsewhere."""
+    if own is not None:
+        return own.split()
+    # Attention is an eighth of the weights and the most sensitive part: 8 bits there cost 0.5 ms and win 0.5 % NLL.
+    return _to_8_bits(weight) if hessian is None else gptq_groups(weight, hessian, 4)
 
 
 def _to_8_bits(weight: Tensor) -> Groups:

@@ -104,10 +104,12 @@ def _build_from_source(path: Path, settings: Settings) -> StepEngine:
     from completer.engines.build import dense, int4, lean_model
     from completer.engines.checkpoint import open_checkpoint
     from completer.engines.lean import LeanEngine
+    from completer.engines.linear import Int4Linear
 
     checkpoint = open_checkpoint(path)
-    round_ = int4 if settings.weights == "int4" else dense(torch.bfloat16)
-    return LeanEngine(lean_model(checkpoint, round_, torch.bfloat16), _slots(checkpoint.spec, settings))
+    four = settings.weights == "int4"
+    model = lean_model(checkpoint, int4 if four else dense(torch.bfloat16), torch.bfloat16, Int4Linear if four else None)
+    return LeanEngine(model, _slots(checkpoint.spec, settings))
 
 
 def _slots(spec: ModelSpec, settings: Settings) -> KvSlots:

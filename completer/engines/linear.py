@@ -7,7 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from completer.engines.quantize import GROUP, Groups, Int8Rows
+from completer.engines.quantize import Groups, Int8Rows
 
 
 class Linear(Protocol):
@@ -56,6 +56,8 @@ class Int4Linear:
     """4-bit weights in groups, unpacked inside PyTorch's own CPU kernel."""
 
     def __init__(self, group: Groups, bias: Tensor | None) -> None:
+        group = group.split()
+        self.size, self.order = group.size, group.order
         self.packed = torch.ops.aten._convert_weight_to_int4pack_for_cpu(group.values.int(), 1)
         # The kernel computes (q - 8) * scale + shift, so the zero point moves into the shift.
         shift = (8.0 - group.zero.float()) * group.scale
@@ -63,5 +65,7 @@ class Int4Linear:
         self.bias = bias
 
     def __call__(self, x: Tensor) -> Tensor:
-        y: Tensor = torch.ops.aten._weight_int4pack_mm_for_cpu(x.bfloat16(), self.packed, GROUP, self.scales_shifts)
+        if self.order is not None:
+            x = x[:, self.order]
+        y: Tensor = torch.ops.aten._weight_int4pack_mm_for_cpu(x.bfloat16(), self.packed, self.size, self.scales_shifts)
         return y.float() if self.bias is None else y.float().add_(self.bias)

@@ -119,6 +119,10 @@ class GraphWriter:
         if bias is not None:
             self._weight(f"{out}.b", bias.numpy())
             names += ["", f"{out}.b"]
+        if w.order is not None:  # act-order: groups are of inputs that do not stand beside each other
+            self._weight(f"{out}.order", w.order.numpy())
+            self._node("Gather", [x, f"{out}.order"], [f"{out}.x"], "", axis=-1)
+            names[0] = f"{out}.x"
         # accuracy_level 4: activations are rounded to 8 bits too, which the fast kernels need.
         self._node("MatMulNBits", names, [out], K=n_in, N=n_out, bits=bits, block_size=w.size, accuracy_level=4)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from completer.errors import UnsupportedModel
 
 GROUP = 32
 """Inputs that share a scale in 4 bits."""
@@ -21,19 +24,40 @@ class Int8Rows(NamedTuple):
 
 
 class Groups(NamedTuple):
-    """Weights in groups of `size` inputs: w = (values - zero) * scale."""
+    """Weights in groups of `size` inputs: w = (values - zero) * scale.
+
+    order: [in] int64, the input that each column of `values` belongs to; None where they stand in their own order.
+    """
 
     values: Tensor  # [out, in] uint8, 0..2**bits - 1
     scale: Tensor  # [out, in / size] float32
     zero: Tensor  # [out, in / size] uint8
     bits: int
     size: int
+    order: Tensor | None = None
 
     def dequantise(self) -> Tensor:
         """Return the weights that these groups stand for: [out, in] float32."""
         out, n_in = self.values.shape
         grouped = self.values.view(out, -1, self.size).float() - self.zero.unsqueeze(-1)
-        return (grouped * self.scale.unsqueeze(-1)).view(out, n_in)
+        weight = (grouped * self.scale.unsqueeze(-1)).view(out, n_in)
+        return weight if self.order is None else weight[:, self.order.argsort()]
+
+    def split(self, largest: int = 128) -> Groups:
+        """Return the same weights in groups of a size that kernels have: a power of two up to `largest`, GROUP at the least.
+
+        Raises: UnsupportedModel.
+        """
+        size = math.gcd(self.size, largest)
+        if size < GROUP:
+            raise UnsupportedModel(
+                f"groups of {self.size} inputs: the kernels want multiples of {GROUP}; choose another checkpoint"
+            )
+        parts = self.size // size
+        if parts == 1:
+            return self
+        scale, zero = (tensor.repeat_interleave(parts, dim=1) for tensor in (self.scale, self.zero))
+        return self._replace(scale=scale, zero=zero, size=size)
 
 
 def int8_rows(w: Tensor) -> Int8Rows:

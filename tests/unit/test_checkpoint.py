@@ -52,9 +52,9 @@ def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:
         open_checkpoint(tmp_path)
 
 
-def test_a_quantised_folder_is_refused_by_its_method(tmp_path: Path) -> None:
-    with pytest.raises(UnsupportedModel, match="awq"):
-        open_checkpoint(folder(tmp_path, quantization_config={"quant_method": "awq"}))
+def test_a_quantised_folder_of_an_unknown_method_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedModel, match="hqq"):
+        open_checkpoint(folder(tmp_path, quantization_config={"quant_method": "hqq"}))
 
 
 def test_a_missing_tensor_is_named(tmp_path: Path) -> None:
