@@ -23,6 +23,8 @@ class Settings:
     """Manifest id, path of a GGUF file or of a Hugging Face folder, or "auto"."""
     engine: str = "auto"
     """Engine name (see `completer doctor`), or "auto"."""
+    draft_model: str = ""
+    """Id or path of a smaller model of the same family that drafts for `model`; "": none."""
     weights: Literal["auto", "int8", "int4", "bf16"] = "auto"
     """Weight format of the engine "torch"; "auto": int8. The other engines have one format each."""
     threads: int = 0

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from completer.engines.base import Logits, StepEngine
+from completer.engines.base import ChoosingEngine, Logits, StepEngine
 from completer.prefix import common_length
 from completer.rows import KnownRows
 from completer.speculate import NO_DRAFT, Draft, Drafter
@@ -39,6 +39,8 @@ class SlotState:
 
 
 Emit = Callable[[list[Token]], None]
+Choice = Callable[[int], Token]
+"""Tells the token that is chosen in a row of a forward; valid until the next one."""
 Steps = Generator[None, None, FinishReason]
 """One request at work: each `next` is a piece of work, the value at the end says why it ended."""
 
@@ -148,16 +150,16 @@ def _generate(
         n_generated = len(ids) - n_context
         known = rows.after(ids)
         if known is not None:
-            drafts, logits = (), known[None]
+            drafts, choice = (), _from_rows(known[None], [pending], tokenizer)
         else:
-            drafts = _drafts(request, ids, n_context, engine, slot, tokenizer, drafter)
-            logits = _forward(engine, slot, ids, [id_ for draft in drafts for id_ in draft.ids], rows)
+            drafts = _drafts(request, ids, n_context, pending, engine, slot, tokenizer, drafter)
+            choice = _forward(engine, slot, ids, [id_ for draft in drafts for id_ in draft.ids], pending, tokenizer, rows)
             stats.n_forwards += 1
         proposed = [id_ for draft in drafts for id_ in draft.ids]
         tokens: list[Token] = []
         n_right = 0
         for row in range(1 + len(proposed)):
-            token = choose(logits[row], pending, tokenizer)
+            token = choice(row)
             reason = stopper.before(token)
             if reason is None:
                 pending = remaining(pending, tokenizer.token_bytes[token.id])
@@ -182,24 +184,51 @@ def _generate(
     return reason
 
 
-def _forward(engine: StepEngine, slot: SlotState, ids: Sequence[int], proposed: list[int], rows: KnownRows) -> Logits:
-    """Feed what the slot lacks of `ids`, and `proposed` behind it; return the rows from the last of `ids` on.
+def _forward(
+    engine: StepEngine,
+    slot: SlotState,
+    ids: Sequence[int],
+    proposed: list[int],
+    pending: bytes,
+    tokenizer: Tokenizer,
+    rows: KnownRows,
+) -> Choice:
+    """Feed what the slot lacks of `ids`, and `proposed` behind it; return the choices of the rows from the last of `ids` on.
 
-    Returns: [1 + n_proposed, vocab].  Mutates: slot, which then holds `ids` and `proposed`; rows.
+    Mutates: slot, which then holds `ids` and `proposed`; rows, but where the engine chooses on its device: they stay there.
     """
     # At least the last token is fed again: its row is wanted.
     feed = list(ids[truncate(engine, slot, min(common_length(slot.ids, ids), len(ids) - 1)) :])
+    left = _pending_by_row(pending, proposed, tokenizer)
+    if isinstance(engine, ChoosingEngine):
+        allowed = [tokenizer.index.allowed(one) if one else None for one in left]
+        chosen = engine.forward_choices(slot.index, [*feed, *proposed], allowed)
+        slot.ids.extend([*feed, *proposed])
+        return lambda row: Token(*chosen[row])
     logits = engine.forward(slot.index, [*feed, *proposed], 1 + len(proposed))
     slot.ids.extend([*feed, *proposed])
     for n in range(1 + len(proposed)):
         rows.keep(slot.ids[: len(ids) + n], logits[n])
-    return logits
+    return _from_rows(logits, left, tokenizer)
+
+
+def _from_rows(logits: Logits, pending: Sequence[bytes], tokenizer: Tokenizer) -> Choice:
+    return lambda row: choose(logits[row], pending[row], tokenizer)
+
+
+def _pending_by_row(pending: bytes, proposed: Sequence[int], tokenizer: Tokenizer) -> list[bytes]:
+    """Return the bytes still to be reproduced in each row, if all tokens proposed in front of it are right."""
+    rows = [pending]
+    for id_ in proposed:
+        rows.append(remaining(rows[-1], tokenizer.bytes_of([id_])))
+    return rows
 
 
 def _drafts(
     request: GenerateRequest,
     ids: Sequence[int],
     n_context: int,
+    pending: bytes,
     engine: StepEngine,
     slot: SlotState,
     tokenizer: Tokenizer,
@@ -211,7 +240,8 @@ def _drafts(
     room = min(engine.max_len - len(ids), request.stop.max_tokens - len(generated) - 1)
     heal = NO_DRAFT if generated else _healing_draft(request, context, tokenizer, drafter)
     n_heal = len(heal.ids)
-    extra = drafter.propose(context, [*generated, *heal.ids], n_feed + n_heal, room - n_heal)
+    left = remaining(pending, tokenizer.bytes_of(heal.ids))
+    extra = drafter.propose(context, [*generated, *heal.ids], n_feed + n_heal, room - n_heal, left)
     return tuple(draft for draft in (heal, extra) if draft.ids)
 
 
@@ -240,6 +270,13 @@ def choose(row: Logits, pending: bytes, tokenizer: Tokenizer) -> Token:
         return Token(int(allowed[best]), _probability(scores, best))
     best = int(row.argmax())
     return Token(best, _probability(row, best))
+
+
+def choose_next(engine: StepEngine, slot: int, ids: Sequence[int], pending: bytes, tokenizer: Tokenizer) -> Token:
+    """Append `ids` to a slot and return the token chosen behind them, as `choose` does. Mutates: the engine's slot."""
+    if isinstance(engine, ChoosingEngine):
+        return Token(*engine.forward_choices(slot, ids, [tokenizer.index.allowed(pending) if pending else None])[0])
+    return choose(engine.forward(slot, ids, 1)[0], pending, tokenizer)
 
 
 def remaining(pending: bytes, token: bytes) -> bytes:

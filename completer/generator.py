@@ -20,6 +20,7 @@ from typing import Protocol
 from cachetools import LRUCache
 
 from completer.decode import SlotState, Steps, decode, guarded, prefill, prefill_end
+from completer.draft_model import DraftModel
 from completer.engines.base import StepEngine
 from completer.errors import CompleterError
 from completer.prefix import common_length
@@ -87,10 +88,11 @@ class _Job:
 
 
 class LocalGenerator:
-    """Runs a StepEngine in a thread of this process."""
+    """Runs a StepEngine in a thread of this process. draft: a smaller model of the same vocabulary, which drafts for it."""
 
-    def __init__(self, engine: StepEngine, tokenizer: Tokenizer) -> None:
+    def __init__(self, engine: StepEngine, tokenizer: Tokenizer, draft: StepEngine | None = None) -> None:
         self._engine = engine
+        self._draft_model = DraftModel(draft, tokenizer) if draft is not None else None
         self._tokenizer = tokenizer
         self._slots = [SlotState(i) for i in range(engine.n_slots)]
         self._rates = AcceptanceRates()
@@ -143,6 +145,8 @@ class LocalGenerator:
         for job in list(self._jobs):
             self._finish(job, "cancelled")
         self._engine.close()
+        if self._draft_model is not None:
+            self._draft_model.close()
 
     def _step(self, job: _Job) -> None:
         """Run one piece of `job`. Mutates: the job, its slot, the list of jobs when it ends."""
@@ -202,7 +206,12 @@ class LocalGenerator:
         request = job.request
         job.stats.prefill_ms = (time.perf_counter() - started) * 1e3
         corpora = [self._index(ids) for ids in (request.prompt.ids[: request.prompt.n_fixed], *request.corpus_ids) if ids]
-        drafter = Drafter(request.drafts, corpora, self._rates, self._engine.costs)
+        drafter = Drafter(request.drafts, corpora, self._rates, self._engine.costs, self._draft_model)
+        # A key does not wait for the draft model to read a new prompt; the idle prefill in front of it usually did that.
+        if (draft := self._draft_model) is not None:
+            front = request.prompt.ids[: prefill_end(request)]
+            if request.priority > 0 or draft.missing_ms(front) <= self._engine.costs.cost(1):
+                yield from draft.catch_up(front)
         return (yield from decode(self._engine, slot, request, self._tokenizer, drafter, self._rows, job.stats, job.on_tokens))
 
     def _donor(self, job: _Job) -> _Job | None:

@@ -6,13 +6,13 @@ import gc
 import json
 import threading
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from completer.config import Settings
 from completer.engines.base import StepEngine
 from completer.engines.factory import Loaded, load, physical_threads
 from completer.engines.measure import MachineLimits, measure_limits
-from completer.errors import ModelNotPulled
+from completer.errors import ConfigError, ModelNotPulled
 from completer.frontend import Report
 from completer.generator import LocalGenerator
 from completer.manifest import ModelEntry, find, load_manifest
@@ -111,11 +111,13 @@ class Engines:
         def progress(label: str, done: int, total: int) -> None:
             report(label, done / total if total else None)
 
-        key = (settings.model, settings.engine, settings.weights, settings.threads, settings.kv_memory_mb)
+        weighs = (settings.weights, settings.threads, settings.kv_memory_mb)
+        key = (settings.model, settings.draft_model, settings.engine, *weighs)
         with self._lock:  # one load at a time: two would need the memory of both
             if key not in self._generators:
                 loaded = load(model_files(settings, progress), settings, progress)
-                self._generators[key] = loaded, LocalGenerator(loaded.engine, loaded.tokenizer)
+                draft = load_draft(loaded, settings, progress) if settings.draft_model else None
+                self._generators[key] = loaded, LocalGenerator(loaded.engine, loaded.tokenizer, draft)
                 # A vocabulary is a million objects that live for ever: the collector need not walk them at some key.
                 gc.collect()
                 gc.freeze()
@@ -127,6 +129,19 @@ class Engines:
         for _, generator in self._generators.values():
             generator.close()
         self._generators.clear()
+
+
+def load_draft(loaded: Loaded, settings: Settings, progress: Progress) -> StepEngine:
+    """Return the engine of the draft model, on the same kind of engine as the model. Raises: ConfigError; CompleterError."""
+    own = replace(settings, model=settings.draft_model, draft_model="")
+    draft = load(model_files(own, progress), own, progress)
+    if draft.tokenizer.token_bytes != loaded.tokenizer.token_bytes:
+        draft.engine.close()
+        raise ConfigError(
+            f"setting 'draft_model': {draft.model} has another vocabulary than {loaded.model}: "
+            "choose a smaller model of the same family, or none"
+        )
+    return draft.engine
 
 
 def make_pipeline(loaded: Loaded, generator: LocalGenerator, settings: Settings) -> Pipeline:

@@ -3,13 +3,14 @@
 Sources, in the order in which they are asked:
     stale    what an earlier suggestion said at this place
     ngram    what followed the same tokens in the prompt, the open documents, or the text generated so far
+    model    what a smaller model says (completer.draft_model), where one is set
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from completer.engines.base import CostCurve
 
@@ -104,31 +105,56 @@ def best_width(rate: float, costs: CostCurve, n_feed: int, limit: int = MAX_WIDT
     return best
 
 
+class ModelSource(Protocol):
+    """The part of a draft model that proposes; see completer.draft_model."""
+
+    def propose(self, ids: Sequence[int], pending: bytes, n_feed: int, limit: int, verify: CostCurve) -> list[int]: ...
+
+    def record(self, n_right: int) -> None: ...
+
+
 class Drafter:
-    """Proposes drafts for one request from its sources. `rates` outlives the request and learns from it."""
+    """Proposes drafts for one request from its sources. `rates` and `model` outlive the request and learn from it."""
 
     def __init__(
-        self, stale: Sequence[Sequence[int]], corpora: Sequence[NgramIndex], rates: AcceptanceRates, costs: CostCurve
+        self,
+        stale: Sequence[Sequence[int]],
+        corpora: Sequence[NgramIndex],
+        rates: AcceptanceRates,
+        costs: CostCurve,
+        model: ModelSource | None = None,
     ) -> None:
         self._stale = [list(ids) for ids in stale]  # best first
         self._corpora = corpora
         self._rates = rates
         self._costs = costs
+        self._model = model
 
-    def propose(self, context: Sequence[int], generated: Sequence[int], n_feed: int, limit: int) -> Draft:
+    def propose(
+        self, context: Sequence[int], generated: Sequence[int], n_feed: int, limit: int, pending: bytes | None = None
+    ) -> Draft:
         """Return a draft of what follows `generated` (which follows `context`), as wide as is worth its price.
 
         n_feed: tokens fed beside the draft.  limit: most tokens wanted.
+        pending: bytes that the draft model must reproduce first; None: only what costs nothing is asked.
         """
         limit = min(limit, MAX_WIDTH)
         if limit < 1:
             return NO_DRAFT
         draft = self._from_stale(generated, limit) or self._from_corpora([*context[-MAX_MATCH:], *generated][-MAX_MATCH:], limit)
         width = best_width(self._rates.rate(draft), self._costs, n_feed, len(draft.ids)) if draft.ids else 0
-        return draft._replace(ids=draft.ids[:width]) if width else NO_DRAFT
+        if width:
+            return draft._replace(ids=draft.ids[:width])
+        if self._model is None or pending is None:
+            return NO_DRAFT
+        ids = self._model.propose([*context, *generated], pending, n_feed, limit, self._costs)
+        return Draft("model", ids) if ids else NO_DRAFT
 
     def record(self, draft: Draft, n_right: int) -> None:
         """Learn how much of a draft was right. Mutates: the shared rates."""
+        if draft.source == "model" and self._model is not None:
+            self._model.record(n_right)
+            return
         self._rates.record(draft, n_right)
 
     def _from_stale(self, generated: Sequence[int], limit: int) -> Draft | None:

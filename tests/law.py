@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from completer.decode import SlotState, Steps, decode
+from completer.draft_model import DraftModel
 from completer.engines.base import StepEngine
 from completer.engines.fake import FakeEngine
 from completer.generator import LocalGenerator
@@ -58,6 +59,7 @@ class Run:
     slot: SlotState = field(default_factory=lambda: SlotState(0))
     drafts: tuple[tuple[int, ...], ...] = ()
     corpora: tuple[Ids, ...] = ()
+    draft_model: DraftModel | None = None
     rates: AcceptanceRates = field(default_factory=AcceptanceRates)
     rows: KnownRows = field(default_factory=KnownRows)
     stats: GenerateStats = field(default_factory=GenerateStats)
@@ -66,7 +68,7 @@ class Run:
 
     def __post_init__(self) -> None:
         request = GenerateRequest(1, "a", self.prompt, self.stop, drafts=self.drafts)
-        drafter = Drafter(self.drafts, [NgramIndex(ids) for ids in self.corpora], self.rates, self.engine.costs)
+        drafter = Drafter(self.drafts, [NgramIndex(ids) for ids in self.corpora], self.rates, self.engine.costs, self.draft_model)
         emit = self.tokens.extend
         self.steps: Steps = decode(self.engine, self.slot, request, self.tokenizer, drafter, self.rows, self.stats, emit)
 

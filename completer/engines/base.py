@@ -95,6 +95,21 @@ class StepEngine(Protocol):
 
 
 @runtime_checkable
+class ChoosingEngine(StepEngine, Protocol):
+    """A StepEngine on a device of its own that also chooses there, so that not all logits travel for each row."""
+
+    def forward_choices(
+        self, slot: int, ids: Sequence[int], allowed: Sequence[NDArray[np.int64] | None]
+    ) -> list[tuple[int, float]]:
+        """Append `ids`; return the likeliest id of each of the last `len(allowed)` rows and its probability.
+
+        allowed: for each of these rows the ids among which it chooses and which share the probability; None: all that the
+        tokenizer knows.  Mutates and raises as `forward`.
+        """
+        ...
+
+
+@runtime_checkable
 class StreamEngine(Protocol):
     """Takes a prompt, streams tokens, keeps its own prefix cache. Drafts and slots are its own business."""
 
