@@ -1,13 +1,15 @@
-"""`python -m bench`: replay a trace, compare with peers, report, gate, load; engine, weights, shortcut."""
+"""`python -m bench`: replay a trace, compare with peers, report, gate, load; engine, weights, shortcut, draft, logits."""
 
 from __future__ import annotations
 
 from bench.commands import app
+from bench.draft import draft
 from bench.engine import engine
+from bench.logits import logits
 from bench.shortcut import shortcut
 from bench.weights import weights
 
-for command in (engine, weights, shortcut):
+for command in (engine, weights, shortcut, draft, logits):
     app.command()(command)
 
 if __name__ == "__main__":

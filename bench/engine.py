@@ -22,7 +22,7 @@ from rich.table import Table
 
 from bench import inside
 from bench.client import Json
-from bench.formats import FORMATS
+from bench.formats import FORMATS, ON_CUDA
 from bench.options import finish
 from bench.provenance import provenance
 
@@ -38,11 +38,11 @@ class WorkerError(RuntimeError):
 class Worker:
     """A process of `bench.engine_worker`. `ready`: what it said of itself when it was loaded."""
 
-    def __init__(self, name: str, model: str, threads: int) -> None:
+    def __init__(self, name: str, model: str, threads: int, device: str = "cpu") -> None:
         self.name = name
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  # closed in __exit__
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "bench.engine_worker", name, model, "--threads", str(threads)],
+            [sys.executable, "-m", "bench.engine_worker", name, model, "--threads", str(threads), "--device", device],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -118,7 +118,9 @@ def describe(samples: Samples, limits: Json) -> Json:
     }
 
 
-def measure(names: Sequence[str], model: str, threads: int, rounds: int, seconds: float, widths: Sequence[int]) -> Json:
+def measure(
+    names: Sequence[str], model: str, threads: int, rounds: int, seconds: float, widths: Sequence[int], device: str = "cpu"
+) -> Json:
     """Return {"limits", "engines", "unavailable"}: every subject loaded one after the other, then measured in turns.
 
     seconds: spent on each width in each round. An engine that cannot be loaded is named with its reason.
@@ -126,13 +128,13 @@ def measure(names: Sequence[str], model: str, threads: int, rounds: int, seconds
     question = {"widths": list(widths), "context": CONTEXT_TOKENS, "seconds": seconds}
     unavailable: dict[str, str] = {}
     with ExitStack() as stack, inside.bars() as bars:
-        limits_of_machine = stack.enter_context(Worker("limits", model, threads))
+        limits_of_machine = stack.enter_context(Worker("limits", model, threads, device))
         loading = bars.add_task("loading", total=len(names))
         workers: list[Worker] = []
         for name in names:
             bars.update(loading, description=f"loading {name}")
             try:
-                workers.append(stack.enter_context(Worker(name, model, threads)))
+                workers.append(stack.enter_context(Worker(name, model, threads, device)))
             except WorkerError as error:
                 unavailable[name] = str(error)
             bars.advance(loading)
@@ -196,7 +198,6 @@ def check_device(device: str) -> None:
 
     if not torch.cuda.is_available():
         inside.fail("--device cuda: torch sees no CUDA device here (no driver, no card, or a CPU build of torch)")
-    inside.fail("--device cuda: none of the engines in this table runs on CUDA yet")
 
 
 def engine(
@@ -209,13 +210,14 @@ def engine(
 ) -> None:
     """Print what a forward costs on each engine, as milliseconds and as a share of what the machine can do."""
     check_device(device)
-    names = subject or list(SUBJECTS)
-    if unknown := set(names) - set(SUBJECTS):
-        raise typer.BadParameter(f"no engine {sorted(unknown)}: one of {', '.join(SUBJECTS)}")
-    files = inside.open_model(model)
+    known = SUBJECTS if device == "cpu" else ON_CUDA
+    names = subject or list(known)
+    if unknown := set(names) - set(known):
+        raise typer.BadParameter(f"no engine {sorted(unknown)} on {device}: one of {', '.join(known)}")
+    files = inside.open_model(model) if device == "cpu" else inside.locate_model(model)
     n = inside.n_threads(threads)
     head = provenance(files.path if files.path.is_file() else None)
-    result = measure(names, model, n, rounds, seconds, WIDTHS)
+    result = measure(names, model, n, rounds, seconds, WIDTHS, device)
     for one in tables(result, WIDTHS):
         inside.console.print(one)
     for name, reason in result["unavailable"].items():

@@ -1,4 +1,4 @@
-"""One engine in a process of its own: `python -m bench.engine_worker NAME MODEL --threads N`.
+"""One engine in a process of its own: `python -m bench.engine_worker NAME MODEL --threads N --device cpu`.
 
 Prints a JSON line when the engine is ready, then answers each JSON line {"widths", "context", "seconds"} on its input with a
 line of milliseconds. Between two questions it waits on its input and uses no CPU, so engines can be measured in turns.
@@ -38,11 +38,12 @@ class Subject(Protocol):
 class Engine:
     """One of our engines. Widths above VERIFY_WIDTHS: prefill of all but the last token, whose logits are wanted."""
 
-    def __init__(self, name: str, model: str, threads: int) -> None:
-        from bench.formats import build
+    def __init__(self, name: str, model: str, threads: int, device: str) -> None:
+        from bench.formats import build, build_on_cuda
         from completer.store import locate
 
-        built = build(name, locate(model), threads)
+        files = locate(model)
+        built = build(name, files, threads) if device == "cpu" else build_on_cuda(name, files)
         self._engine = built.engine
         self.info = {"weight_bytes": built.weight_bytes, "product_weights": built.product_weights}
 
@@ -56,15 +57,24 @@ class Engine:
         fed = ids[context:]
         begun = time.perf_counter()
         if width <= VERIFY_WIDTHS:
-            engine.forward(0, fed, width)
+            self._verify(fed)
         else:
             for _ in engine.prefill(0, fed[:-1]):
                 pass
-            engine.forward(0, fed[-1:], 1)
+            self._verify(fed[-1:])
         return (time.perf_counter() - begun) * 1e3
 
     def close(self) -> None:
         self._engine.close()
+
+    def _verify(self, fed: list[int]) -> None:
+        """Forward as the decoder does: where the engine chooses on its device, only the choices come back."""
+        from completer.engines.base import ChoosingEngine
+
+        if isinstance(self._engine, ChoosingEngine):
+            self._engine.forward_choices(0, fed, [None] * len(fed))
+        else:
+            self._engine.forward(0, fed, len(fed))
 
 
 def pseudo_ids(n: int) -> list[int]:
@@ -86,11 +96,12 @@ def main(
     name: str,
     model: str,
     threads: Annotated[int, typer.Option()] = 2,
+    device: Annotated[str, typer.Option()] = "cpu",
 ) -> None:
     """Load the engine NAME, then answer questions until the input ends."""
     begun = time.perf_counter()
     if name == "limits":
-        _serve({}, _limits(threads))
+        _serve({}, _limits(threads, device))
         return
     subject: Subject
     if name == "llama.cpp":
@@ -98,7 +109,7 @@ def main(
 
         subject = LlamaCpp(model, threads)
     else:
-        subject = Engine(name, model, threads)
+        subject = Engine(name, model, threads, device)
     load_s = time.perf_counter() - begun
     subject.time_ms(300, 8)
 
@@ -112,13 +123,13 @@ def main(
     subject.close()
 
 
-def _limits(threads: int) -> Callable[[Json], Any]:
+def _limits(threads: int, device: str) -> Callable[[Json], Any]:
     import torch
 
     from completer.engines.measure import measure_limits
 
     torch.set_num_threads(threads)
-    return lambda _: asdict(measure_limits())
+    return lambda _: asdict(measure_limits(device=device))
 
 
 def _serve(ready: Json, answer: Callable[[Json], Any]) -> None:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 FORMATS = ("phased", "onnx", "int8", "int4", "bf16")
 _LOADED = {"phased": "phased", "onnx": "onnx", "int8": "torch"}
+ON_CUDA = ("bf16", "int8", "int4")
+"""Formats of the lean decoder on a graphics card."""
 MAX_LEN = 2048
 
 
@@ -62,6 +64,20 @@ def build(name: str, files: ModelFiles, threads: int) -> Built:
     spec = ModelSpec.from_json((files.converted / "spec.json").read_text(encoding="utf-8"))
     per_layer = spec.hidden * (spec.qkv_rows + spec.heads * spec.head_dim + 3 * spec.ffn)
     return Built(engine, tokenizer, n_bytes, spec.n_layers * per_layer)
+
+
+def build_on_cuda(name: str, files: ModelFiles) -> Built:
+    """Build one of ON_CUDA as the server does. Raises: ModelError, EngineUnavailable."""
+    from completer.config import Settings
+    from completer.engines.checkpoint import open_checkpoint
+    from completer.engines.factory import load
+    from completer.engines.on_cuda import weight_bytes
+
+    loaded = load(files, Settings(engine="torch", weights=name))  # type: ignore[arg-type]
+    spec = open_checkpoint(files.path).spec
+    per_layer = spec.hidden * (spec.qkv_rows + spec.heads * spec.head_dim + 3 * spec.ffn)
+    n_bytes = weight_bytes(spec, name) - 2 * spec.vocab_size * spec.hidden  # of the embedding, rows are looked up only
+    return Built(loaded.engine, loaded.tokenizer, int(n_bytes), spec.n_layers * per_layer)
 
 
 def _converted_bytes(name: str, folder: Path) -> int:

@@ -40,6 +40,18 @@ def open_model(name: str) -> ModelFiles:
     return files
 
 
+def locate_model(name: str) -> ModelFiles:
+    """Return the files of a model as they were pulled; ends the program with one line when it cannot be had."""
+    from completer.errors import CompleterError
+    from completer.store import locate
+
+    try:
+        return locate(name)
+    except CompleterError as error:
+        fail(str(error))
+        raise AssertionError from error
+
+
 def n_threads(wanted: int) -> int:
     return wanted or len(os.sched_getaffinity(0))
 

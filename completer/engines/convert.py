@@ -68,7 +68,7 @@ def _convert(source: Path, folder: Path, progress: Progress) -> None:
     spec = checkpoint.spec
     total = 3 * spec.n_layers + 2
     (work / "spec.json").write_text(spec.to_json(), encoding="utf-8")
-    tokenizer = _write_tokenizer(checkpoint, source, work)
+    tokenizer = write_tokenizer(checkpoint, source, work)
     progress("reading weights", 0, total)
     embed = checkpoint.get("embed.weight").bfloat16()
     np.save(work / "embed.npy", embed.view(torch.uint16).numpy())
@@ -132,7 +132,8 @@ def lean_layer(norms: dict[str, Tensor], products: dict[str, Linear]) -> Layer:
     )
 
 
-def _write_tokenizer(checkpoint: Checkpoint, source: Path, work: Path) -> Tokenizer:
+def write_tokenizer(checkpoint: Checkpoint, source: Path, work: Path, fim: str = "") -> Tokenizer:
+    """Write tokenizer.json to the folder `work` and load it. Raises: ModelError when the source has none."""
     target = work / "tokenizer.json"
     if isinstance(checkpoint, GgufCheckpoint):
         fields = (checkpoint.field(f"tokenizer.ggml.{name}") for name in ("tokens", "merges", "token_type", "pre"))
@@ -143,7 +144,7 @@ def _write_tokenizer(checkpoint: Checkpoint, source: Path, work: Path) -> Tokeni
                 f"{source} has no tokenizer.json: take it from the model's page, or export it with the tokenizers library"
             )
         shutil.copyfile(source / "tokenizer.json", target)
-    return Tokenizer.load(target)
+    return Tokenizer.load(target, fim)
 
 
 def _write_prefill(checkpoint: Checkpoint, work: Path, step: Callable[[int], None]) -> dict[str, Tensor]:

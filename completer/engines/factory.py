@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from completer.config import Settings
@@ -43,7 +44,8 @@ def availability(name: str) -> Availability:
         return Availability(name, False, f"not installed: {', '.join(missing)} (pip install 'completer[cpu]')")
     from importlib.metadata import version
 
-    return Availability(name, True, version=", ".join(f"{p} {version(p)}" for p in _NEEDS[name]), device="cpu")
+    device = "cuda" if name == "torch" and has_cuda() else "cpu"
+    return Availability(name, True, version=", ".join(f"{p} {version(p)}" for p in _NEEDS[name]), device=device)
 
 
 def physical_threads(settings: Settings) -> int:
@@ -57,12 +59,16 @@ def load(files: ModelFiles, settings: Settings, progress: Progress = lambda *_: 
     progress: called with (what is being done, steps done, steps in all).
     Raises: ConfigError for an unknown engine; EngineUnavailable; ModelError.
     """
-    name = "phased" if settings.engine == "auto" else settings.engine
+    name = settings.engine
+    if name == "auto":
+        name = "torch" if has_cuda() else "phased"
     if name not in ENGINES:
         raise ConfigError(f"unknown engine {name!r}: choose one of auto, {', '.join(ENGINES)}")
     state = availability(name)
     if not state.available:
         raise EngineUnavailable(f"engine {name!r} cannot run here: {state.reason}")
+    if name == "torch" and has_cuda():
+        return _load_on_cuda(files, settings, progress)
     import torch
 
     from completer.engines.convert import convert, is_converted
@@ -79,6 +85,32 @@ def load(files: ModelFiles, settings: Settings, progress: Progress = lambda *_: 
         engine: StepEngine = _build_from_source(files.path, settings)
     else:
         engine = _build(name, folder, settings)
+    engine.costs = measure_costs(engine)
+    progress("ready", 1, 1)
+    return Loaded(engine, tokenizer, files.name)
+
+
+def has_cuda() -> bool:
+    """Return whether torch is here and sees a graphics card."""
+    if find_spec("torch") is None:
+        return False
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _load_on_cuda(files: ModelFiles, settings: Settings, progress: Progress) -> Loaded:
+    """Load the model onto the graphics card, from its own files: nothing is converted."""
+    from completer.engines.checkpoint import open_checkpoint
+    from completer.engines.convert import write_tokenizer
+    from completer.engines.measure import measure_costs
+    from completer.engines.on_cuda import load_on_cuda
+
+    progress("loading", 0, 1)
+    checkpoint = open_checkpoint(files.path)
+    with TemporaryDirectory() as folder:
+        tokenizer = write_tokenizer(checkpoint, files.path, Path(folder), files.entry.prompt if files.entry else "")
+    engine = load_on_cuda(checkpoint, settings, tokenizer.vocab_size)
     engine.costs = measure_costs(engine)
     progress("ready", 1, 1)
     return Loaded(engine, tokenizer, files.name)

@@ -15,15 +15,12 @@ from completer.engines.spec import ModelSpec
 from completer.errors import ContextOverflow
 
 
-class KvSlots:
-    """`n_slots` sequences of at most `max_len` positions. The operating system maps pages when they are first written."""
+class SlotLengths:
+    """How many positions each of `n_slots` sequences of at most `max_len` holds, wherever their tensors lie."""
 
-    def __init__(self, spec: ModelSpec, n_slots: int, max_len: int) -> None:
+    def __init__(self, n_slots: int, max_len: int) -> None:
         self.n_slots = n_slots
         self.max_len = max_len
-        shape = (n_slots, 1, spec.heads_kv, max_len, spec.head_dim)
-        self.keys: list[NDArray[np.float32]] = [np.zeros(shape, np.float32) for _ in range(spec.n_layers)]
-        self.values: list[NDArray[np.float32]] = [np.zeros(shape, np.float32) for _ in range(spec.n_layers)]
         self.lengths = [0] * n_slots
 
     def check_room(self, slot: int, n: int) -> None:
@@ -38,6 +35,16 @@ class KvSlots:
         self.lengths[slot] = min(self.lengths[slot], length)
         return self.lengths[slot]
 
+
+class KvSlots(SlotLengths):
+    """Slots in main memory. The operating system maps pages when they are first written."""
+
+    def __init__(self, spec: ModelSpec, n_slots: int, max_len: int) -> None:
+        super().__init__(n_slots, max_len)
+        shape = (n_slots, 1, spec.heads_kv, max_len, spec.head_dim)
+        self.keys: list[NDArray[np.float32]] = [np.zeros(shape, np.float32) for _ in range(spec.n_layers)]
+        self.values: list[NDArray[np.float32]] = [np.zeros(shape, np.float32) for _ in range(spec.n_layers)]
+
     def copy(self, src: int, dst: int, length: int) -> None:
         """Make `dst` hold the first `length` positions of `src`. Mutates: dst."""
         length = min(length, self.lengths[src])
@@ -46,6 +53,6 @@ class KvSlots:
         self.lengths[dst] = length
 
 
-def n_slots_for(spec: ModelSpec, max_len: int, memory_mb: int) -> int:
+def n_slots_for(spec: ModelSpec, max_len: int, memory_mb: int, bytes_per_value: int = 4) -> int:
     """Return how many slots fit `memory_mb`; at least two, because re-anchoring needs a spare one."""
-    return max(2, memory_mb * 2**20 // (spec.kv_bytes_per_token() * max_len))
+    return max(2, memory_mb * 2**20 // (spec.kv_bytes_per_token(bytes_per_value) * max_len))

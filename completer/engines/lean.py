@@ -6,7 +6,7 @@ Shapes stand at the end of the line: n tokens fed, t positions valid afterwards,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -117,23 +117,33 @@ class LeanEngine:
         return self._open().embed[torch.tensor(ids, dtype=torch.long)].float()  # [n, hidden]
 
     def _layer(self, i: int, x: Tensor, slot: int) -> Tensor:
-        """Run layer `i` over x: [n, hidden], writing positions length .. length + n of the slot. Mutates: slot, x."""
+        """Run layer `i` over x: [n, hidden], writing positions length .. length + n of the slot. Mutates: slot."""
         model = self._open()
-        spec, layer = model.spec, model.layers[i]
-        n, start = x.shape[0], self.kv.lengths[slot]
-        stop = start + n
-        qkv = layer.qkv(rms_norm(x, layer.attn_norm, spec.rms_eps)).view(n, -1, spec.head_dim)  # [n, H + 2 H_kv, D]
-        q, k, v = torch.split(qkv, [spec.heads, spec.heads_kv, spec.heads_kv], dim=1)
-        if layer.q_norm is not None and layer.k_norm is not None:
-            q, k = rms_norm(q, layer.q_norm, spec.rms_eps), rms_norm(k, layer.k_norm, spec.rms_eps)
-        cos, sin = self._rope[0][start:stop], self._rope[1][start:stop]  # [n, D / 2]
+        start, stop = self.kv.lengths[slot], self.kv.lengths[slot] + x.shape[0]
         keys, values = self._keys[i][slot], self._values[i][slot]  # [1, H_kv, max_len, D]
-        keys[0, :, start:stop] = rotate(k, cos, sin).transpose(0, 1)
-        values[0, :, start:stop] = v.transpose(0, 1)
-        mixed = attend(rotate(q, cos, sin), keys[:, :, :stop], values[:, :, :stop], model.attention_dtype)  # [n, H * D]
-        x = x + layer.o(mixed)
-        gate, up = layer.gate_up(rms_norm(x, layer.ffn_norm, spec.rms_eps)).chunk(2, dim=-1)  # [n, ffn] each
-        return x + layer.down(silu(gate).mul_(up))
+
+        def mix(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+            keys[0, :, start:stop] = k.transpose(0, 1)
+            values[0, :, start:stop] = v.transpose(0, 1)
+            return attend(q, keys[:, :, :stop], values[:, :, :stop], model.attention_dtype)  # [n, H * D]
+
+        return run_layer(model.spec, model.layers[i], x, self._rope[0][start:stop], self._rope[1][start:stop], mix)
+
+
+Mix = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Takes q [n, H, D], k and v [n, H_kv, D], rotated; stores k and v, and returns what attention makes of all: [n, H * D]."""
+
+
+def run_layer(spec: ModelSpec, layer: Layer, x: Tensor, cos: Tensor, sin: Tensor, mix: Mix) -> Tensor:
+    """Return x: [n, hidden] behind one layer. cos, sin: [n, D / 2] of the positions of x.  Mutates: what `mix` stores into."""
+    n = x.shape[0]
+    qkv = layer.qkv(rms_norm(x, layer.attn_norm, spec.rms_eps)).view(n, -1, spec.head_dim)  # [n, H + 2 H_kv, D]
+    q, k, v = torch.split(qkv, [spec.heads, spec.heads_kv, spec.heads_kv], dim=1)
+    if layer.q_norm is not None and layer.k_norm is not None:
+        q, k = rms_norm(q, layer.q_norm, spec.rms_eps), rms_norm(k, layer.k_norm, spec.rms_eps)
+    x = x + layer.o(mix(rotate(q, cos, sin), rotate(k, cos, sin), v))
+    gate, up = layer.gate_up(rms_norm(x, layer.ffn_norm, spec.rms_eps)).chunk(2, dim=-1)  # [n, ffn] each
+    return x + layer.down(silu(gate).mul_(up))
 
 
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from completer.engines.base import CostCurve, StepEngine
@@ -50,18 +51,20 @@ class MachineLimits:
     product_gflop_s: float
 
 
-def measure_limits(repeats: int = 5) -> MachineLimits:
-    """Return the machine's limits, measured with torch on its current number of threads (about a second)."""
+def measure_limits(repeats: int = 5, device: str = "cpu") -> MachineLimits:
+    """Return the limits of the CPU, on torch's current number of threads, or of a graphics card (about a second)."""
     import torch
 
-    numbers = torch.zeros(64 * 2**20)  # 256 MB: far more than any cache
-    a, b = torch.randn(1024, 4096).bfloat16(), torch.randn(4096, 4096).bfloat16()
+    numbers = torch.zeros(64 * 2**20, device=device)  # 256 MB: far more than any cache
+    a, b = (torch.randn(rows, 4096, device=device).bfloat16() for rows in (1024, 4096))
 
-    def best_s(run: object) -> float:
+    def best_s(run: Callable[[], object]) -> float:
         times = []
         for _ in range(repeats):
             start = time.perf_counter()
-            run()  # type: ignore[operator]
+            run()
+            if device != "cpu":
+                torch.cuda.synchronize()
             times.append(time.perf_counter() - start)
         return min(times)
 

@@ -12,7 +12,10 @@ from safetensors.torch import load_file
 
 from completer.decode import SlotState
 from completer.engines.base import Logits, StepEngine
+from completer.engines.build import dense, lean_model
+from completer.engines.checkpoint import open_checkpoint
 from completer.engines.convert import convert, int8_model
+from completer.engines.cuda import CudaEngine, DeviceSlots
 from completer.engines.fake import FakeEngine
 from completer.engines.kv import KvSlots
 from completer.engines.lean import LeanEngine
@@ -37,7 +40,13 @@ def builders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Build]:
     root = tmp_path_factory.mktemp("tiny")
     tiny.save_folder("qwen2", root / "source")
     convert(root / "source", root / "model")
-    return builders_of(root / "model")
+    exact = lean_model(open_checkpoint(root / "source"), dense(torch.float32))
+
+    def static() -> CudaEngine:
+        slots = DeviceSlots(exact.spec, 3, MAX_LEN, torch.device("cpu"), torch.float32)
+        return CudaEngine(exact, slots, torch.device("cpu"), tiny.VOCAB_SIZE)
+
+    return {**builders_of(root / "model"), "torch-static": static}
 
 
 def builders_of(folder: Path) -> dict[str, Build]:
@@ -66,7 +75,7 @@ def builders_of(folder: Path) -> dict[str, Build]:
     }
 
 
-@pytest.fixture(params=["fake", "torch", "onnx", "phased"])
+@pytest.fixture(params=["fake", "torch", "torch-static", "onnx", "phased"])
 def engine(request: pytest.FixtureRequest, builders: dict[str, Build]) -> StepEngine:
     return builders[request.param]()
 
