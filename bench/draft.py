@@ -76,7 +76,7 @@ class Tally:
             self.margins.append(round(margin, 4))
 
     def figures(self) -> Json:
-        cuts = statistics.quantiles(self.ms, n=20)
+        cuts = statistics.quantiles(self.ms, n=20) if len(self.ms) > 1 else self.ms * 19
         return {
             "n": len(self.ms),
             "same": self.n_same,

@@ -149,8 +149,9 @@ def _generate(
             return "length"
         n_generated = len(ids) - n_context
         known = rows.after(ids)
+        drafts: tuple[Draft, ...] = ()
         if known is not None:
-            drafts, choice = (), _from_rows(known[None], [pending], tokenizer)
+            choice = _from_rows(known[None], [pending], tokenizer)
         else:
             drafts = _drafts(request, ids, n_context, pending, engine, slot, tokenizer, drafter)
             choice = _forward(engine, slot, ids, [id_ for draft in drafts for id_ in draft.ids], pending, tokenizer, rows)

@@ -100,11 +100,12 @@ class CudaEngine:
         self, slot: int, ids: Sequence[int], allowed: Sequence[NDArray[np.int64] | None]
     ) -> list[tuple[int, float]]:
         logits, choices = self._forward(slot, ids, len(allowed))
-        for row, only in enumerate(allowed):
-            if only is not None and len(only):
-                places = torch.from_numpy(only).to(self._device)
-                best, probability = choose_rows(logits[row : row + 1, places])
-                choices[0, row], choices[1, row] = places[best[0]], probability[0]
+        with torch.inference_mode():
+            for row, only in enumerate(allowed):
+                if only is not None and len(only):
+                    places = torch.from_numpy(only).to(self._device)
+                    best, probability = choose_rows(logits[row : row + 1, places])
+                    choices[:, row] = as_floats(places[best], probability)[:, 0]
         ids_, probabilities = choices.cpu().tolist()  # the one copy back
         return [(int(id_), probability) for id_, probability in zip(ids_, probabilities, strict=True)]
 
@@ -181,7 +182,7 @@ class CudaEngine:
             with torch.inference_mode():
                 x = static_trunk(model, self._rope, self.slots, slot, bucket, ids, start)
                 logits.copy_(self._head(model, x))
-                choices.copy_(torch.stack(choose_rows(logits[:, : self._n_ordinary])))
+                choices.copy_(as_floats(*choose_rows(logits[:, : self._n_ordinary])))
 
         start.fill_(self.slots.lengths[slot])  # what is tried before the capture writes behind the slot's length only
         run()
@@ -192,7 +193,7 @@ class CudaEngine:
         model, x = self._open(), self._trunk(slot, ids)
         with torch.inference_mode():
             logits = self._head(model, x[len(ids) - n_rows :])
-            return logits, torch.stack(choose_rows(logits[:, : self._n_ordinary]))
+            return logits, as_floats(*choose_rows(logits[:, : self._n_ordinary]))
 
     def _trunk(self, slot: int, ids: Sequence[int]) -> Tensor:
         start = self.slots.lengths[slot]
@@ -272,9 +273,14 @@ def attend_masked(q: Tensor, keys: Tensor, values: Tensor, visible: Tensor) -> T
 
 
 def choose_rows(scores: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the place of each row's maximum, and its probability: [n] float32 each. scores: [n, choices]."""
+    """Return the place of each row's maximum, [n] int64, and its probability, [n] float32. scores: [n, choices]."""
     top, best = scores.max(dim=-1, keepdim=True)
-    return best[:, 0].float(), 1.0 / (scores - top).exp().sum(dim=-1)
+    return best[:, 0], 1.0 / (scores - top).exp().sum(dim=-1)
+
+
+def as_floats(ids: Tensor, probabilities: Tensor) -> Tensor:
+    """Return both in one tensor, so that one copy brings them back: [2, n] float32, exact for ids below 2^24."""
+    return torch.stack([ids.float(), probabilities])
 
 
 def cuda_capture(work: Callable[[], None]) -> Callable[[], None]:
@@ -282,7 +288,7 @@ def cuda_capture(work: Callable[[], None]) -> Callable[[], None]:
 
     Source: torch.cuda.graph, "CUDA Graphs" in PyTorch's CUDA semantics.
     """
-    side = torch.cuda.Stream()
+    side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
         work()

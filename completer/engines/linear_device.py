@@ -41,7 +41,9 @@ class Int4DeviceLinear:
         groups = groups.split()
         n_in = groups.values.shape[1]
         values = groups.values.to(device)
-        plain = (values[:, ::2] << 4) | values[:, 1::2]  # [out, in / 2]: the kernel wants the even input in the upper half
+        plain = (
+            (values[:, ::2] << 4) | values[:, 1::2]
+        ).contiguous()  # [out, in / 2]: the kernel wants the even input in the upper half
         tiles = next(tiles for tiles in _INNER_TILES if n_in % (16 * tiles) == 0)
         self.packed = torch.ops.aten._convert_weight_to_int4pack(plain, tiles)
         # The kernel computes (q - 8) * scale + shift, so the zero point moves into the shift.
@@ -65,9 +67,9 @@ class Int4DeviceLinear:
 def widen(plain: Tensor, size: int, scales_shifts: Tensor) -> Tensor:
     """Return the weights that plain: [out, in / 2] uint8 and scales_shifts: [in / size, out, 2] stand for: [out, in] bfloat16."""
     n_out = plain.shape[0]
-    values = torch.stack([plain >> 4, plain & 15], dim=-1).view(n_out, -1, size).bfloat16() - 8
+    values = torch.stack([plain >> 4, plain & 15], dim=-1).reshape(n_out, -1, size).bfloat16() - 8
     scale, shift = scales_shifts.transpose(0, 1).unbind(-1)  # [out, in / size] each
-    return torch.addcmul(shift.unsqueeze(-1), values, scale.unsqueeze(-1)).view(n_out, -1)
+    return torch.addcmul(shift.unsqueeze(-1), values, scale.unsqueeze(-1)).reshape(n_out, -1)
 
 
 def int4_fits(groups: Groups) -> bool:

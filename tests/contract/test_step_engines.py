@@ -40,11 +40,14 @@ def builders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Build]:
     root = tmp_path_factory.mktemp("tiny")
     tiny.save_folder("qwen2", root / "source")
     convert(root / "source", root / "model")
+    n_ordinary = Tokenizer.load(root / "source" / "tokenizer.json").vocab_size
     exact = lean_model(open_checkpoint(root / "source"), dense(torch.float32))
 
     def static() -> CudaEngine:
         slots = DeviceSlots(exact.spec, 3, MAX_LEN, torch.device("cpu"), torch.float32)
-        return CudaEngine(exact, slots, torch.device("cpu"), tiny.VOCAB_SIZE)
+        engine = CudaEngine(exact, slots, torch.device("cpu"), n_ordinary)
+        engine.chunk = 32
+        return engine
 
     return {**builders_of(root / "model"), "torch-static": static}
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from completer.config import Settings
 from completer.decode import choose
@@ -94,7 +95,7 @@ def test_one_capture_serves_every_position_and_text_of_its_shape(model: LeanMode
         for engine in (slow, fast):
             engine.truncate(0, 0)
             engine.forward(0, ids[:20], 0)
-        for at in range(20, 60, 3):
+        for at in range(20, 59, 3):
             expected = slow.forward(0, ids[at : at + 3], 3)
             assert np.abs(fast.forward(0, ids[at : at + 3], 3) - expected).max() < TOLERANCE
     assert recorder.n_captured == 1
@@ -256,12 +257,13 @@ def test_four_bit_groups_are_widened_to_what_they_stand_for() -> None:
 @pytest.mark.parametrize("with_plain", [False, True])
 def test_four_bit_groups_have_the_shapes_that_the_kernels_want(size: int, with_plain: bool) -> None:
     # PyTorch's own shape functions of the CUDA kernels: the packing and the product run on tensors without memory.
-    groups = nearest_groups(torch.randn(64, 256), 4, size)
-    assert int4_fits(groups)
-    product = Int4DeviceLinear(groups, torch.ones(64), torch.device("meta"), with_plain)
-    assert product.packed.dtype == torch.int32
-    for n in (1, 8, 16, 17, 100):
-        assert product(torch.empty(n, 256, device="meta")).shape == (n, 64)
+    with FakeTensorMode():
+        groups = nearest_groups(torch.empty(64, 256), 4, size)
+        assert int4_fits(groups)
+        product = Int4DeviceLinear(groups, torch.ones(64), CPU, with_plain)
+        assert product.packed.dtype == torch.int32
+        for n in (1, 8, 16, 17, 100):
+            assert product(torch.empty(n, 256)).shape == (n, 64)
 
 
 def test_sizes_that_the_four_bit_kernel_does_not_take_are_kept_in_bfloat16(tmp_path: Path) -> None:
