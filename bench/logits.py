@@ -60,7 +60,7 @@ def logits(
     from bench.engine import check_device
     from completer.engines.build import dense, lean_model
     from completer.engines.checkpoint import open_checkpoint
-    from completer.engines.cuda import CudaEngine, cuda_capture
+    from completer.engines.cuda import CudaCapture, CudaEngine
     from completer.engines.kv import KvSlots
     from completer.engines.lean import LeanEngine
     from completer.engines.on_cuda import make_slots, model_on
@@ -76,7 +76,7 @@ def logits(
     checkpoint = open_checkpoint(files.path)
     held = model_on(checkpoint, weights, place, with_plain=True)
     fast = CudaEngine(
-        held, make_slots(held.spec, 0, place), place, tokenizer.vocab_size, cuda_capture if device == "cuda" else None
+        held, make_slots(held.spec, 0, place), place, tokenizer.vocab_size, CudaCapture() if device == "cuda" else None
     )
     found = [fed_as_decoded(fast, ids) for ids in inside.bars().track(chosen, description=device)]
     fast.close()

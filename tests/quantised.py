@@ -92,7 +92,7 @@ def _pack(weight: Tensor, layout: Layout) -> tuple[dict[str, Tensor], Tensor]:
         rows = w[group_of == g]
         if layout.zero_points:
             low, high = np.minimum(rows.min(0), 0), np.maximum(rows.max(0), 0)
-            scale[g] = ((high - low) / 15).astype(np.float16)
+            scale[g] = np.maximum((high - low) / 15, 1e-6).astype(np.float16)
             zero[g] = np.clip(np.round(-low / scale[g]), 0, 15)
         else:
             scale[g] = (np.abs(rows).max(0) / 7).astype(np.float16)

@@ -11,6 +11,7 @@ CPU, where the tests hold it against `LeanEngine`.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -26,6 +27,8 @@ from completer.engines.kv import SlotLengths
 from completer.engines.lean import LeanModel, rms_norm, run_layer
 from completer.engines.spec import ModelSpec
 from completer.errors import EngineClosed, EngineError
+
+log = logging.getLogger(__name__)
 
 WIDTHS = (1, 2, 4, 8)
 BUCKETS = (256, 512, 1024, 2048, 4096)
@@ -121,6 +124,8 @@ class CudaEngine:
                     raise
                 self.chunk //= 2  # what a chunk needs besides weights and slots grows with its length
                 continue
+            if self._device.type == "cuda":
+                torch.cuda.current_stream().synchronize()  # else a key would queue behind all chunks, not behind one
             self.slots.lengths[slot] += len(piece)
             done += len(piece)
             yield
@@ -186,8 +191,18 @@ class CudaEngine:
 
         start.fill_(self.slots.lengths[slot])  # what is tried before the capture writes behind the slot's length only
         run()
-        again = run if self._capture is None else self._capture(run)
-        return Step(ids, start, logits, choices, again)
+        return Step(ids, start, logits, choices, self._captured(run, width, bucket))
+
+    def _captured(self, run: Callable[[], None], width: int, bucket: int) -> Callable[[], None]:
+        if self._capture is None:
+            return run
+        try:
+            return self._capture(run)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            log.warning("width %d, bucket %d: no CUDA graph, which costs time and nothing else: %s", width, bucket, error)
+            return run
 
     def _eager(self, slot: int, ids: Sequence[int], n_rows: int) -> tuple[Tensor, Tensor]:
         model, x = self._open(), self._trunk(slot, ids)
@@ -283,19 +298,25 @@ def as_floats(ids: Tensor, probabilities: Tensor) -> Tensor:
     return torch.stack([ids.float(), probabilities])
 
 
-def cuda_capture(work: Callable[[], None]) -> Callable[[], None]:
-    """Capture `work` as a CUDA graph; return its replay. The work ran once on a side stream first, as the capture wants it.
+class CudaCapture:
+    """A Capture with CUDA graphs, which share one pool for what they need in between.
 
+    They may: replays follow each other on one stream, and no result stays in the pool (a Step's tensors lie outside of it).
     Source: torch.cuda.graph, "CUDA Graphs" in PyTorch's CUDA semantics.
     """
-    side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-    side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):
-        work()
-    torch.cuda.current_stream().wait_stream(side)
-    graph = torch.cuda.CUDAGraph()
-    # thread_local: whatever other threads of the server do with the card must not end the capture.
-    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-        work()
-    replay: Callable[[], None] = graph.replay
-    return replay
+
+    def __init__(self) -> None:
+        self._pool = torch.cuda.graph_pool_handle()
+
+    def __call__(self, work: Callable[[], None]) -> Callable[[], None]:
+        side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):  # once outside of the capture, on a side stream: libraries set themselves up
+            work()
+        torch.cuda.current_stream().wait_stream(side)
+        graph = torch.cuda.CUDAGraph()
+        # thread_local: whatever other threads of the server do with the card must not end the capture.
+        with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
+            work()
+        replay: Callable[[], None] = graph.replay
+        return replay

@@ -91,12 +91,12 @@ def load(files: ModelFiles, settings: Settings, progress: Progress = lambda *_: 
 
 
 def has_cuda() -> bool:
-    """Return whether torch is here and sees a graphics card."""
+    """Return whether torch is here and sees a graphics card with bfloat16 and 4-bit kernels (compute capability 8, Ampere)."""
     if find_spec("torch") is None:
         return False
     import torch
 
-    return torch.cuda.is_available()
+    return torch.cuda.is_available() and torch.cuda.get_device_capability() >= (8, 0)
 
 
 def _load_on_cuda(files: ModelFiles, settings: Settings, progress: Progress) -> Loaded:

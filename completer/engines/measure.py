@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from completer.engines.base import CostCurve, StepEngine
+from completer.engines.base import ChoosingEngine, CostCurve, StepEngine
 
 WIDTHS = (1, 2, 4, 8, 16)
 CONTEXT_TOKENS = 128
@@ -39,7 +39,10 @@ def _prefill_ms(engine: StepEngine, ids: list[int]) -> float:
 def _forward_ms(engine: StepEngine, ids: list[int]) -> float:
     engine.truncate(0, CONTEXT_TOKENS)
     start = time.perf_counter()
-    engine.forward(0, ids, len(ids))
+    if isinstance(engine, ChoosingEngine):  # as the decoder asks it: all rows chosen, no logits copied back
+        engine.forward_choices(0, ids, [None] * len(ids))
+    else:
+        engine.forward(0, ids, len(ids))
     return (time.perf_counter() - start) * 1e3
 
 

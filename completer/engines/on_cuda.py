@@ -12,7 +12,7 @@ import torch
 from completer.config import Settings
 from completer.engines.build import Pack, Round, lean_model
 from completer.engines.checkpoint import Checkpoint
-from completer.engines.cuda import CudaEngine, DeviceSlots, cuda_capture
+from completer.engines.cuda import CudaCapture, CudaEngine, DeviceSlots
 from completer.engines.kv import n_slots_for
 from completer.engines.lean import Layer, LeanModel
 from completer.engines.linear import Linear
@@ -39,7 +39,7 @@ def load_on_cuda(checkpoint: Checkpoint, settings: Settings, n_ordinary: int) ->
     with _saying_what_is_wanted(checkpoint.spec, weights, free):
         model = model_on(checkpoint, weights, device, with_plain=3 * weight_bytes(checkpoint.spec, "int4") < free)
         slots = make_slots(model.spec, settings.kv_memory_mb, device)
-        engine = CudaEngine(model, slots, device, n_ordinary, cuda_capture)
+        engine = CudaEngine(model, slots, device, n_ordinary, CudaCapture())
         engine.warm_up()
     return engine
 

@@ -19,7 +19,7 @@ from completer.engines import on_cuda
 from completer.engines.base import ChoosingEngine, StepEngine
 from completer.engines.build import dense, lean_model
 from completer.engines.checkpoint import open_checkpoint
-from completer.engines.cuda import BUCKETS, MIN_CHUNK, WIDTHS, CudaEngine, DeviceSlots, bucket_of, cuda_capture
+from completer.engines.cuda import BUCKETS, MIN_CHUNK, WIDTHS, Capture, CudaCapture, CudaEngine, DeviceSlots, bucket_of
 from completer.engines.kv import KvSlots
 from completer.engines.lean import LeanEngine, LeanModel
 from completer.engines.linear import DenseLinear
@@ -62,7 +62,7 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return lean_model(open_checkpoint(folder), dense(torch.float32))
 
 
-def static(model: LeanModel, capture: Recorder | None = None, n_ordinary: int = tiny.VOCAB_SIZE, n_slots: int = 3) -> CudaEngine:
+def static(model: LeanModel, capture: Capture | None = None, n_ordinary: int = tiny.VOCAB_SIZE, n_slots: int = 3) -> CudaEngine:
     slots = DeviceSlots(model.spec, n_slots, MAX_LEN, CPU, torch.float32)
     return CudaEngine(model, slots, CPU, n_ordinary, capture)
 
@@ -151,6 +151,14 @@ def test_warming_up_captures_every_width_of_every_slot(model: LeanModel) -> None
     assert [engine.length(slot) for slot in range(3)] == [0, 0, 0]
     engine.forward(2, IDS[:3], 1)
     assert recorder.n_captured == 3 * len(WIDTHS)
+
+
+def test_a_capture_that_fails_costs_the_graph_and_nothing_else(model: LeanModel) -> None:
+    def refuse(work: Callable[[], None]) -> Callable[[], None]:
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    engine = static(model, refuse)
+    assert np.abs(engine.forward(0, IDS[:7], 7) - dynamic(model).forward(0, IDS[:7], 7)).max() < TOLERANCE
 
 
 def test_buckets_hold_what_is_asked_and_end_with_the_slot() -> None:
@@ -290,7 +298,9 @@ def test_a_checkpoint_loaded_onto_a_device_stays_near_the_exact_one(weights: str
 
 
 def test_the_capture_calls_torch_as_its_own_signatures_say() -> None:
-    inspect.signature(torch.cuda.graph).bind(object(), capture_error_mode="thread_local")
+    inspect.signature(torch.cuda.graph).bind(object(), pool=(0, 0), capture_error_mode="thread_local")
+    inspect.signature(torch.cuda.graph_pool_handle).bind()
+    inspect.signature(torch.cuda.get_device_capability).bind()
     inspect.signature(torch.cuda.CUDAGraph.replay).bind(object())
     inspect.signature(torch.cuda.Stream.wait_stream).bind(object(), object())
     inspect.signature(torch.cuda.mem_get_info).bind(torch.device("cuda"))
@@ -303,7 +313,7 @@ def test_captured_steps_on_a_card_equal_the_cpu(tmp_path: Path) -> None:
     tiny.save_folder("qwen2", tmp_path)
     model = on_cuda.model_on(open_checkpoint(tmp_path), "bf16", device, with_plain=False)
     slots = DeviceSlots(model.spec, 2, MAX_LEN, device, torch.bfloat16)
-    engine = CudaEngine(model, slots, device, tiny.VOCAB_SIZE, cuda_capture)
+    engine = CudaEngine(model, slots, device, tiny.VOCAB_SIZE, CudaCapture())
     engine.warm_up()
     exact = dynamic(lean_model(open_checkpoint(tmp_path), dense(torch.float32)))
     for one in (engine, exact):

@@ -11,6 +11,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from completer.commands.complete import run
+from completer.config import Settings
 from completer.engines.base import Logits
 from completer.engines.build import dense, int4, lean_model
 from completer.engines.checkpoint import open_checkpoint
@@ -81,6 +83,27 @@ def test_a_conversion_keeps_its_groups_for_onnxruntime(layout: Layout, tmp_path:
     spec = ModelSpec.from_json((folder / "spec.json").read_text(encoding="utf-8"))
     engine = OnnxEngine(folder / "decode.onnx", spec, np.load(folder / "embed.npy"), KvSlots(spec, 1, 100), threads=1)
     assert_near(np.concatenate([engine.forward(0, [id_], 1).copy() for id_ in IDS]), reference)
+
+
+def test_the_command_line_completes_with_a_quantised_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COMPLETER_CACHE", str(tmp_path / "cache"))
+    folder, file = tmp_path / "tiny-awq", tmp_path / "a.py"
+    folder.mkdir()
+    save_quantised(Layout("awq", 64), folder)
+    file.write_text("def print_total(items):\n    total = 0\n    ret\n", encoding="utf-8")
+    run(file, 3, 8, Settings(model=str(folder), threads=1), as_json=True)
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["model"], answer["engine"]) == ("tiny-awq", "phased")
+    assert answer["tokens"]["feed"] > 0 and answer["tokens"]["generated"] >= 0
+
+
+def test_a_folder_without_a_tokenizer_says_what_is_missing(tmp_path: Path) -> None:
+    save_quantised(Layout("awq", 64), tmp_path)
+    (tmp_path / "tokenizer.json").unlink()
+    with pytest.raises(ModelError, match=r"no tokenizer\.json: take it"):
+        convert(tmp_path, tmp_path / "converted")
 
 
 def test_projections_in_different_orders_of_inputs_are_not_stacked(tmp_path: Path) -> None:
