@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from completer import store
+from completer.manifest import load_manifest
 from completer.position import n_code_points
 from completer.server import messages
 from completer.server.convert import is_empty, range_on_line, to_position
@@ -60,6 +62,15 @@ def status(ls: CompleterServer, _params: Any) -> dict[str, Any]:
     return known | (ls.completer.status() if ls.completer is not None else {})
 
 
+def models(_ls: CompleterServer, _params: Any) -> dict[str, Any]:
+    """Return the models of the manifest, in its order, and which of them are on this disk."""
+    names = ("id", "title", "device", "licence", "parameters")
+    entries = [
+        {name: getattr(entry, name) for name in names} | {"pulled": store.is_pulled(entry.id)} for entry in load_manifest()
+    ]
+    return {"models": entries}
+
+
 def send_extension(ls: CompleterServer, suggestion: Suggestion) -> None:
     """Tell the client that more of a suggestion is ready, unless its document has changed since it asked."""
     asked = ls.asked.get(suggestion.uri)
@@ -105,4 +116,5 @@ def register(ls: CompleterServer) -> None:
     ls.feature(messages.DID_DISMISS)(did_dismiss)
     ls.feature(messages.METRICS)(metrics)
     ls.feature(messages.STATUS)(status)
+    ls.feature(messages.MODELS)(models)
     ls.command(messages.ACCEPT_COMMAND)(accept_command)

@@ -17,6 +17,7 @@ DID_DISMISS = "completer/didDismiss"
 DID_EXTEND_SUGGESTION = "completer/didExtendSuggestion"
 METRICS = "completer/metrics"
 STATUS = "completer/status"
+MODELS = "completer/models"
 
 ACCEPT_COMMAND = "completer.didAccept"
 """Command of each item: any standard client runs it after inserting, and so reports the acceptance."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from lsp_client import URI, Client, StartClient, inline_params
 
+from completer.manifest import load_manifest
+
 INVALID_PARAMS, CANCELLED, NOT_INITIALIZED, INVALID_REQUEST = -32602, -32800, -32002, -32600
 
 # text before the cursor on its line, and how wide it is in each encoding
@@ -207,3 +209,9 @@ def test_cells_of_a_notebook_see_each_other(client: Client) -> None:
     assert client.events_named("open") == [{"event": "open", "uri": "nb:1", "language": "python"}]
     client.notify("notebookDocument/didClose", {"notebookDocument": {"uri": "nb:1"}, "cellTextDocuments": []})
     assert client.events_named("close") == [{"event": "close", "uri": "nb:1"}]
+
+
+def test_models_are_those_of_the_manifest(client: Client) -> None:
+    models = client.call("completer/models")["models"]
+    assert [model["id"] for model in models] == [entry.id for entry in load_manifest()]
+    assert all(isinstance(model["pulled"], bool) for model in models)

@@ -1,0 +1,118 @@
+/** One running server: the language client, and what listens to the editor on its behalf. */
+
+import * as vscode from "vscode";
+import { LanguageClient, State, type LanguageClientOptions, type ServerOptions } from "vscode-languageclient/node";
+
+import { GhostText } from "./ghostText.ts";
+import { Keys } from "./keys.ts";
+import * as protocol from "./protocol.ts";
+import { isOff, serverSettings, SECTION } from "./settings.ts";
+
+const DOCUMENTS = [{ scheme: "file" }, { scheme: "untitled" }, { scheme: "vscode-notebook-cell" }];
+const STATUS_EVERY_MS = 3000;
+
+/** Called when the server said something new of itself, or has stopped (undefined). */
+export type OnStatus = (status: protocol.Status | undefined) => void;
+
+export class Session {
+  readonly client: LanguageClient;
+  readonly ghostText: GhostText;
+  readonly #keys: Keys;
+  readonly #onStatus: OnStatus;
+  #asking: NodeJS.Timeout | undefined;
+
+  constructor(
+    extension: vscode.Extension<unknown>,
+    command: readonly string[],
+    log: vscode.LogOutputChannel,
+    onStatus: OnStatus,
+  ) {
+    const [program = "", ...args] = command;
+    const options: ServerOptions = { command: program, args };
+    this.#onStatus = onStatus;
+    this.client = new LanguageClient(SECTION, "Completer", options, this.#options(extension, log));
+    this.client.onDidChangeState(({ newState }) => {
+      if (newState === State.Stopped || newState === State.StartFailed) {
+        onStatus(undefined);
+      } else if (newState === State.Running) {
+        this.#askStatusSoon(0);
+      }
+    });
+    this.ghostText = new GhostText(this.client);
+    this.#keys = new Keys({
+      typed: (document, position) => this.#serves(document) && this.ghostText.askAhead(document, position),
+      moved: (document, position) => this.#serves(document) && this.#moved(document, position),
+    });
+  }
+
+  /** Resolves when the server has shaken hands; the model loads after that. Throws when it cannot be started. */
+  async start(): Promise<void> {
+    await this.client.start();
+  }
+
+  async stop(): Promise<void> {
+    clearTimeout(this.#asking);
+    this.#keys.dispose();
+    this.ghostText.dispose();
+    await this.client.dispose();
+  }
+
+  async traces(): Promise<readonly protocol.Trace[]> {
+    const { traces } = await this.client.sendRequest<{ traces: protocol.Trace[] }>(protocol.METRICS);
+    return traces;
+  }
+
+  async models(): Promise<readonly protocol.Model[]> {
+    const { models } = await this.client.sendRequest<{ models: protocol.Model[] }>(protocol.MODELS);
+    return models;
+  }
+
+  #serves(document: vscode.TextDocument): boolean {
+    return this.client.isRunning() && vscode.languages.match(DOCUMENTS, document) > 0 && !isOff(document.languageId);
+  }
+
+  #moved(document: vscode.TextDocument, position: vscode.Position): void {
+    const convert = this.client.code2ProtocolConverter;
+    const textDocument = convert.asTextDocumentIdentifier(document);
+    void this.client.sendNotification(protocol.DID_MOVE_CURSOR, { textDocument, position: convert.asPosition(position) });
+  }
+
+  /** Ask the server how it is, at most once in a while: it is no news at every key. */
+  #askStatusSoon(delayMs: number): void {
+    this.#asking ??= setTimeout(() => {
+      this.#asking = undefined;
+      void this.client.sendRequest<protocol.Status>(protocol.STATUS).then((status) => {
+        this.#onStatus(status);
+        if (status.state === "loading" || status.state === "downloading") {
+          this.#askStatusSoon(STATUS_EVERY_MS);
+        }
+      }, () => undefined); // it is going down: the state of the client says so
+    }, delayMs);
+  }
+
+  #options(extension: vscode.Extension<unknown>, log: vscode.LogOutputChannel): LanguageClientOptions {
+    return {
+      documentSelector: DOCUMENTS,
+      outputChannel: log,
+      initializationOptions: () => serverSettings(extension),
+      middleware: {
+        provideInlineCompletionItems: (document, position, context, token) => {
+          this.#askStatusSoon(STATUS_EVERY_MS);
+          return this.ghostText.provide(document, position, context, token);
+        },
+        executeCommand: (command, args, next) => {
+          this.ghostText.accepted();
+          return next(command, args);
+        },
+        handleWorkDoneProgress: (token, params, next) => {
+          this.#askStatusSoon(params.kind === "end" ? 0 : STATUS_EVERY_MS / 10);
+          next(token, params);
+        },
+        workspace: {
+          configuration: ({ items }) => items.map(() => serverSettings(extension)),
+          didChangeConfiguration: (_sections, next) => next(undefined), // the server asks for them then
+        },
+      },
+    };
+  }
+}

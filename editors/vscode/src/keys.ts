@@ -1,0 +1,53 @@
+/** Tells keys from moves of the cursor: a key asks for a suggestion at once, a move lets the server prepare its place. */
+
+import * as vscode from "vscode";
+
+const REST_MS = 50;
+
+export interface Listener {
+  typed(document: vscode.TextDocument, position: vscode.Position): void;
+  moved(document: vscode.TextDocument, position: vscode.Position): void;
+}
+
+/** Watches all editors until it is disposed. A key is one change of text followed by the move of the cursor behind it. */
+export class Keys implements vscode.Disposable {
+  readonly #listener: Listener;
+  readonly #disposables: vscode.Disposable[];
+  #typed: { document: vscode.TextDocument; version: number } | undefined;
+  #resting: NodeJS.Timeout | undefined;
+
+  constructor(listener: Listener) {
+    this.#listener = listener;
+    this.#disposables = [
+      vscode.workspace.onDidChangeTextDocument((event) => this.#changed(event)),
+      vscode.window.onDidChangeTextEditorSelection((event) => this.#selected(event.textEditor)),
+      vscode.window.onDidChangeActiveTextEditor((editor) => editor && this.#selected(editor)),
+    ];
+  }
+
+  dispose(): void {
+    clearTimeout(this.#resting);
+    vscode.Disposable.from(...this.#disposables).dispose();
+  }
+
+  /** Undo, redo and edits in several places are no keys: VS Code asks for nothing after them. */
+  #changed(event: vscode.TextDocumentChangeEvent): void {
+    const key = event.reason === undefined && event.contentChanges.length === 1;
+    this.#typed = key ? { document: event.document, version: event.document.version } : undefined;
+  }
+
+  #selected(editor: vscode.TextEditor): void {
+    clearTimeout(this.#resting);
+    const { document, selection } = editor;
+    if (editor !== vscode.window.activeTextEditor || editor.selections.length !== 1 || !selection.isEmpty) {
+      return;
+    }
+    const typed = this.#typed;
+    this.#typed = undefined;
+    if (typed !== undefined && typed.document === document && typed.version === document.version) {
+      this.#listener.typed(document, selection.active);
+    } else {
+      this.#resting = setTimeout(() => this.#listener.moved(document, selection.active), REST_MS);
+    }
+  }
+}

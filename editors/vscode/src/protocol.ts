@@ -1,0 +1,43 @@
+/** The messages of docs/protocol.md that the standard does not know. Positions are in UTF-16 code units. */
+
+import type { Position, Range } from "vscode-languageclient/node";
+
+export const DID_MOVE_CURSOR = "completer/didMoveCursor";
+export const DID_SHOW = "completer/didShow";
+export const DID_ACCEPT = "completer/didAccept";
+export const DID_DISMISS = "completer/didDismiss";
+export const DID_EXTEND_SUGGESTION = "completer/didExtendSuggestion";
+export const STATUS = "completer/status";
+export const METRICS = "completer/metrics";
+export const MODELS = "completer/models";
+
+export interface ExtendedSuggestion {
+  readonly uri: string;
+  readonly version: number;
+  readonly position: Position;
+  readonly text: string;
+  readonly range: Range;
+  readonly id: string;
+  readonly complete: boolean;
+}
+
+export interface Status {
+  readonly state: "downloading" | "loading" | "ready" | "error" | "off";
+  readonly message: string;
+  readonly model: string;
+  readonly engine: string;
+  readonly latency_p50_ms: number | null;
+  readonly latency_p95_ms: number | null;
+}
+
+/** One request as `completer/metrics` tells it: numbers and names, no text. */
+export type Trace = Readonly<Record<string, unknown>>;
+
+export interface Model {
+  readonly id: string;
+  readonly title: string;
+  readonly device: "cpu" | "gpu";
+  readonly licence: string;
+  readonly parameters: number;
+  readonly pulled: boolean;
+}

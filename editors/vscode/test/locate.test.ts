@@ -1,0 +1,53 @@
+import assert from "node:assert/strict";
+import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { afterEach, beforeEach, test } from "node:test";
+
+import { environmentPython, locate, type Sources } from "../src/locate.ts";
+
+let folder = "";
+let sources: Sources;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "locate-"));
+  sources = { command: [], interpreter: "", storage: join(folder, "storage"), path: join(folder, "bin"), windows: false };
+});
+
+afterEach(() => rm(folder, { recursive: true }));
+
+async function program(path: string): Promise<string> {
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, "#!/bin/sh\n");
+  await chmod(path, 0o755);
+  return path;
+}
+
+test("without anything there is no command", async () => {
+  assert.equal(await locate(sources), undefined);
+});
+
+test("a program on the PATH is found", async () => {
+  const path = await program(join(folder, "bin/completer"));
+  assert.deepEqual(await locate(sources), [path, "lsp"]);
+});
+
+test("a file that cannot be run is no program", async () => {
+  await chmod(await program(join(folder, "bin/completer")), 0o644);
+  assert.equal(await locate(sources), undefined);
+});
+
+test("our own installation goes before the PATH, the environment before the program", async () => {
+  await program(join(folder, "bin/completer"));
+  const own = await program(join(folder, "storage/program/completer"));
+  assert.deepEqual(await locate(sources), [own, "lsp"]);
+  const python = await program(environmentPython(sources.storage, false));
+  assert.deepEqual(await locate(sources), [python, "-m", "completer", "lsp"]);
+});
+
+test("settings go before what is found, the command before the interpreter", async () => {
+  await program(join(folder, "bin/completer"));
+  const interpreter = { ...sources, interpreter: "/opt/python" };
+  assert.deepEqual(await locate(interpreter), ["/opt/python", "-m", "completer", "lsp"]);
+  assert.deepEqual(await locate({ ...interpreter, command: ["/opt/completer", "lsp"] }), ["/opt/completer", "lsp"]);
+});

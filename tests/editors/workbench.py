@@ -1,0 +1,215 @@
+"""The VS Code workbench in a browser, driven by keys, read from the page and from the saved files."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Page, sync_playwright
+
+from tests.editors.install_code_server import CodeServer, run
+
+TIMEOUT_S = 60.0
+SIZE = (1280, 800)
+
+QUIET = {
+    "chat.disableAIFeatures": True,
+    "workbench.startupEditor": "none",
+    "workbench.colorTheme": "Default Dark Modern",
+    "workbench.tips.enabled": False,
+    "workbench.enableExperiments": False,
+    "workbench.layoutControl.enabled": False,
+    "workbench.editor.enablePreview": False,
+    "window.commandCenter": False,
+    "telemetry.telemetryLevel": "off",
+    "update.showReleaseNotes": False,
+    "extensions.ignoreRecommendations": True,
+    "git.enabled": False,
+    "files.autoSave": "off",
+    "editor.fontFamily": "'JetBrains Mono', monospace",
+    "editor.fontSize": 15,
+    "editor.fontLigatures": False,
+    "editor.lineHeight": 1.6,
+    "editor.cursorBlinking": "solid",
+    "editor.minimap.enabled": False,
+    "editor.stickyScroll.enabled": False,
+    "editor.quickSuggestions": {"other": "off", "comments": "off", "strings": "off"},
+    "editor.suggestOnTriggerCharacters": False,
+    "editor.autoClosingBrackets": "never",
+    "editor.autoClosingQuotes": "never",
+    "editor.guides.indentation": False,
+    "editor.occurrencesHighlight": "off",
+    "breadcrumbs.enabled": False,
+}
+"""User settings under which nothing but the extension under test moves on the screen."""
+
+_GHOST = "[class*=ghost-text]"
+
+_WATCH = """() => {
+  const ghost = () => [...document.querySelectorAll('.monaco-editor [class*=ghost-text]')].map(e => e.textContent).join('');
+  const log = (window.ghostLog = []);
+  let before = ghost();
+  const now = () => performance.timeOrigin + performance.now();
+  window.addEventListener('keydown', e => log.push({time_ms: now(), key: e.key}), true);
+  new MutationObserver(() => {
+    const text = ghost();
+    if (text !== before) log.push({time_ms: now(), ghost: text});
+    before = text;
+  }).observe(document.body, {subtree: true, childList: true, characterData: true, attributes: true});
+}"""
+"""Writes down, in the page, when a key went down and when the ghost text on the screen changed."""
+
+
+@dataclass(frozen=True)
+class Workbench:
+    """A workbench with a folder open. All waits end with an AssertionError when their time is up."""
+
+    page: Page
+    folder: Path
+
+    def open(self, name: str) -> None:
+        """Open a file by its name (quick open) and wait for its editor."""
+        self.press("Control+p")
+        self.page.locator(".quick-input-widget input").first.fill(name)
+        self.page.locator(f".quick-input-list .monaco-list-row:has-text('{name}')").first.wait_for(timeout=TIMEOUT_S * 1000)
+        self.press("Enter")
+        self.wait(lambda: self.page.locator(f".tab.active[data-resource-name='{name}']").count() == 1, f"tab {name}")
+        self.page.locator(".editor-instance .view-lines").first.wait_for()
+
+    def go_to(self, line: int, column: int) -> None:
+        """Put the cursor there; both count from 1."""
+        self.press("Control+g")
+        self.page.locator(".quick-input-widget input").first.fill(f":{line}:{column}")
+        self.press("Enter")
+        self.wait(lambda: self.page.locator(".quick-input-widget").is_hidden(), "the line prompt to close")
+
+    def run_command(self, title: str) -> None:
+        """Run a command by its title in the palette."""
+        self.press("F1")
+        self.page.locator(".quick-input-widget input").first.fill(f">{title}")
+        self.page.locator(f".quick-input-list .monaco-list-row:has-text('{title}')").first.wait_for(timeout=TIMEOUT_S * 1000)
+        self.press("Enter")
+
+    def press(self, key: str) -> None:
+        self.page.keyboard.press(key)
+
+    def type(self, text: str, delay_ms: float = 0) -> None:
+        """Type text, a key for each character."""
+        self.page.keyboard.type(text, delay=delay_ms)
+
+    def ghost(self) -> str:
+        """Return the ghost text on the screen, "" without any."""
+        parts = self.page.locator(f".monaco-editor {_GHOST}").all_text_contents()
+        return "".join(parts).replace("\u00a0", " ")
+
+    def wait_for_ghost(self, fits: Callable[[str], bool] = bool) -> str:
+        """Wait until ghost text fits (by default: is there) and return it."""
+        seen = ""
+
+        def is_there() -> bool:
+            nonlocal seen
+            seen = self.ghost()
+            return fits(seen)
+
+        self.wait(is_there, lambda: f"ghost text that fits; there is {seen!r}")
+        return seen
+
+    def wait_for_no_ghost(self) -> None:
+        self.wait(lambda: not self.ghost(), lambda: f"no ghost text; there is {self.ghost()!r}")
+
+    def saved(self, name: str) -> str:
+        """Save the file in the active editor and return the text that is on the disk then."""
+        self.press("Control+s")
+        self.wait(lambda: self.page.locator(".tab.active.dirty").count() == 0, f"{name} to be saved")
+        return (self.folder / name).read_bytes().decode()
+
+    def watch(self) -> None:
+        """Begin to write down keys and changes of ghost text in the page."""
+        self.page.evaluate(_WATCH)
+
+    def watched(self) -> list[dict[str, Any]]:
+        """Return what was written down, times in milliseconds since the epoch: keys (`key`) and changes (`ghost`)."""
+        log: list[dict[str, Any]] = self.page.evaluate("() => window.ghostLog")
+        return log
+
+    def wait(self, holds: Callable[[], bool], what: str | Callable[[], str]) -> None:
+        """Poll until `holds()`."""
+        deadline = time.monotonic() + TIMEOUT_S
+        while not holds():
+            if time.monotonic() > deadline:
+                self.page.screenshot(path="out/vscode-failed.png")
+                raise AssertionError(f"waited {TIMEOUT_S:.0f} s for {what if isinstance(what, str) else what()}")
+            time.sleep(0.02)
+
+
+@contextmanager
+def workbench(
+    tools: CodeServer, vsix: Path, folder: Path, home: Path, settings: Mapping[str, Any], environment: Mapping[str, str]
+) -> Iterator[Workbench]:
+    """Install the extension, open `folder`, and give the workbench; everything ends with the block.
+
+    home: an empty folder for the workbench's own files.  settings: user settings beside QUIET.
+    """
+    user, extensions = home / "user", home / "extensions"
+    (user / "User").mkdir(parents=True)
+    (user / "User/settings.json").write_text(json.dumps(QUIET | dict(settings)), encoding="utf-8")
+    command = [str(tools.node), str(tools.entry), "--user-data-dir", str(user), "--extensions-dir", str(extensions)]
+    run(*command, "--install-extension", str(vsix))
+    port = _free_port()
+    options = ["--auth", "none", "--bind-addr", f"127.0.0.1:{port}", "--disable-workspace-trust", "--disable-telemetry"]
+    with (home / "code-server.log").open("wb") as log:
+        process = subprocess.Popen(
+            [*command, *options, str(folder)],
+            stdout=log,
+            stderr=log,
+            env=os.environ | dict(environment),
+            start_new_session=True,
+        )
+        try:
+            _wait_for_port(port, process, home / "code-server.log")
+            with _page(tools) as page:
+                page.goto(f"http://127.0.0.1:{port}/?folder={folder}")
+                page.locator(".monaco-workbench .part.statusbar").wait_for(timeout=TIMEOUT_S * 1000)
+                yield Workbench(page, folder)
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)  # its extension host, and the language server below that
+            process.wait(20)
+
+
+@contextmanager
+def _page(tools: CodeServer) -> Iterator[Page]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=str(tools.browser.program),
+            env=dict(os.environ) | dict(tools.browser.environment),
+            args=["--no-sandbox", "--disable-dev-shm-usage"],
+        )
+        try:
+            yield browser.new_page(viewport={"width": SIZE[0], "height": SIZE[1]})
+        finally:
+            browser.close()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + TIMEOUT_S
+    while time.monotonic() < deadline and process.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise AssertionError(f"code-server does not answer: {log.read_text(encoding='utf-8', errors='replace')[-2000:]}")
