@@ -5,8 +5,8 @@ The log is opt-in and holds one JSON object per line, in the order in which the 
     {"t_ms": 12.5, "method": "textDocument/didOpen", "params": {...}}
 
 with the parameters as they came over LSP: `textDocument/didOpen` and `textDocument/didChange` count,
-`completer/didMoveCursor` too; everything else is skipped. A server that must not keep text writes, in place of
-each `text`, `n_text` with its length in code points (line breaks inside it are then lost).
+`completer/didMoveCursor` too; everything else is skipped. The first is `initialize`: `positionEncoding` says how columns
+count, `lengthsOnly` that each `text` is filler.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ from bench.document import Document, Encoding, offset_at
 from bench.trace import Event, EventKind, Trace, TraceError
 
 
-def trace_from_log(path: Path, *, encoding: Encoding = "utf-16") -> Trace:
+def trace_from_log(path: Path) -> Trace:
     """Return the session in `path` as a trace. Raises: TraceError, OSError."""
     documents: dict[str, tuple[int, Document]] = {}
     events: list[Event] = []
     begun: float | None = None
+    encoding: Encoding = "utf-16"
+    redacted = False
     for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
         if not line.strip():
             continue
@@ -31,10 +33,12 @@ def trace_from_log(path: Path, *, encoding: Encoding = "utf-16") -> Trace:
             entry = json.loads(line)
             begun = float(entry["t_ms"]) if begun is None else begun
             t_ms = float(entry["t_ms"]) - begun
+            if entry["method"] == "initialize":
+                encoding, redacted = entry["params"]["positionEncoding"], bool(entry["params"].get("lengthsOnly"))
             events.extend(_events(entry["method"], entry.get("params") or {}, t_ms, documents, encoding))
         except (ValueError, KeyError, TypeError) as error:
             raise TraceError(f"{path}:{number}: {error!r}") from None
-    return Trace(path.stem, tuple(events), origin="recorded by the server", note="own session")
+    return Trace(path.stem, tuple(events), origin="recorded by the server", note="own session", redacted=redacted)
 
 
 def _events(
@@ -44,7 +48,7 @@ def _events(
     uri = item.get("uri", "")
     if method == "textDocument/didOpen":
         number = documents[uri][0] if uri in documents else len(documents)
-        document = Document(uri, item.get("languageId", ""), _text(item))
+        document = Document(uri, item.get("languageId", ""), str(item["text"]))
         documents[uri] = (number, document)
         opened = Event(t_ms, "open", number, text=document.text, file=uri.rsplit("/", 1)[-1], language=document.language)
         return [opened]
@@ -66,7 +70,7 @@ def _edit(change: dict[str, Any], t_ms: float, number: int, document: Document, 
         if at is None or to is None:
             raise ValueError(f"the document has no range {where}")
         start, end = at, to
-    text, n = _text(change), end - start
+    text, n = str(change["text"]), end - start
     kind: EventKind = "paste" if text else "delete"
     if n == 0 and (len(text) == 1 or (text[:1] == "\n" and not text.strip())):
         kind = "key"
@@ -76,7 +80,3 @@ def _edit(change: dict[str, Any], t_ms: float, number: int, document: Document, 
 def _applied(document: Document, event: Event) -> Event:
     document.apply(event)
     return event
-
-
-def _text(item: dict[str, Any]) -> str:
-    return str(item["text"]) if "text" in item else "x" * int(item["n_text"])

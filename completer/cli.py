@@ -27,13 +27,15 @@ def lsp(
     engine: Engine = "auto",
     log_file: Annotated[Path | None, typer.Option(help="Write the log to this file instead of standard error.")] = None,
     verbose: Annotated[bool, typer.Option(help="Log every request (never text of documents).")] = False,
+    record: Annotated[Path | None, typer.Option(help="Keep a log of this session, to be replayed; it holds your code.")] = None,
+    lengths_only: Annotated[bool, typer.Option("--lengths-only", help="Record lengths in place of any text.")] = False,
 ) -> None:
     """Start the language server."""
     from completer.commands.lsp import serve
 
     if stdio and tcp:
         raise ConfigError("--stdio and --tcp exclude each other: choose one")
-    serve(update(Settings(), {"model": model, "engine": engine}), tcp, allow_remote, log_file, verbose)
+    serve(update(Settings(), {"model": model, "engine": engine}), tcp, allow_remote, log_file, verbose, record, lengths_only)
 
 
 @app.command()

@@ -12,13 +12,26 @@ from completer.errors import ConfigError
 from completer.frontend import Completer, Report
 from completer.loader import Engines
 from completer.server import run_stdio, run_tcp
+from completer.server.recorder import Recorder
 
 
-def serve(defaults: Settings, tcp: str, allow_remote: bool, log_file: Path | None, verbose: bool) -> None:
+def serve(
+    defaults: Settings,
+    tcp: str,
+    allow_remote: bool,
+    log_file: Path | None,
+    verbose: bool,
+    record: Path | None = None,
+    lengths_only: bool = False,
+) -> None:
     """Serve until the client leaves, then exit with the protocol's status.
 
-    defaults: model and engine for clients that do not name one.  Raises: ConfigError for a wrong address.
+    defaults: model and engine for clients that do not name one.  record: where to keep a log of the session.
+    Raises: ConfigError for a wrong address, and for recording several clients at once; OSError for a log that cannot be written.
     """
+    if record and tcp:
+        raise ConfigError("--record keeps the session of one client: use it without --tcp")
+    recorder = Recorder(record, lengths_only) if record else None
     _start_logging(log_file, verbose)
     engines = Engines()
 
@@ -32,9 +45,11 @@ def serve(defaults: Settings, tcp: str, allow_remote: bool, log_file: Path | Non
             host, port = parse_address(tcp)
             code = run_tcp(host, port, make_completer, allow_remote=allow_remote)
         else:
-            code = run_stdio(make_completer)
+            code = run_stdio(make_completer, recorder)
     finally:
         engines.close()
+        if recorder is not None:
+            recorder.close()
     sys.exit(code)
 
 

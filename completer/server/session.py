@@ -18,6 +18,7 @@ from completer.documents import Documents
 from completer.frontend import Completer, MakeCompleter
 from completer.server.messages import make_converter
 from completer.server.protocol import CompleterProtocol
+from completer.server.recorder import Recorder
 from completer.types import Snapshot, Suggestion
 
 logger = logging.getLogger(__name__)
@@ -58,6 +59,7 @@ class CompleterServer(LanguageServer):
         self.make_completer = make_completer
         self.settings = Settings()
         self.documents = Documents()
+        self.recorder: Recorder | None = None
         self.completer: Completer | None = None
         self.state = "loading"
         self.state_message = ""

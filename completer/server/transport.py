@@ -18,6 +18,7 @@ from pygls.io_ import StdoutWriter
 from completer.errors import ConfigError
 from completer.frontend import MakeCompleter
 from completer.server import complete, configure, feedback, sync
+from completer.server.recorder import Recorder
 from completer.server.session import CompleterServer
 
 logger = logging.getLogger(__name__)
@@ -31,8 +32,8 @@ def make_server(make_completer: MakeCompleter) -> CompleterServer:
     return ls
 
 
-def run_stdio(make_completer: MakeCompleter) -> int:
-    """Serve the client at stdin and stdout until it leaves; return the exit status.
+def run_stdio(make_completer: MakeCompleter, recorder: Recorder | None = None) -> int:
+    """Serve the client at stdin and stdout until it leaves; return the exit status.  recorder: keeps a log of the session.
 
     From here on, whatever the process prints to stdout goes to stderr: only protocol may reach the client. Ends the
     process at once when the model is still loading, because a download cannot be interrupted everywhere.
@@ -40,7 +41,7 @@ def run_stdio(make_completer: MakeCompleter) -> int:
     _quiet_pygls()
     stdout = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    code = asyncio.run(_serve_stdio(make_completer, stdout))
+    code = asyncio.run(_serve_stdio(make_completer, stdout, recorder))
     if any(thread.name == "completer-load" for thread in threading.enumerate()):
         sys.stderr.flush()
         os._exit(code)
@@ -61,7 +62,7 @@ def run_tcp(host: str, port: int, make_completer: MakeCompleter, *, allow_remote
     return 0
 
 
-async def _serve_stdio(make_completer: MakeCompleter, stdout: BinaryIO) -> int:
+async def _serve_stdio(make_completer: MakeCompleter, stdout: BinaryIO, recorder: Recorder | None) -> int:
     reader = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
 
@@ -77,6 +78,7 @@ async def _serve_stdio(make_completer: MakeCompleter, stdout: BinaryIO) -> int:
     threading.Thread(target=feed, name="completer-stdin", daemon=True).start()
     ls = make_server(make_completer)
     ls.protocol.set_writer(StdoutWriter(stdout))
+    ls.recorder = recorder
     return await serve(ls, reader)
 
 
@@ -121,6 +123,8 @@ def _receive(ls: CompleterServer, body: bytes) -> None:
     if not isinstance(data, dict) or "jsonrpc" not in data:
         ls.protocol.refuse(None, lsp.ErrorCodes.InvalidRequest, "a message must be one JSON-RPC object")
         return
+    if ls.recorder is not None:
+        ls.recorder.take(data, ls.documents.encoding)
     try:
         ls.protocol.handle_message(ls.protocol.structure_message(data))
     except ConnectionError:

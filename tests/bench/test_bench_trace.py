@@ -136,7 +136,7 @@ def test_a_servers_session_log_becomes_a_trace(tmp_path: Path) -> None:
     where = {"start": {"line": 0, "character": 2}, "end": {"line": 0, "character": 2}}
     change = {"textDocument": {"uri": uri}, "contentChanges": [{"range": where, "text": "b"}]}
     log = [
-        {"t_ms": 100, "method": "initialize"},
+        {"t_ms": 100, "method": "initialize", "params": {"positionEncoding": "utf-16"}},
         {"t_ms": 200, "method": "textDocument/didOpen", "params": {"textDocument": {"uri": uri, "text": "😀c"}}},
         {"t_ms": 250, "method": "textDocument/didChange", "params": change},
     ]

@@ -15,12 +15,14 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from completer.config import Settings
 from completer.errors import EngineClosed, UnknownModel
 from completer.frontend import Report
 from completer.server import run_stdio, run_tcp
+from completer.server.recorder import Recorder
 from completer.types import Edit, SelectedCompletion, Snapshot, Suggestion
 
 
@@ -127,9 +129,12 @@ def main() -> int:
     parser.add_argument("--delay-ms", type=float, default=0)
     parser.add_argument("--load-ms", type=float, default=0)
     parser.add_argument("--fail", default="")
+    parser.add_argument("--record", type=Path)
+    parser.add_argument("--lengths-only", action="store_true")
     options = parser.parse_args()
     make = functools.partial(make_completer, delay_s=options.delay_ms / 1000, load_s=options.load_ms / 1000, failure=options.fail)
-    return run_tcp("127.0.0.1", 0, make) if options.tcp else run_stdio(make)
+    recorder = Recorder(options.record, options.lengths_only) if options.record else None
+    return run_tcp("127.0.0.1", 0, make) if options.tcp else run_stdio(make, recorder)
 
 
 if __name__ == "__main__":
