@@ -8,6 +8,9 @@ M.NAME = "completer"
 M.INLINE_COMPLETION = "textDocument/inlineCompletion"
 M.INVOKED, M.AUTOMATIC = 1, 2
 
+--- Whether the server ended by itself; it is not started again before the user wants it.
+M.failed = false
+
 local HAS_METHODS = vim.fn.has("nvim-0.11") == 1
 
 ---@param client vim.lsp.Client
@@ -37,16 +40,8 @@ function M.config()
     capabilities = M.capabilities(),
     init_options = settings,
     settings = settings,
-    on_exit = function(code, signal)
-      if code ~= 0 and vim.v.exiting == vim.NIL then
-        local message = ("completer: the server ended with %d (signal %d): see :Completer log, then :Completer restart"):format(
-          code,
-          signal
-        )
-        vim.schedule(function()
-          vim.notify(message, vim.log.levels.ERROR)
-        end)
-      end
+    on_exit = function(code)
+      M.failed = code ~= 0 -- Neovim itself says so, and names its log
     end,
   }
 end
@@ -56,7 +51,7 @@ end
 function M.problem()
   local cmd = config.current.cmd
   if type(cmd) == "table" and vim.fn.executable(cmd[1]) == 0 then
-    return ("completer: there is no program %q: install it, or name it in setup{ cmd = { … } }"):format(cmd[1])
+    return ("completer: no program %q: install it, or set cmd in setup()"):format(cmd[1])
   end
 end
 
@@ -65,14 +60,16 @@ local said = {}
 --- Start the server, one for all buffers, and attach it to a buffer. What speaks against it is said once.
 ---@param buf integer
 function M.start(buf)
-  if M.of(buf) or not config.wants(buf) then
+  if M.failed or M.of(buf) or not config.wants(buf) then
     return
   end
   local problem = M.problem()
   if problem then
     if not said[problem] then
       said[problem] = true
-      vim.notify(problem, vim.log.levels.WARN)
+      vim.schedule(function() -- within an autocommand it would be silent
+        vim.notify(problem, vim.log.levels.WARN)
+      end)
     end
     return
   end
@@ -170,6 +167,7 @@ end
 
 --- Stop all our clients; when they are gone, start what `setup` says, or what was there.
 function M.restart()
+  M.failed = false
   local restarts = vim.tbl_map(function(client)
     return { config = client.config, client = client, bufs = vim.tbl_keys(client.attached_buffers) }
   end, M.all())

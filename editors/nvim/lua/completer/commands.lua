@@ -16,7 +16,8 @@ end
 local function need_client()
   local found = client.of(0) or client.all()[1]
   if not found then
-    vim.notify(client.problem() or "completer: the server is not running: open a file, or :Completer restart", vim.log.levels.WARN)
+    local why = client.failed and "has ended: see :Completer log, then :Completer restart" or "is not running: open a file"
+    vim.notify(client.problem() or "completer: the server " .. why, vim.log.levels.WARN)
   end
   return found
 end

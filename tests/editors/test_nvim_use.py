@@ -1,0 +1,294 @@
+"""The Neovim plugin around the ghost text: keys that yield, commands, health, and the ways to start the server."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from pynvim import NvimError
+
+from tests.editors.nvim import Nvim, running
+from tests.editors.test_nvim_plugin import SETUP, events, start_line, target, wait_for_event
+
+pytestmark = pytest.mark.editor
+
+Start = Callable[[str], Nvim]
+
+
+@pytest.fixture
+def start(nvim_program: Path, tmp_path: Path) -> Iterator[Start]:
+    """`start(init)` gives an editor with that Lua behind the test's own configuration."""
+    with contextlib.ExitStack() as stack:
+        yield lambda init: stack.enter_context(running(nvim_program, init, tmp_path / "nvim"))
+
+
+@pytest.fixture
+def editor(start: Start) -> Nvim:
+    return start(SETUP)
+
+
+# Keys.
+
+
+def test_tab_without_a_suggestion_is_a_tab(editor: Nvim) -> None:
+    start_line(editor, "x\n")
+    editor.command("setlocal expandtab tabstop=4 shiftwidth=4 softtabstop=4")
+    editor.keys("<Tab>y")
+    editor.wait(lambda frame: frame.shows("x   y"))
+    assert editor.text == "x   y"
+
+
+@pytest.mark.parametrize(
+    "mapping",
+    [
+        'vim.keymap.set("i", "<Tab>", "plain")',
+        'vim.keymap.set("i", "<Tab>", function() return "plain" end, { expr = true })',
+        'vim.keymap.set("i", "<Tab>", function() vim.api.nvim_put({ "plain" }, "c", false, true) end)',
+        'vim.keymap.set("i", "xyz", "plain"); vim.keymap.set("i", "<Tab>", "xyz", { remap = true })',
+    ],
+)
+def test_tab_without_a_suggestion_is_what_it_was_mapped_to(start: Start, mapping: str) -> None:
+    editor = start(mapping + SETUP)
+    start_line(editor, "x\n")
+    editor.keys("<Tab>")
+    editor.wait(lambda frame: frame.shows("xplain"))
+    assert editor.text == "xplain"
+
+
+def test_setup_again_frees_the_keys_of_before(start: Start) -> None:
+    editor = start('vim.keymap.set("i", "<Tab>", "plain")' + SETUP)
+    editor.lua('require("completer").setup({ cmd = Fake.start, keys = { accept = "<C-y>", accept_word = false } })')
+    target(editor, "return left")
+    start_line(editor)
+    editor.keys("re")
+    editor.wait_for_ghost("turn left")
+    editor.keys("<C-y><Tab>")
+    editor.wait(lambda frame: frame.shows("return leftplain"))
+    assert editor.lua("return vim.fn.maparg('<M-Right>', 'i')") == ""
+
+
+def test_tab_yields_to_the_editors_menu(editor: Nvim) -> None:
+    target(editor, "left + right")
+    start_line(editor)
+    editor.keys("lend<CR>le")
+    editor.wait_for_ghost("ft + right")
+    editor.keys("<C-n>")
+    editor.wait_for_lua("return vim.fn.pumvisible() == 1")
+    editor.keys("<Tab>")
+    editor.wait_for_lua("return vim.fn.pumvisible() == 0")
+    assert "+ right" not in editor.text
+
+
+@pytest.mark.parametrize(
+    "menu",
+    [
+        'package.loaded["blink.cmp"] = { is_menu_visible = function() return Open end }',
+        'package.loaded["cmp"] = { visible = function() return Open end }',
+        'package.loaded["luasnip"] = { locally_jumpable = function() return Open end }',
+    ],
+)
+def test_tab_yields_to_menus_and_snippets_of_plugins(editor: Nvim, menu: str) -> None:
+    editor.lua("Open = true " + menu)
+    editor.command("setlocal expandtab")
+    target(editor, "return left")
+    start_line(editor)
+    editor.keys("re")
+    editor.wait_for_ghost("turn left")
+    editor.keys("<Tab>")
+    editor.wait(lambda frame: not frame.ghost)
+    assert "left" not in editor.text.splitlines()[1]
+    editor.lua("Open = false")
+    editor.keys("<C-u>re")
+    editor.wait_for_ghost("turn left")
+    editor.keys("<Tab>")
+    editor.wait(lambda frame: frame.shows("return left") and not frame.ghost)
+
+
+def test_tab_goes_to_the_next_place_of_a_snippet(editor: Nvim) -> None:
+    target(editor, "f(one = 1")
+    start_line(editor)
+    editor.lua("vim.snippet.expand('f(${1:a}, ${2:b})')")
+    editor.keys("one")
+    editor.wait_for_ghost()
+    editor.keys("<Tab>")
+    editor.wait_for_lua("return vim.fn.mode() == 's'")
+    editor.keys("two")
+    editor.wait(lambda frame: frame.shows("f(one, two)"))
+
+
+# Commands.
+
+
+def test_status_says_state_model_and_latency(editor: Nvim) -> None:
+    start_line(editor)
+    said = editor.command("Completer status")
+    assert said == "completer ready\nmodel a model, engine fake\nlatency p50 7 ms, p95 9 ms\nsuggestions on"
+    editor.command("Completer toggle")
+    assert editor.command("Completer status").endswith("suggestions off: :Completer toggle")
+
+
+def test_stats_count_what_was_shown_taken_and_sent_away(editor: Nvim) -> None:
+    target(editor, "return left")
+    start_line(editor)
+    editor.keys("re")
+    editor.wait_for_ghost("turn left")
+    editor.keys("<C-]>t")
+    editor.wait_for_ghost("urn left")
+    editor.keys("<Tab>")
+    editor.wait_for_no_ghost()
+    assert editor.command("Completer stats").splitlines() == [
+        "shown 2, accepted 1 (8 characters), dismissed 1",
+        "2 requests: p50 2 ms, p95 50 ms",
+        "  cold: 1",
+        "  typed-through: 1",
+    ]
+
+
+def test_log_is_opened(editor: Nvim) -> None:
+    start_line(editor)
+    editor.keys("<Esc>")
+    editor.command("Completer log")
+    assert editor.lua("return vim.api.nvim_buf_get_name(0)").endswith("lsp.log")
+
+
+def test_restart_ends_the_server_and_starts_it_for_the_same_buffers(editor: Nvim) -> None:
+    target(editor, "return left")
+    start_line(editor)
+    editor.keys("<Esc>")
+    editor.command("Completer restart")
+    wait_for_event(editor, "initialize", 2)
+    assert len(events(editor, "shutdown")) == 1
+    wait_for_event(editor, "textDocument/didOpen", 2)
+    editor.keys("are")
+    editor.wait_for_ghost("turn left")
+    assert editor.lua("return #vim.lsp.get_clients({ name = 'completer' })") == 1
+
+
+def test_unknown_command_names_those_there_are(editor: Nvim) -> None:
+    with pytest.raises(NvimError, match="write one of log, restart, stats, status, toggle"):
+        editor.command("Completer nonsense")
+    assert editor.lua("return vim.fn.getcompletion('Completer st', 'cmdline')") == ["stats", "status"]
+    assert editor.lua("return vim.fn.getcompletion('Completer toggle ', 'cmdline')") == ["buffer"]
+
+
+def test_health_names_server_status_and_keys_that_are_taken(editor: Nvim) -> None:
+    start_line(editor)
+    editor.command("inoremap <M-Right> x")
+    editor.keys("<Esc>")
+    editor.command("checkhealth completer")
+    report = editor.text
+    assert "completer ready" in report
+    assert "model a model, engine fake" in report
+    assert "<M-Right> (accept_word) is mapped by something else" in report
+    assert "ERROR" not in report
+
+
+# Ways to start.
+
+
+def test_ghost_text_works_beside_a_plain_lsp_start(start: Start) -> None:
+    editor = start('Fake = require("fake")')
+    target(editor, "return left")
+    editor.open("add.py", "    \n")
+    editor.lua("""vim.lsp.start({ name = "completer", cmd = Fake.start, capabilities = require("completer").capabilities() })""")
+    editor.wait_for_lua("return #vim.lsp.get_clients({ bufnr = 0 }) == 1")
+    editor.keys("Are")
+    editor.wait_for_ghost("turn left")
+    editor.keys("<Tab>")
+    editor.wait(lambda frame: frame.shows("return left") and not frame.ghost)
+    assert len(events(editor, "completer/didAccept")) == 1
+
+
+def test_lsp_enable_starts_the_server_where_the_editor_has_it(start: Start) -> None:
+    editor = start("""
+        Fake = require("fake")
+        if vim.lsp.enable then
+          require("completer.config").set({ cmd = Fake.start })
+          vim.lsp.enable("completer")
+        end
+    """)
+    if not editor.lua("return vim.lsp.enable ~= nil"):
+        pytest.skip("vim.lsp.enable came with 0.11")
+    target(editor, "return left")
+    start_line(editor)
+    editor.keys("re")
+    editor.wait_for_ghost("turn left")
+
+
+def test_capability_for_inline_completion_is_announced(editor: Nvim) -> None:
+    start_line(editor)
+    params = wait_for_event(editor, "initialize")
+    assert params["capabilities"]["textDocument"]["inlineCompletion"] == {"dynamicRegistration": False}
+
+
+def test_settings_reach_the_server_when_it_starts(start: Start) -> None:
+    editor = start(SETUP.replace("Fake.start", "Fake.start, settings = { budget_ms = 120 }"))
+    start_line(editor)
+    assert wait_for_event(editor, "initialize")["initializationOptions"] == {"completer": {"budget_ms": 120}}
+
+
+@pytest.mark.parametrize("name", [".env", ".env.local", "server.pem", "id_rsa", "COMMIT_EDITMSG"])
+def test_secrets_and_unwanted_filetypes_never_reach_the_server(start: Start, name: str) -> None:
+    editor = start(SETUP.replace("Fake.start", "Fake.start, filetypes = { gitcommit = false }"))
+    start_line(editor, "KEY=abc\n", name)
+    editor.keys("<Esc>")
+    start_line(editor, "x = 1\n", "wanted.py")
+    assert wait_for_event(editor, "textDocument/didOpen")["textDocument"]["uri"].endswith("wanted.py")
+    assert len(events(editor, "textDocument/didOpen")) == 1
+
+
+def test_one_server_serves_all_files(editor: Nvim) -> None:
+    target(editor, "return left")
+    for name in ("one.py", "two.py"):
+        start_line(editor, name=name)
+        editor.keys("re")
+        editor.wait_for_ghost("turn left")
+        editor.keys("<Esc>")
+        editor.command("write")
+    assert len(events(editor, "initialize")) == 1
+    assert len(events(editor, "textDocument/didOpen")) == 2
+
+
+def test_program_that_is_missing_is_named_once(start: Start) -> None:
+    editor = start("""require("completer").setup({ cmd = { "no-such-program", "lsp" } })""")
+    start_line(editor)
+    editor.keys("<Esc>")
+    start_line(editor, name="other.py")
+    editor.keys("<Esc>")
+    editor.wait_for_lua("return vim.fn.execute('messages') ~= ''")
+    said = editor.command("messages")
+    assert said.count('no program "no-such-program": install it, or set cmd in setup()') == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("{ budget = 1 }", 'there is no option "budget": write one of autostart, cmd, filetypes'),
+        ("{ cmd = 'completer lsp' }", 'option "cmd" is a string: write a table or function'),
+        ("{ keys = { tab = '<Tab>' } }", 'there is no option "keys.tab": write one of accept, accept_line'),
+        ("{ keys = { accept = 1 } }", "option keys.accept is a number: write a key or false"),
+    ],
+)
+def test_wrong_option_is_refused_with_what_would_be_right(start: Start, options: str, message: str) -> None:
+    editor = start("")
+    said = editor.lua(f"return select(2, pcall(require('completer').setup, {options}))")
+    assert message in said
+
+
+def test_server_that_dies_is_left_alone_until_the_user_wants_it_back(start: Start) -> None:
+    editor = start("""
+        vim.o.cmdheight = 4 -- Neovim's own message about the end would ask for a key
+        require("completer").setup({ cmd = { "sh", "-c", "echo started >> starts; exit 3" } })
+    """)
+    editor.open("add.py", "x\n")
+    editor.wait_for_lua("return require('completer.client').failed")
+    start_line(editor, name="other.py")
+    editor.keys("<Esc>")
+    starts = editor.folder / "starts"
+    assert starts.read_text() == "started\n"
+    assert "quit with exit code 3" in editor.command("messages")
+    assert "has ended: see :Completer log, then :Completer restart" in editor.command("Completer status")
+    editor.command("Completer restart")
+    editor.wait_for_lua("return #vim.fn.readfile('starts') == 2")
