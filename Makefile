@@ -6,7 +6,7 @@ SETUP := .venv/.ready
 MODEL ?= qwen2.5-coder-0.5b
 REPLAY = --server "$(BIN)/completer lsp" --model "$$($(BIN)/completer models path $(MODEL))"
 
-.PHONY: setup model demo test test-editors check format bench bench-gate clean
+.PHONY: setup model demo test test-editors check format bench bench-gate vsix clean
 
 setup: $(SETUP)
 
@@ -43,6 +43,11 @@ bench: setup model  ## engine table, then a replay against the peers: JSON, HTML
 
 bench-gate: setup model  ## short: fails when a ratio falls below its recorded floor
 	$(BIN)/python -m bench gate $(REPLAY)
+
+vsix: setup  ## the VS Code extension with the server inside: editors/vscode/completer.vsix
+	rm -rf editors/vscode/server
+	$(BIN)/pip wheel --quiet --no-deps --wheel-dir editors/vscode/server .
+	cd editors/vscode && PATH="$(CURDIR)/$(BIN):$$PATH" && npm ci --ignore-scripts --no-audit --no-fund && npm run package
 
 model: setup
 	$(BIN)/completer models pull $(MODEL)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.editors.install import editors_folder
 from tests.editors.install_nvim import VERSIONS, installed
+from tests.editors.vscode_session import FILES, Session, session
 
 
 @pytest.fixture(scope="session", params=VERSIONS)
@@ -17,3 +19,10 @@ def nvim_program(request: pytest.FixtureRequest) -> Path:
     if request.param not in programs:
         pytest.fail(f"Neovim {request.param} is missing: python -m tests.editors.install nvim")
     return programs[request.param]
+
+
+@pytest.fixture(scope="session")
+def vscode(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+    """VS Code with the extension and the real model, its folder full of files to type into."""
+    with session(tmp_path_factory.mktemp("vscode"), FILES) as opened:
+        yield opened

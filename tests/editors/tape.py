@@ -51,14 +51,27 @@ class Tape:
             time.sleep(0.02)
         raise AssertionError(f"no {method} that fits within {TIMEOUT_S:.0f} s; said: {[one.method for one in self.said()][-40:]}")
 
-    def server_ms(self) -> dict[tuple[str, int, int], float]:
-        """Return, for each place of an inline completion request, the server's own time from request to answer."""
-        answered = {one.message["id"]: one for one in self.said(sender="server") if "id" in one.message and not one.method}
-        times: dict[tuple[str, int, int], float] = {}
-        for one in self.said("textDocument/inlineCompletion"):
-            answer = answered.get(one.message["id"])
-            if answer is not None:
-                position = one.params["position"]
-                key = (one.params["textDocument"]["uri"], position["line"], position["character"])
-                times[key] = answer.time_ms - one.time_ms
-        return times
+    def server_ms(self, name: str, line: int, character: int, shown: str) -> float | None:
+        """Return the server's own time for what was shown at a place of a file: from the request to the message that
+        brought it, the answer or its extension. None when no message did."""
+        asked: dict[int, float] = {}
+        for one in self.said():
+            if one.method == "textDocument/inlineCompletion" and _is_at(one.params, name, line, character):
+                asked[one.message["id"]] = one.time_ms
+            elif one.sender == "server" and one.message.get("id") in asked and not one.method:
+                items = (one.message.get("result") or {}).get("items", [])
+                if items and _begins(items[0]["insertText"], shown):
+                    return one.time_ms - asked[one.message["id"]]
+            elif one.method == "completer/didExtendSuggestion" and asked and _begins(one.params["text"], shown):
+                return one.time_ms - max(asked.values())
+        return None
+
+
+def _is_at(params: Any, name: str, line: int, character: int) -> bool:
+    place = {"line": line, "character": character}
+    return bool(params["textDocument"]["uri"].endswith(f"/{name}") and params["position"] == place)
+
+
+def _begins(text: str, shown: str) -> bool:
+    """Whether `shown` is the text or its first line: further lines are drawn by other elements of the page."""
+    return text == shown or text.split("\n")[0] == shown.split("\n")[0]

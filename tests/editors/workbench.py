@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Locator, Page, sync_playwright
 
 from tests.editors.install_code_server import CodeServer, run
 
@@ -99,6 +99,18 @@ class Workbench:
         self.page.locator(f".quick-input-list .monaco-list-row:has-text('{title}')").first.wait_for(timeout=TIMEOUT_S * 1000)
         self.press("Enter")
 
+    def notification_button(self, text: str, button: str) -> Locator:
+        """Return a button of the notification that holds a text."""
+        notification = self.page.locator(".notification-toast").filter(has_text=text)
+        return notification.get_by_role("button", name=button)
+
+    def answer_prompt(self, text: str) -> None:
+        """Write into the prompt at the top (a question, or the dialog for files) and confirm it."""
+        self.page.locator(".quick-input-widget input").first.fill(text)
+        self.page.wait_for_timeout(500)  # the dialog for files looks the path up
+        self.press("Enter")
+        self.wait(lambda: self.page.locator(".quick-input-widget").is_hidden(), "the prompt to close")
+
     def press(self, key: str) -> None:
         self.page.keyboard.press(key)
 
@@ -126,11 +138,27 @@ class Workbench:
     def wait_for_no_ghost(self) -> None:
         self.wait(lambda: not self.ghost(), lambda: f"no ghost text; there is {self.ghost()!r}")
 
+    def wait_for_no_ghost_of(self, text: str) -> None:
+        """Wait until this ghost text is gone; another one may follow it."""
+        self.wait(lambda: text not in self.ghost(), lambda: f"{text!r} to go")
+
     def saved(self, name: str) -> str:
         """Save the file in the active editor and return the text that is on the disk then."""
         self.press("Control+s")
         self.wait(lambda: self.page.locator(".tab.active.dirty").count() == 0, f"{name} to be saved")
         return (self.folder / name).read_bytes().decode()
+
+    def status_icon(self) -> str:
+        """Return the classes of the icon in the extension's item of the status bar."""
+        icon = self.page.locator(".statusbar-item[id$='completer.status'] .codicon").first
+        return icon.get_attribute("class") or ""
+
+    def status_tooltip(self) -> str:
+        """Return what the extension's item of the status bar says on hover."""
+        item = self.page.locator(".statusbar-item[id$='completer.status']").first
+        item.hover()
+        hovers = self.page.locator(".monaco-hover:visible, .workbench-hover:visible").all_inner_texts()
+        return " ".join(hovers).replace("\u00a0", " ")
 
     def watch(self) -> None:
         """Begin to write down keys and changes of ghost text in the page."""

@@ -1,41 +1,42 @@
 /** One running server: the language client, and what listens to the editor on its behalf. */
 
 import * as vscode from "vscode";
-import { LanguageClient, State, type LanguageClientOptions, type ServerOptions } from "vscode-languageclient/node";
+import { LanguageClient, State as ClientState, type LanguageClientOptions, type ServerOptions } from "vscode-languageclient/node";
 
 import { GhostText } from "./ghostText.ts";
 import { Keys } from "./keys.ts";
 import * as protocol from "./protocol.ts";
 import { isOff, serverSettings, SECTION } from "./settings.ts";
+import type { State } from "./status.ts";
 
 const DOCUMENTS = [{ scheme: "file" }, { scheme: "untitled" }, { scheme: "vscode-notebook-cell" }];
 const STATUS_EVERY_MS = 3000;
 
-/** Called when the server said something new of itself, or has stopped (undefined). */
-export type OnStatus = (status: protocol.Status | undefined) => void;
+/** Called when the server said something new of itself, or its process started or ended. */
+export type OnState = (state: State, status?: protocol.Status) => void;
 
 export class Session {
   readonly client: LanguageClient;
   readonly ghostText: GhostText;
   readonly #keys: Keys;
-  readonly #onStatus: OnStatus;
+  readonly #onState: OnState;
   #asking: NodeJS.Timeout | undefined;
 
   constructor(
     extension: vscode.Extension<unknown>,
     command: readonly string[],
     log: vscode.LogOutputChannel,
-    onStatus: OnStatus,
+    onState: OnState,
   ) {
     const [program = "", ...args] = command;
     const options: ServerOptions = { command: program, args };
-    this.#onStatus = onStatus;
+    this.#onState = onState;
     this.client = new LanguageClient(SECTION, "Completer", options, this.#options(extension, log));
     this.client.onDidChangeState(({ newState }) => {
-      if (newState === State.Stopped || newState === State.StartFailed) {
-        onStatus(undefined);
-      } else if (newState === State.Running) {
+      if (newState === ClientState.Running) {
         this.#askStatusSoon(0);
+      } else {
+        onState(newState === ClientState.Starting ? "starting" : "error");
       }
     });
     this.ghostText = new GhostText(this.client);
@@ -82,7 +83,7 @@ export class Session {
     this.#asking ??= setTimeout(() => {
       this.#asking = undefined;
       void this.client.sendRequest<protocol.Status>(protocol.STATUS).then((status) => {
-        this.#onStatus(status);
+        this.#onState(status.state, status);
         if (status.state === "loading" || status.state === "downloading") {
           this.#askStatusSoon(STATUS_EVERY_MS);
         }

@@ -150,8 +150,9 @@ export class GhostText implements vscode.Disposable {
     }));
     const outcome = follow(shown, changes);
     this.#shown = outcome.kind === "gone" ? undefined : outcome.shown;
-    if (outcome.kind === "accepted") {
-      this.counts.partly += outcome.shown.nTaken < shown.text.length ? 1 : 0;
+    // The item's command tells of the whole.
+    if (outcome.kind === "accepted" && outcome.shown.nTaken < shown.text.length) {
+      this.counts.partly += 1;
       this.#tell(protocol.DID_ACCEPT, outcome.shown, { acceptedLength: outcome.shown.nTaken });
     }
   }

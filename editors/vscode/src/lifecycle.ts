@@ -70,10 +70,9 @@ export class Lifecycle implements vscode.Disposable {
       return;
     }
     this.#log.info(`starting ${command.join(" ")}`);
-    this.#bar.show("starting");
-    const session = new Session(this.#context.extension, command, this.#log, (status) => {
+    const session = new Session(this.#context.extension, command, this.#log, (state, status) => {
       if (this.#session === session) {
-        this.#bar.show(status?.state ?? "error", status);
+        this.#bar.show(state, status);
       }
     });
     this.#session = session;
@@ -83,7 +82,7 @@ export class Lifecycle implements vscode.Disposable {
   async #stop(): Promise<void> {
     const session = this.#session;
     this.#session = undefined;
-    await session?.stop();
+    await session?.stop().catch((error: unknown) => this.#log.warn(`the server did not stop: ${String(error)}`));
   }
 
   #offerOnce(): void {
