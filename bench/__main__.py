@@ -1,15 +1,16 @@
-"""`python -m bench`: replay a trace, compare with peers, report, gate, load; engine, weights, shortcut, draft, logits."""
+"""`python -m bench`: replay a trace, compare with peers, report, gate, load; engine, weights, shortcut, draft, logits, context."""
 
 from __future__ import annotations
 
 from bench.commands import app
+from bench.crossfile import context
 from bench.draft import draft
 from bench.engine import engine
 from bench.logits import logits
 from bench.shortcut import shortcut
 from bench.weights import weights
 
-for command in (engine, weights, shortcut, draft, logits):
+for command in (engine, weights, shortcut, draft, logits, context):
     app.command()(command)
 
 if __name__ == "__main__":

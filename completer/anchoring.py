@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from completer.engines.base import CostCurve
-from completer.prompt import Anchor, Match, Window, build_prompt, set_anchor
+from completer.prompt import CHARS_PER_TOKEN, Anchor, Match, Window, build_prompt, context_opening, set_anchor
 from completer.tokenizer import Tokenizer
 from completer.types import Edit, Prompt, Snapshot
 
@@ -25,9 +25,38 @@ FULL_AFTER = 192
 MAX_TYPED = 160
 """Tokens behind an anchor above which idle time moves it."""
 MAX_ANCHORS = 4
+MAX_COLD_CONTEXT = 16
+"""Tokens of the context block that a first answer at a new place may have to prefill."""
+CONTEXT_MS = 800.0
+"""What the prefill of the context block may take in idle time."""
+PATH_TOKENS = 64
+"""Kept for the document's own path behind the block."""
+MAX_CONTEXT = 512
+"""Longest context block; each token behind it costs a little in every decode step."""
+
+RESERVE = MAX_TYPED + 128
+"""Tokens of a slot for what is typed and what is generated."""
 
 Cached = Callable[[Sequence[int]], int]
 """Returns how many tokens of a prompt the engine's slots hold already."""
+
+
+def context_budget(costs: CostCurve, max_len: int) -> int:
+    """Return the most tokens of a context block that idle time and a slot have room for beside a full window."""
+    n_full = min(FULL_BEFORE + FULL_AFTER, FULL_MS / costs.prefill_ms_per_token)
+    return max(0, int(min(MAX_CONTEXT, CONTEXT_MS / costs.prefill_ms_per_token, max_len - RESERVE - n_full - PATH_TOKENS)))
+
+
+def full_window_cp(costs: CostCurve, max_len: int) -> tuple[int, int]:
+    """Return how many characters before and after the cursor a full window shows."""
+    window = _full_window(costs, max_len)
+    return int(window.n_before * CHARS_PER_TOKEN), int(window.n_after * CHARS_PER_TOKEN)
+
+
+def _full_window(costs: CostCurve, max_len: int) -> Window:
+    n_full = min(max_len - RESERVE, FULL_MS / costs.prefill_ms_per_token)
+    share = min(1.0, n_full / (FULL_BEFORE + FULL_AFTER))
+    return Window(int(FULL_BEFORE * share), int(FULL_AFTER * share), full=True)
 
 
 class Choice(NamedTuple):
@@ -46,16 +75,14 @@ class Anchors:
         self._costs = costs
         self._cached = cached
         self._anchors: list[Anchor] = []
-        reserve = MAX_TYPED + 128  # for typed text and what is generated
-        n_full = min(max_len - reserve, FULL_MS / costs.prefill_ms_per_token)
-        share = min(1.0, n_full / (FULL_BEFORE + FULL_AFTER))
-        self._full = Window(int(FULL_BEFORE * share), int(FULL_AFTER * share), full=True)
+        self._full = _full_window(costs, max_len)
         n_cold = max(64, min(int(COLD_MS / costs.prefill_ms_per_token), FULL_BEFORE))
         self._cold = Window(n_cold * 3 // 4, n_cold // 4, full=False)
 
-    def choose(self, snapshot: Snapshot) -> Choice:
+    def choose(self, snapshot: Snapshot, context_ids: Sequence[int] = ()) -> Choice:
         """Return the anchor for a foreground request: a warm one that matches, or a new one with the small window.
 
+        context_ids: the document's context block; a new anchor begins with it only where some slot holds it already.
         Mutates: the order of the anchors; a new anchor is remembered.
         """
         for anchor in self._anchors:
@@ -67,14 +94,15 @@ class Anchors:
             if n_feed * self._costs.prefill_ms_per_token <= COLD_MS:
                 self.use(anchor)
                 return Choice(anchor, prompt, self._is_good(anchor, match, prompt))
-        anchor = set_anchor(snapshot, self._cold, self._tokenizer)
+        anchor = self._cold_anchor(snapshot, context_ids)
         self.use(anchor)
         return Choice(anchor, build_prompt(anchor, anchor.typed(snapshot), self._tokenizer), good=False)
 
-    def better(self, snapshot: Snapshot) -> Anchor | None:
+    def better(self, snapshot: Snapshot, context_ids: Sequence[int] = ()) -> Anchor | None:
         """Return the anchor that idle time should prefill for this snapshot, or None when there is nothing to do.
 
         A place where nothing is warm gets the small window first: it may be typed in before a full one is ready.
+        context_ids: the document's context block. That it grew is no reason for a new anchor; that there is one now, is.
         """
         served = False
         for anchor in self._anchors:
@@ -83,10 +111,18 @@ class Anchors:
                 continue
             prompt = build_prompt(anchor, anchor.typed(snapshot), self._tokenizer)
             warm = len(prompt.ids) - self._cached(prompt.ids) <= MAX_TYPED // 4
-            if self._is_good(anchor, match, prompt):
+            if self._is_good(anchor, match, prompt) and (anchor.n_context or not context_ids):
                 return None if warm else anchor
             served = served or warm
-        return set_anchor(snapshot, self._full if served else self._cold, self._tokenizer)
+        return (
+            set_anchor(snapshot, self._full, self._tokenizer, context_ids) if served else self._cold_anchor(snapshot, context_ids)
+        )
+
+    def _cold_anchor(self, snapshot: Snapshot, context_ids: Sequence[int]) -> Anchor:
+        """Return an anchor with the small window, and with the block only where that costs next to nothing."""
+        opening = context_opening(self._tokenizer.fim, context_ids)
+        warm = bool(context_ids) and self._cached(opening) >= len(opening) - MAX_COLD_CONTEXT
+        return set_anchor(snapshot, self._cold, self._tokenizer, context_ids if warm else ())
 
     @property
     def first(self) -> Anchor | None:

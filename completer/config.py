@@ -14,6 +14,10 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from completer.errors import ConfigError
 
+ContextPart = Literal["imports", "outline", "edits", "similar"]
+CONTEXT_AUTO: tuple[ContextPart, ...] = ("imports", "outline", "edits", "similar")
+"""The parts that "auto" means."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -37,10 +41,19 @@ class Settings:
     """Whether suggestions may span lines; "auto" decides from the syntax at the cursor."""
     confidence: float = 0.4
     """A suggestion is cut at the first token whose probability is below this; 0: never cut."""
+    context: Literal["auto", "off"] | tuple[ContextPart, ...] = "auto"
+    """What other files may tell the model: "auto", "off", or some of the parts."""
     kv_memory_mb: int = 256
     """Memory for KV slots."""
     disabled_languages: tuple[str, ...] = ()
     """LSP language ids in which nothing is suggested automatically."""
+
+
+def context_parts(settings: Settings) -> tuple[ContextPart, ...]:
+    """Return the parts of the context block that the settings ask for."""
+    if settings.context == "auto":
+        return CONTEXT_AUTO
+    return () if settings.context == "off" else settings.context
 
 
 def update(settings: Settings, changes: Mapping[str, Any]) -> Settings:
@@ -69,14 +82,15 @@ def _checked(key: str, value: Any, hint: Any) -> Any:
     if origin is tuple:
         if not isinstance(value, list | tuple) or not all(isinstance(v, str) for v in value):
             raise ConfigError(f"setting {key!r} must be a list of strings; got {value!r}")
-        return tuple(value)
+        return tuple(_checked(key, item, get_args(hint)[0]) for item in value)
     if origin in (Union, types.UnionType):
+        refused: list[str] = []
         for arm in get_args(hint):
             try:
                 return None if arm is type(None) and value is None else _checked(key, value, arm)
-            except ConfigError:
-                continue
-        raise ConfigError(f"setting {key!r} cannot be {value!r}")
+            except ConfigError as error:
+                refused.append(str(error))
+        raise ConfigError("; or: ".join(refused))
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):

@@ -16,6 +16,8 @@ class FimFormat:
     order: "psm": prefix P suffix S middle; "spm": suffix S prefix P middle (an empty `middle` token is left out).
     end: tokens that end the middle, besides the format's own tokens.
     repo_name, file_sep: the family's repository format, "" where it has none.
+    path_line: what names a file in the context block, behind file_sep where there is one.
+    context_in_prefix: the context block stands behind `prefix`, because the family saw nothing but files as a whole.
     """
 
     name: str
@@ -27,6 +29,8 @@ class FimFormat:
     repo_name: str = ""
     file_sep: str = ""
     bos: str = ""
+    path_line: str = "{path}\n"
+    context_in_prefix: bool = False
 
 
 QWEN = FimFormat(
@@ -72,11 +76,30 @@ FORMATS: dict[str, FimFormat] = {
             middle="<｜fim▁end｜>",
             end=("<｜end▁of▁sentence｜>", "<|EOT|>"),
             bos="<｜begin▁of▁sentence｜>",
+            path_line="#{path}\n",
+            context_in_prefix=True,
         ),
         FimFormat(
-            name="codellama", order="psm", prefix="▁<PRE>", suffix="▁<SUF>", middle="▁<MID>", end=("</s>", "▁<EOT>"), bos="<s>"
+            name="codellama",
+            order="psm",
+            prefix="▁<PRE>",
+            suffix="▁<SUF>",
+            middle="▁<MID>",
+            end=("</s>", "▁<EOT>"),
+            bos="<s>",
+            path_line="# {path}\n",
+            context_in_prefix=True,
         ),
-        FimFormat(name="codestral", order="spm", prefix="[PREFIX]", suffix="[SUFFIX]", middle="", end=("</s>",), bos="<s>"),
+        FimFormat(
+            name="codestral",
+            order="spm",
+            prefix="[PREFIX]",
+            suffix="[SUFFIX]",
+            middle="",
+            end=("</s>",),
+            bos="<s>",
+            path_line="+++++ {path}\n",
+        ),
         FimFormat(
             name="mellum",
             order="spm",
@@ -94,6 +117,7 @@ FORMATS: dict[str, FimFormat] = {
             middle="<[fim-middle]>",
             end=("<[end▁of▁sentence]>",),
             bos="<[begin▁of▁sentence]>",
+            path_line="# {path}\n",
         ),
     )
 }

@@ -7,6 +7,7 @@ The server owns documents and the protocol; a `Completer` owns prompts, reuse an
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from completer.config import Settings
@@ -38,6 +39,10 @@ class Completer(Protocol):
         explicit: the user asked for it (a key, not typing). selected: what the suggestion must begin with, if anything.
         Cancelled as a task; must leave everything valid then. Raises: CompleterError.
         """
+        ...
+
+    def set_folders(self, folders: Sequence[Path]) -> None:
+        """Take the workspace folders: files below them, and no others, may serve as context."""
         ...
 
     def did_open(self, snapshot: Snapshot) -> None:

@@ -6,10 +6,12 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
-from completer.anchoring import Anchors
-from completer.config import Settings
+from completer.anchoring import Anchors, context_budget, full_window_cp
+from completer.config import Settings, context_parts
+from completer.context.context import Context
 from completer.engines.base import CostCurve
 from completer.generator import Generator
 from completer.live import MULTILINE_TOKENS, Live
@@ -37,6 +39,7 @@ class _Doc:
 
     anchors: Anchors
     tree: SyntaxTree
+    snapshot: Snapshot
     running: Entry | None = None
     prefetch: Entry | None = None
     prefill_id: int | None = None
@@ -65,6 +68,8 @@ class Pipeline:
         self._costs = costs
         self._max_len = max_len
         self._names = names
+        self._context = Context(tokenizer, context_budget(costs, max_len), full_window_cp(costs, max_len))
+        self._context.set_parts(context_parts(settings))
         self._reuse = ReuseStore()
         self._traces = TraceLog()
         self._docs: dict[str, _Doc] = {}
@@ -77,6 +82,7 @@ class Pipeline:
         """See `completer.frontend.Completer.complete`."""
         started = time.perf_counter()
         doc = self._doc(snapshot)
+        doc.snapshot = snapshot
         trace = self._new_trace(snapshot)
         where = place(snapshot, doc.tree)
         trace.place = where.kind
@@ -91,7 +97,8 @@ class Pipeline:
     async def _answer(
         self, doc: _Doc, snapshot: Snapshot, where: Place, explicit: bool, selected: Selected | None, started: float, trace: Trace
     ) -> Suggestion | None:
-        anchor, prompt, _ = doc.anchors.choose(snapshot)
+        anchor, prompt, _ = doc.anchors.choose(snapshot, self._context.lead_ids(snapshot.uri))
+        trace.n_context = anchor.n_context
         trace.tokenise_ms = (time.perf_counter() - started) * 1e3
         typed = lf(anchor.typed(snapshot))
         hit = self._reuse.lookup(anchor.number, typed)
@@ -124,6 +131,10 @@ class Pipeline:
 
     # What the client tells.
 
+    def set_folders(self, folders: Sequence[Path]) -> None:
+        self._context.set_folders(folders)
+        self._forget_anchors()
+
     def did_open(self, snapshot: Snapshot) -> None:
         self._doc(snapshot)
         self.did_move_cursor(snapshot)
@@ -135,9 +146,12 @@ class Pipeline:
         for edit in edits:
             doc.tree.edit(edit)
         doc.anchors.edited(edits)
+        doc.snapshot = snapshot
+        self._context.edited(snapshot.uri, edits)
 
     def did_move_cursor(self, snapshot: Snapshot) -> None:
         doc = self._doc(snapshot)
+        doc.snapshot = snapshot
         if doc.resting is not None:
             doc.resting.cancel()
         doc.resting = asyncio.get_running_loop().call_later(CURSOR_REST_S, self._prefill, doc, snapshot)
@@ -146,6 +160,7 @@ class Pipeline:
         doc = self._docs.pop(uri, None)
         if doc is None:
             return
+        self._context.closed(uri)
         if doc.resting is not None:
             doc.resting.cancel()
         for entry in (doc.running, doc.prefetch):
@@ -164,6 +179,9 @@ class Pipeline:
         """Nothing depends on it yet."""
 
     def set_settings(self, settings: Settings) -> None:
+        if context_parts(settings) != context_parts(self.settings):
+            self._context.set_parts(context_parts(settings))
+            self._forget_anchors()
         self.settings = settings
 
     def metrics(self) -> list[dict[str, Any]]:
@@ -173,9 +191,24 @@ class Pipeline:
         latency = {f"latency_p{p}_ms": round(self._traces.latency_ms(p), 1) for p in (50, 95)}
         return {**self._names, **latency, "message": ""}
 
+    def _forget_anchors(self) -> None:
+        """Nothing of a context block that is no longer wanted may serve another prompt. Mutates: the documents."""
+        for doc in self._docs.values():
+            doc.anchors = self._new_anchors()
+
+    async def settled(self, timeout_s: float) -> bool:
+        """Wait until nothing is left to do in idle time; return whether that came about. For tests and benchmarks."""
+        end = time.monotonic() + timeout_s
+        while time.monotonic() < end:
+            if not self._context.busy and not any(doc.prefill_anchor or _rests(doc) for doc in self._docs.values()):
+                return True
+            await asyncio.sleep(0.01)
+        return False
+
     async def close(self) -> None:
         for uri in list(self._docs):
             self.did_close(uri)
+        await self._context.close()
 
     # Foreground.
 
@@ -188,9 +221,11 @@ class Pipeline:
     def _doc(self, snapshot: Snapshot) -> _Doc:
         doc = self._docs.get(snapshot.uri)
         if doc is None:
-            anchors = Anchors(self._tokenizer, self._costs, self._generator.n_cached, self._max_len)
-            doc = self._docs[snapshot.uri] = _Doc(anchors, SyntaxTree(snapshot.language_id, snapshot.text))
+            doc = self._docs[snapshot.uri] = _Doc(self._new_anchors(), SyntaxTree(snapshot.language_id, snapshot.text), snapshot)
         return doc
+
+    def _new_anchors(self) -> Anchors:
+        return Anchors(self._tokenizer, self._costs, self._generator.n_cached, self._max_len)
 
     def _wanted(self, snapshot: Snapshot, where: Place) -> bool:
         return where.suppress != "word" and snapshot.language_id not in self.settings.disabled_languages
@@ -289,9 +324,12 @@ class Pipeline:
             assert doc.prefill_id is not None
             self._live.cancel(doc.prefill_id)
             doc.prefill_anchor = None
-        anchor = doc.anchors.better(snapshot)
+        anchor = doc.anchors.better(snapshot, self._context.lead_ids(snapshot.uri))
         if anchor is None:
             return
+        others = [other.snapshot for other in self._docs.values() if other is not doc]
+        if self._context.refresh(snapshot, others, lambda: self._prefill(doc, doc.snapshot)) and anchor.full:
+            return  # it is prefilled with the block as that will be then
         prompt = Prompt((*anchor.fixed_ids, *self._tokenizer.encode(lf(anchor.typed(snapshot)))))
 
         def done(reason: FinishReason) -> None:
@@ -328,6 +366,12 @@ class Pipeline:
         trace.complete = hit.entry.reason is not None
         trace.answered_by = self._answered_by(hit, fresh)
         trace.n_chars = len(shown.text) if shown is not None else 0
+
+
+def _rests(doc: _Doc) -> bool:
+    """Whether the cursor moved just now, and its place will be looked at when it has rested."""
+    timer = doc.resting
+    return timer is not None and not timer.cancelled() and timer.when() > asyncio.get_running_loop().time()
 
 
 def _trimmed(hit: Hit, snapshot: Snapshot, where: Place, selected: Selected | None, explicit: bool) -> Trimmed | None:

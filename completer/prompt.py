@@ -1,7 +1,7 @@
 """From snapshot to prompt: an anchor freezes the prefix, and what is typed since stands behind the middle token.
 
     document  ......|start ........... anchor|typed|cursor ......... end|......
-    prompt    <prefix> text[start:anchor] <suffix> text[cursor:end] <middle> typed
+    prompt    context <prefix> text[start:anchor] <suffix> text[cursor:end] <middle> typed
 
 While the user types, everything up to <middle> stays byte-identical, so a keystroke feeds only the end of `typed`.
 Source: EFIM (2505.21889), with token healing in place of training.
@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from completer.tokenizer import FimIds, Tokenizer
@@ -46,8 +46,8 @@ class Window:
 class Anchor:
     """A frozen prompt head. start_cp <= anchor_cp; head = text[start_cp:anchor_cp]; tail: the suffix as it was.
 
-    fixed_ids: all tokens in front of the typed ones.  number: unique, so that what was made for one anchor is
-    never taken for another's.
+    fixed_ids: all tokens in front of the typed ones.  n_context: how many of them are the context block.
+    number: unique, so that what was made for one anchor is never taken for another's.
     """
 
     uri: str
@@ -57,6 +57,7 @@ class Anchor:
     tail: str
     fixed_ids: tuple[int, ...]
     full: bool
+    n_context: int = 0
     number: int = field(default_factory=lambda: next(_numbers))
 
     def match(self, snapshot: Snapshot) -> Match | None:
@@ -82,29 +83,38 @@ class Anchor:
 
     def moved(self, by_cp: int) -> Anchor:
         """Return the same anchor after text in front of its window grew by `by_cp`; it keeps its number."""
-        return Anchor(
-            self.uri, self.start_cp + by_cp, self.anchor_cp + by_cp, self.head, self.tail, self.fixed_ids, self.full, self.number
-        )
+        return replace(self, start_cp=self.start_cp + by_cp, anchor_cp=self.anchor_cp + by_cp)
 
 
-def set_anchor(snapshot: Snapshot, window: Window, tokenizer: Tokenizer) -> Anchor:
-    """Freeze an anchor at the start of the cursor's line, with as many whole lines around it as the window takes."""
+def set_anchor(snapshot: Snapshot, window: Window, tokenizer: Tokenizer, context_ids: Sequence[int] = ()) -> Anchor:
+    """Freeze an anchor at the start of the cursor's line, with as many whole lines around it as the window takes.
+
+    context_ids: the context block, which the prompt begins with.
+    """
     text = snapshot.text
     anchor_cp = snapshot.line_start_cp
     start_cp = _window_start(text, anchor_cp, window)
     end_cp = _window_end(text, snapshot.cursor_cp, int(window.n_after * CHARS_PER_TOKEN))
     head, tail = text[start_cp:anchor_cp], text[snapshot.cursor_cp : end_cp]
-    fixed_ids = frame(tokenizer.encode(lf(head)), tokenizer.encode(lf(tail)), tokenizer.fim)
-    return Anchor(snapshot.uri, start_cp, anchor_cp, head, tail, tuple(fixed_ids), window.full)
+    fixed_ids = frame(tokenizer.encode(lf(head)), tokenizer.encode(lf(tail)), tokenizer.fim, context_ids)
+    return Anchor(snapshot.uri, start_cp, anchor_cp, head, tail, tuple(fixed_ids), window.full, len(context_ids))
 
 
-def frame(head_ids: list[int], tail_ids: list[int], fim: FimIds) -> list[int]:
+def frame(head_ids: list[int], tail_ids: list[int], fim: FimIds, context_ids: Sequence[int] = ()) -> list[int]:
     """Put prefix and suffix tokens between the special tokens of the family, up to where the typed text goes."""
-    bos = [] if fim.bos is None else [fim.bos]
+    opening = context_opening(fim, context_ids)
     middle = [] if fim.middle is None else [fim.middle]
     if fim.format.order == "spm":
-        return [*bos, fim.suffix, *tail_ids, fim.prefix, *head_ids, *middle]
-    return [*bos, fim.prefix, *head_ids, fim.suffix, *tail_ids, *middle]
+        return [*opening, fim.suffix, *tail_ids, fim.prefix, *head_ids, *middle]
+    prefix = [] if fim.format.context_in_prefix else [fim.prefix]
+    return [*opening, *prefix, *head_ids, fim.suffix, *tail_ids, *middle]
+
+
+def context_opening(fim: FimIds, context_ids: Sequence[int]) -> list[int]:
+    """Return what a prompt with this context block begins with, whatever the document says."""
+    bos = [] if fim.bos is None else [fim.bos]
+    prefix = [fim.prefix] if fim.format.context_in_prefix else []
+    return [*bos, *prefix, *context_ids]
 
 
 def build_prompt(anchor: Anchor, typed: str, tokenizer: Tokenizer) -> Prompt:

@@ -17,6 +17,7 @@ MAX_TRACES = 1000
 class Trace:
     """One request. Times in milliseconds; n_* count tokens, except n_forwards.
 
+    n_context: of the context block in front of the prompt.
     answered_by: "suppressed" where no suggestion is wanted and nothing was asked.  n_chars 0: nothing was shown.
     complete: decoding was over when the answer went out.
     prefill_ms to accepted: of the generation that the answer came from, as far as it was when the answer went out.
@@ -37,6 +38,7 @@ class Trace:
     decode_ms: float = 0.0
     trim_ms: float = 0.0
     total_ms: float = 0.0
+    n_context: int = 0
     n_keep: int = 0
     n_feed: int = 0
     n_forwards: int = 0

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from lsprotocol import types as lsp
@@ -16,6 +17,7 @@ from completer.position import ENCODINGS
 from completer.server.complete import register_fallback
 from completer.server.loading import needs_reload, start_loading
 from completer.server.session import CompleterServer
+from completer.uri import path_of
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +33,8 @@ def initialize(ls: CompleterServer, params: lsp.InitializeParams) -> None:
     text_document = capabilities.text_document
     if text_document is None or text_document.inline_completion is None:
         register_fallback(ls)
+    roots = [folder.uri for folder in params.workspace_folders or ()] or [params.root_uri or ""]
+    ls.folders = _folders(roots)
     _take(ls, _section(params.initialization_options))
 
 
@@ -54,6 +58,19 @@ async def did_change_configuration(ls: CompleterServer, params: lsp.DidChangeCon
         await _pull(ls)
     else:
         _take(ls, changes)
+
+
+def did_change_workspace_folders(ls: CompleterServer, params: lsp.DidChangeWorkspaceFoldersParams) -> None:
+    """Files below the folders, and no others, may serve as context. Mutates: folders."""
+    removed = _folders([folder.uri for folder in params.event.removed])
+    added = _folders([folder.uri for folder in params.event.added])
+    ls.folders = tuple(dict.fromkeys((*(folder for folder in ls.folders if folder not in removed), *added)))
+    if ls.completer is not None:
+        ls.completer.set_folders(ls.folders)
+
+
+def _folders(uris: Iterable[str]) -> tuple[Path, ...]:
+    return tuple(path for uri in uris if (path := path_of(uri)) is not None)
 
 
 async def _pull(ls: CompleterServer) -> None:
@@ -102,3 +119,4 @@ def register(ls: CompleterServer) -> None:
     ls.feature(lsp.INITIALIZE)(initialize)
     ls.feature(lsp.INITIALIZED)(initialized)
     ls.feature(lsp.WORKSPACE_DID_CHANGE_CONFIGURATION)(did_change_configuration)
+    ls.feature(lsp.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)(did_change_workspace_folders)

@@ -97,6 +97,7 @@ def _ready(ls: CompleterServer, made: Completer) -> None:
     if made.settings != ls.settings:
         made.set_settings(ls.settings)
     ls.completer, ls.state, ls.state_message = made, "ready", ""
+    made.set_folders(ls.folders)
     for snapshot in ls.documents.snapshots():
         made.did_open(snapshot)
 

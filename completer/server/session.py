@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from cachetools import LRUCache
@@ -41,6 +42,7 @@ class CompleterServer(LanguageServer):
     completer: None while the model loads, and after loading failed; then requests are answered empty.
     state, state_message: of the loading, for `completer/status`.
     given: the suggestions sent last, by id.  latest: the last id of each URI.  accepted: code points of each, by id.
+    folders: those of the workspace.
     asked: by the URI of the snapshot, which for a cell is its notebook.
     """
 
@@ -60,6 +62,7 @@ class CompleterServer(LanguageServer):
         self.settings = Settings()
         self.documents = Documents()
         self.recorder: Recorder | None = None
+        self.folders: tuple[Path, ...] = ()
         self.completer: Completer | None = None
         self.state = "loading"
         self.state_message = ""

@@ -57,6 +57,9 @@ class FakeCompleter:
             return replace(found, complete=False)
         return found
 
+    def set_folders(self, folders: Sequence[Path]) -> None:
+        self._event("folders", folders=[folder.as_posix() for folder in folders])
+
     def did_open(self, snapshot: Snapshot) -> None:
         self.mirror[snapshot.uri] = snapshot.text
         self._event("open", uri=snapshot.uri, language=snapshot.language_id)
