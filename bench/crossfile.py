@@ -27,7 +27,7 @@ from bench import inside
 from bench.client import Json
 from bench.options import finish
 from bench.provenance import provenance
-from completer.config import Settings, update
+from completer.config import Settings, context_parts, update
 from completer.types import Snapshot
 
 PACKAGES = (
@@ -36,13 +36,14 @@ PACKAGES = (
 )
 MAX_PER_PACKAGE = 6
 MAX_FILE_CP = 60_000
-N_NEIGHBOURS = 3
+N_NEIGHBOURS = 2
 ARMS: dict[str, Any] = {
     "off": "off",
     "imports": ["imports"],
     "outline": ["outline"],
     "similar": ["similar"],
     "imports, outline": ["imports", "outline"],
+    "imports, similar": ["imports", "similar"],
     "all": ["imports", "outline", "edits", "similar"],
 }
 
@@ -169,9 +170,9 @@ async def complete_case(pipeline: Any, case: CrossCase, temporary: Path) -> tupl
     text = whole[: case.cursor_cp] + whole[case.cursor_cp + len(case.rest) :]
     snapshot = Snapshot(file.as_uri(), 1, "python", text, case.cursor_cp)
     pipeline.set_folders([workspace])
-    for other in neighbours(file, text):
+    # Only the parts that look at open documents need them; opening one costs an idle prefill.
+    for other in neighbours(file, text) if {"similar", "edits"} & set(context_parts(pipeline.settings)) else ():
         pipeline.did_open(Snapshot(other.as_uri(), 1, "python", other.read_text(encoding="utf-8", errors="replace"), 0))
-        await pipeline.settled(0)
     pipeline.did_open(snapshot)
     started = time.perf_counter()
     if not await pipeline.settled(30):

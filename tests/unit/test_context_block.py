@@ -110,7 +110,8 @@ RUST = "impl P {\n    /// Adds.\n    pub fn add(&self, o: &P) -> P {\n        le
             PYTHON,
             '@decorated\nclass Client(Base):\n    """Talks to a server."""\n    timeout: float = 3.0\n'
             "    def __init__(self, url: str) -> None:\n        self.url = url\n        self._private = compute(url)\n"
-            '    def fetch(self, path: str) -> bytes:\n        """Return the body."""\n    def short(self): return 1',
+            '    def fetch(self, path: str) -> bytes:\n        """Return the body."""\n    def short(self): return 1\n'
+            "    def _helper(self): ...",
         ),
         ("go", GO, "type Server struct {\n\tName string // of it\n}\nfunc (s *Server) Run(n int) error;"),
         ("typescript", TS, "export class A extends B {\n  private x = 1;\n  go(n: number): void;\n}"),
