@@ -1,4 +1,4 @@
-"""`python -m bench`: replay a trace, compare with peers, report, gate, load; engine, weights, shortcut, draft, logits, context."""
+"""`python -m bench`: replay, peers, report, gate, load, soak; engine, weights, shortcut, draft, logits, context."""
 
 from __future__ import annotations
 
