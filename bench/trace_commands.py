@@ -27,13 +27,16 @@ def type_command(
     lines: Annotated[int, typer.Option(help="How many lines to type again.")] = 10,
     seed: Seed = 1,
     mixed: Annotated[bool, typer.Option("--mixed", help="With typos, pastes and undo.")] = False,
+    repeating: Annotated[bool, typer.Option("--repeating", help="Only lines much like one close above.")] = False,
     origin: str = "",
     licence: str = "",
 ) -> None:
     """Type lines of SOURCE again, key by key."""
-    make = mixed_session if mixed else type_lines
     text = source.read_text(encoding="utf-8")
-    trace = make(text, file=source.name, language=language, n_lines=lines, seed=seed)
+    if mixed:
+        trace = mixed_session(text, file=source.name, language=language, n_lines=lines, seed=seed)
+    else:
+        trace = type_lines(text, file=source.name, language=language, n_lines=lines, seed=seed, repeating=repeating)
     _leave(with_origin(trace, origin, licence), out)
 
 

@@ -9,11 +9,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 
+from rapidfuzz import fuzz
+
 from bench.trace import Event, EventKind, Trace
 from bench.typing_model import TypingModel
 
 MIN_LINE_CHARS = 12
 MIN_DISTANCE = 3
+NEAR_LINES = 12
+ALIKE_PERCENT = 75
 COMMENT = re.compile(r"\s*(#|//|/\*|\*|\"\"\"|''')")
 NEIGHBOURS = {c: n for row in ("qwertyuiop", "asdfghjkl", "zxcvbnm") for c, n in zip(row, row[1:] + row[-2], strict=True)}
 
@@ -47,10 +51,15 @@ class _Hand:
             self.do("key", pos + i, text=char)
 
 
-def choose_lines(text: str, n_lines: int, rng: random.Random) -> list[int]:
-    """Return up to `n_lines` line numbers worth typing: code, long enough, apart from each other; in random order."""
+def choose_lines(text: str, n_lines: int, rng: random.Random, *, repeating: bool = False) -> list[int]:
+    """Return up to `n_lines` line numbers worth typing: code, long enough, apart from each other; in random order.
+
+    repeating: only lines much like one of the NEAR_LINES above them: rows of a table, cases of a test, a renamed copy.
+    """
     lines = text.split("\n")
     usable = [i for i, line in enumerate(lines) if len(line.strip()) >= MIN_LINE_CHARS and not COMMENT.match(line) and i > 5]
+    if repeating:
+        usable = [i for i in usable if _is_like_above(lines, i)]
     rng.shuffle(usable)
     chosen: list[int] = []
     for line in usable:
@@ -59,18 +68,33 @@ def choose_lines(text: str, n_lines: int, rng: random.Random) -> list[int]:
     return chosen
 
 
-def type_lines(text: str, *, file: str, language: str, n_lines: int, seed: int, model: TypingModel | None = None) -> Trace:
+def _is_like_above(lines: Sequence[str], i: int) -> bool:
+    line = lines[i].strip()
+    above = (other.strip() for other in lines[max(0, i - NEAR_LINES) : i])
+    return any(other != line and fuzz.ratio(line, other) >= ALIKE_PERCENT for other in above)
+
+
+def type_lines(
+    text: str,
+    *,
+    file: str,
+    language: str,
+    n_lines: int,
+    seed: int,
+    model: TypingModel | None = None,
+    repeating: bool = False,
+) -> Trace:
     """Return a trace that types `n_lines` lines of `text`, jumping from one to the next.
 
     The file is opened without those lines: only their indentation is there, so that nothing (an index, a cache, a prompt
     prepared in idle time) can know what is going to be typed. It ends as `text`.
     """
-    hand, places = _opened_without_lines(text, n_lines, seed, model)
+    hand, places = _opened_without_lines(text, n_lines, seed, model, repeating)
     opened = hand.text
     for pos, rest in _moving(places):
         hand.go(pos)
         hand.type(pos, rest, typo_rate=0.0)
-    return _trace(opened, hand, file, language, note=f"{len(places)} lines typed, seed {seed}")
+    return _trace(opened, hand, file, language, note=f"{len(places)} {'repeating ' if repeating else ''}lines typed, seed {seed}")
 
 
 def mixed_session(text: str, *, file: str, language: str, n_lines: int, seed: int, model: TypingModel | None = None) -> Trace:
@@ -120,10 +144,12 @@ def jump_session(sources: Sequence[Event], *, n_lines: int, n_keys: int, seed: i
     return Trace(name="jumps", note=note, events=tuple(events))
 
 
-def _opened_without_lines(text: str, n_lines: int, seed: int, model: TypingModel | None) -> tuple[_Hand, list[tuple[int, str]]]:
+def _opened_without_lines(
+    text: str, n_lines: int, seed: int, model: TypingModel | None, repeating: bool = False
+) -> tuple[_Hand, list[tuple[int, str]]]:
     """Return a hand whose text lacks the chosen lines, and where in `text` each of them begins, in the order of typing."""
     hand = _opened(text, seed, model)
-    places = [_body(text, number) for number in choose_lines(text, n_lines, hand.rng)]
+    places = [_body(text, number) for number in choose_lines(text, n_lines, hand.rng, repeating=repeating)]
     for pos, rest in sorted(places, reverse=True):
         hand.text = hand.text[:pos] + hand.text[pos + len(rest) :]
     return hand, places

@@ -173,6 +173,18 @@ def test_a_typed_line_is_nowhere_in_the_file_before_it_is_typed() -> None:
     assert document.text == SOURCE
 
 
+def test_repeating_lines_are_like_one_close_above_them() -> None:
+    text = "\n".join(
+        ["import os"] * 8 + [f'    "key_{name}": Style(color="{name}"),' for name in ("red", "green", "blue", "cyan")] + ["x"]
+    )
+    trace = type_lines(text, file="a.py", language="python", n_lines=9, seed=1, repeating=True)
+    typed = ["".join(e.text for e in s.events if e.kind == "key") for s in trace.segments() if s.events[-1].kind == "key"]
+    assert typed
+    assert all(
+        line.startswith('"key_') and not line.startswith('"key_red') for line in typed
+    )  # nothing above the first is like it
+
+
 def test_a_jump_is_typed_at_in_the_same_moment_and_every_file_keeps_its_other_lines() -> None:
     sources = [Event(0.0, "open", text=SOURCE, file=f"{name}.py", language="python") for name in "ab"]
     trace = jump_session(sources, n_lines=4, n_keys=5, seed=3)
