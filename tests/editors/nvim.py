@@ -140,7 +140,7 @@ class Nvim:
             found[:] = [self.lua(code, *arguments)]
             return bool(found[0])
 
-        _wait_until(ask, f"`{code}` stayed false")
+        wait_until(ask, f"`{code}` stayed false")
         return found[0]
 
     def close(self) -> None:
@@ -167,7 +167,7 @@ class Nvim:
         return done.result(TIMEOUT_S)
 
     def _attach(self, socket: Path) -> pynvim.Nvim:
-        _wait_until(socket.exists, "Neovim did not open its socket")
+        wait_until(socket.exists, "Neovim did not open its socket")
         ready: Future[pynvim.Nvim] = Future()
         self._thread = threading.Thread(target=self._serve, args=(str(socket), ready), daemon=True)
         self._thread.start()
@@ -204,7 +204,7 @@ def _connect(socket: str) -> pynvim.Nvim:
             time.sleep(0.005)
 
 
-def _wait_until(done: Callable[[], bool], what: str) -> None:
+def wait_until(done: Callable[[], bool], what: str) -> None:
     end_s = time.monotonic() + TIMEOUT_S
     while not done():
         assert time.monotonic() < end_s, f"{what} within {TIMEOUT_S} s"
