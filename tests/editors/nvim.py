@@ -30,7 +30,17 @@ vim.opt.runtimepath:append({str(Path(__file__).parent)!r})
 vim.o.swapfile, vim.o.shada, vim.o.termguicolors = false, "", true
 vim.o.shortmess = vim.o.shortmess .. "IF"
 vim.api.nvim_set_hl(0, "CompleterGhost", {{ fg = {GHOST_COLOUR}, italic = true }})
+local client = require("completer.client")
+local ask, n_answers = client.ask, 0
+client.ask = function(asked, place, kind, on_answer)
+  return ask(asked, place, kind, function(items)
+    on_answer(items)
+    n_answers = n_answers + 1
+    vim.rpcnotify(0, "answered", n_answers)
+  end)
+end
 """
+"""Configuration of every test: the plugin, ghost text in a colour of its own, and word of each answer that was drawn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +62,7 @@ class Nvim:
         self._drawn = threading.Condition()
         self._key_at_s = time.perf_counter()
         self._first_new = 0
+        self._n_answers = self._n_answers_before = 0
         socket = folder / "nvim.sock"
         (folder / "init.lua").write_text(INIT + init, encoding="utf-8")
         homes = {f"XDG_{name}_HOME": str(folder / name.lower()) for name in ("CONFIG", "DATA", "STATE", "CACHE")}
@@ -80,6 +91,7 @@ class Nvim:
         def press() -> None:
             with self._drawn:
                 self._first_new, self._key_at_s = len(self.frames), time.perf_counter()
+                self._n_answers_before = self._n_answers
             self._nvim.input(keys)
 
         self._do(press)
@@ -121,6 +133,18 @@ class Nvim:
     def wait_for_no_ghost(self) -> None:
         self.wait(lambda frame: not frame.ghost, "a screen without ghost text", anew=False)
 
+    def wait_for_answer(self) -> None:
+        """Wait until a question asked after the last key was answered, and the answer drawn."""
+        with self._drawn:
+            if not self._drawn.wait_for(lambda: self._n_answers > self._n_answers_before, TIMEOUT_S):
+                raise AssertionError(f"no answer within {TIMEOUT_S} s")
+
+    def type(self, text: str) -> None:
+        """Type a text key by key, each when the key before was answered."""
+        for char in text:
+            self.keys({"\n": "<CR>", "<": "<lt>"}.get(char, char))
+            self.wait_for_answer()
+
     # What a test may look at besides.
 
     @property
@@ -132,7 +156,7 @@ class Nvim:
         """Run Lua; return what it returns."""
         return self._do(lambda: self._nvim.exec_lua(code, *arguments))
 
-    def wait_for_lua(self, code: str, *arguments: Any) -> Any:
+    def wait_for_lua(self, code: str, *arguments: Any, timeout_s: float = TIMEOUT_S) -> Any:
         """Run Lua until it returns something true; return that."""
         found: list[Any] = []
 
@@ -140,7 +164,7 @@ class Nvim:
             found[:] = [self.lua(code, *arguments)]
             return bool(found[0])
 
-        wait_until(ask, f"`{code}` stayed false")
+        wait_until(ask, f"`{code}` stayed false", timeout_s)
         return found[0]
 
     def close(self) -> None:
@@ -186,6 +210,10 @@ class Nvim:
                 ready.set_exception(error)
 
     def _on_notification(self, name: str, events: Any) -> None:
+        if name == "answered":
+            with self._drawn:
+                self._n_answers = events[0]
+                self._drawn.notify_all()
         if name == "redraw" and self.screen.apply(events):
             with self._drawn:
                 self.frames.append(self.screen.frame(time.perf_counter()))
@@ -204,10 +232,11 @@ def _connect(socket: str) -> pynvim.Nvim:
             time.sleep(0.005)
 
 
-def wait_until(done: Callable[[], bool], what: str) -> None:
-    end_s = time.monotonic() + TIMEOUT_S
+def wait_until(done: Callable[[], bool], what: str, timeout_s: float = TIMEOUT_S) -> None:
+    """Return when `done()` holds. Raises: AssertionError when the time is up."""
+    end_s = time.monotonic() + timeout_s
     while not done():
-        assert time.monotonic() < end_s, f"{what} within {TIMEOUT_S} s"
+        assert time.monotonic() < end_s, f"{what} within {timeout_s} s"
         time.sleep(0.005)
 
 

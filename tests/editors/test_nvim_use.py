@@ -251,6 +251,20 @@ def test_one_server_serves_all_files(editor: Nvim) -> None:
     assert len(events(editor, "textDocument/didOpen")) == 2
 
 
+def test_repositories_of_all_files_are_told_to_the_one_server(editor: Nvim) -> None:
+    for name in ("first", "second"):
+        (editor.folder / name / ".git").mkdir(parents=True)
+    for name in ("first/one.py", "first/two.py", "second/three.py"):
+        start_line(editor, name=name)
+        editor.keys("<Esc>")
+        editor.command("write")
+    first = wait_for_event(editor, "initialize")["workspaceFolders"]
+    assert [folder["uri"] for folder in first] == [(editor.folder / "first").as_uri()]
+    added = wait_for_event(editor, "workspace/didChangeWorkspaceFolders")["event"]["added"]
+    assert [folder["uri"] for folder in added] == [(editor.folder / "second").as_uri()]
+    assert len(events(editor, "workspace/didChangeWorkspaceFolders")) == 1
+
+
 def test_program_that_is_missing_is_named_once(start: Start) -> None:
     editor = start("""require("completer").setup({ cmd = { "no-such-program", "lsp" } })""")
     start_line(editor)

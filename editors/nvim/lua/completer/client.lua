@@ -40,10 +40,35 @@ function M.config()
     capabilities = M.capabilities(),
     init_options = settings,
     settings = settings,
+    on_attach = M.add_root,
     on_exit = function(code)
       M.failed = code ~= 0 -- Neovim itself says so, and names its log
     end,
   }
+end
+
+---@param buf integer
+---@return string?
+local function root_of(buf)
+  return vim.fs.root(buf, ".git")
+end
+
+--- Tell the server of a buffer's repository, which may be another than that of the buffers before: context comes from it.
+--- Mutates: the client's folders.
+---@param client vim.lsp.Client
+---@param buf integer
+function M.add_root(client, buf)
+  local root = root_of(buf)
+  local uri = root and vim.uri_from_fname(root)
+  local known = client.workspace_folders or {}
+  local is_new = uri and not vim.iter(known):any(function(folder)
+    return folder.uri == uri
+  end)
+  if is_new then
+    local folder = { uri = uri, name = root }
+    client.workspace_folders = vim.list_extend({ folder }, known)
+    call(client, "notify", "workspace/didChangeWorkspaceFolders", { event = { added = { folder }, removed = {} } })
+  end
 end
 
 --- Return why the server cannot be started, and how to mend it; nil when nothing speaks against it.
@@ -53,6 +78,14 @@ function M.problem()
   if type(cmd) == "table" and vim.fn.executable(cmd[1]) == 0 then
     return ("completer: no program %q: install it, or set cmd in setup()"):format(cmd[1])
   end
+end
+
+--- Whether a client is there already that serves what a configuration wants: one model in memory is enough.
+---@param client vim.lsp.Client
+---@param wanted vim.lsp.ClientConfig
+---@return boolean
+function M.serves(client, wanted)
+  return client.name == wanted.name and not call(client, "is_stopped")
 end
 
 local said = {}
@@ -73,11 +106,9 @@ function M.start(buf)
     end
     return
   end
-  vim.lsp.start(M.config(), {
+  vim.lsp.start(vim.tbl_extend("force", M.config(), { root_dir = root_of(buf) }), {
     bufnr = buf,
-    reuse_client = function(client, wanted)
-      return client.name == wanted.name and not call(client, "is_stopped")
-    end,
+    reuse_client = M.serves,
   })
 end
 
