@@ -12,7 +12,8 @@ from completer import __version__
 from completer.commands.progress import progress_bar
 from completer.config import Settings
 from completer.engines.base import CostCurve
-from completer.engines.factory import ENGINES, availability, load, physical_threads
+from completer.engines.factory import load, physical_threads
+from completer.engines.registry import ENGINES, availability
 from completer.errors import CompleterError
 from completer.loader import choose_model, machine_limits, model_files
 from completer.store import cache_dir

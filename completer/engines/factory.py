@@ -7,14 +7,14 @@ import os
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from completer.config import Settings
-from completer.engines.base import Availability, StepEngine
-from completer.errors import ConfigError, EngineUnavailable
+from completer.engines.base import StepEngine
+from completer.engines.registry import ENGINES, availability, cuda_name, has_cuda
+from completer.errors import ConfigError, EngineUnavailable, UnsupportedModel
 from completer.store import ModelFiles
 from completer.tokenizer import Tokenizer
 
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, int, int], None]
 MAX_LEN = 2048
-ENGINES = ("phased", "onnx", "torch")
-_NEEDS = {"phased": ("torch", "onnxruntime"), "onnx": ("onnxruntime",), "torch": ("torch",)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +33,6 @@ class Loaded:
     engine: StepEngine
     tokenizer: Tokenizer
     model: str
-
-
-def availability(name: str) -> Availability:
-    """Return whether the engine `name` can run here, and why not."""
-    missing = [package for package in _NEEDS[name] if find_spec(package) is None]
-    if missing:
-        return Availability(name, False, f"not installed: {', '.join(missing)} (pip install 'completer[cpu]')")
-    from importlib.metadata import version
-
-    device = "cuda" if name == "torch" and has_cuda() else "cpu"
-    return Availability(name, True, version=", ".join(f"{p} {version(p)}" for p in _NEEDS[name]), device=device)
 
 
 def physical_threads(settings: Settings) -> int:
@@ -71,32 +58,55 @@ def load(files: ModelFiles, settings: Settings, progress: Progress = lambda *_: 
         return _load_on_cuda(files, settings, progress)
     import torch
 
-    from completer.engines.convert import convert, is_converted
     from completer.engines.measure import measure_costs
 
     torch.set_num_threads(physical_threads(settings))
     _keep_freed_memory()
-    folder = files.converted
-    if not is_converted(folder):
-        convert(files.path, folder, progress)
-    progress("loading", 0, 1)
-    tokenizer = Tokenizer.load(folder / "tokenizer.json", files.entry.prompt if files.entry else "")
-    if name == "torch" and settings.weights in ("int4", "bf16"):
-        engine: StepEngine = _build_from_source(files.path, settings)
-    else:
-        engine = _build(name, folder, settings)
+    build = _load_folder if name in _FOLDER_ENGINES else _load_converted
+    engine, tokenizer = build(name, files, settings, progress)
     engine.costs = measure_costs(engine)
     progress("ready", 1, 1)
     return Loaded(engine, tokenizer, files.name)
 
 
-def has_cuda() -> bool:
-    """Return whether torch is here and sees a graphics card with bfloat16 and 4-bit kernels (compute capability 8, Ampere)."""
-    if find_spec("torch") is None:
-        return False
-    import torch
+def _load_converted(name: str, files: ModelFiles, settings: Settings, progress: Progress) -> tuple[StepEngine, Tokenizer]:
+    """Return an engine over our own form of the weights, which is made first where it is not there yet."""
+    from completer.engines.convert import convert, is_converted
 
-    return torch.cuda.is_available() and torch.cuda.get_device_capability() >= (8, 0)
+    folder = files.converted
+    if not is_converted(folder):
+        convert(files.path, folder, progress)
+    progress("loading", 0, 1)
+    tokenizer = Tokenizer.load(folder / "tokenizer.json", _fim(files))
+    if name == "torch" and settings.weights in ("int4", "bf16"):
+        return _build_from_source(files.path, settings), tokenizer
+    return _build(name, folder, settings), tokenizer
+
+
+def _load_folder(name: str, files: ModelFiles, settings: Settings, progress: Progress) -> tuple[StepEngine, Tokenizer]:
+    """Return an engine of another library over a Hugging Face folder as it is."""
+    vocabulary = files.path / "tokenizer.json"
+    if not vocabulary.is_file():
+        raise UnsupportedModel(f"the engine {name!r} needs a Hugging Face folder with a tokenizer.json; {files.path} is none")
+    progress("loading", 0, 1)
+    tokenizer = Tokenizer.load(vocabulary, _fim(files))  # first: it tells quickly that a model cannot fill in the middle
+    return _FOLDER_ENGINES[name](files.path, settings), tokenizer
+
+
+def _hf(folder: Path, settings: Settings) -> StepEngine:
+    from completer.engines.hf import HfEngine, open_model
+
+    if settings.weights not in ("auto", "bf16"):
+        raise ConfigError(f"the engine 'hf' has no weights {settings.weights!r}: choose auto or bf16")
+    model = open_model(folder, "cuda" if cuda_name() else "cpu", settings.weights == "bf16")
+    return HfEngine(model, MAX_LEN, settings.kv_memory_mb)
+
+
+_FOLDER_ENGINES: dict[str, Callable[[Path, Settings], StepEngine]] = {"hf": _hf}
+
+
+def _fim(files: ModelFiles) -> str:
+    return files.entry.prompt if files.entry else ""
 
 
 def _load_on_cuda(files: ModelFiles, settings: Settings, progress: Progress) -> Loaded:
@@ -109,7 +119,7 @@ def _load_on_cuda(files: ModelFiles, settings: Settings, progress: Progress) -> 
     progress("loading", 0, 1)
     checkpoint = open_checkpoint(files.path)
     with TemporaryDirectory() as folder:
-        tokenizer = write_tokenizer(checkpoint, files.path, Path(folder), files.entry.prompt if files.entry else "")
+        tokenizer = write_tokenizer(checkpoint, files.path, Path(folder), _fim(files))
     engine = load_on_cuda(checkpoint, settings, tokenizer.vocab_size)
     engine.costs = measure_costs(engine)
     progress("ready", 1, 1)

@@ -1,0 +1,91 @@
+"""Which engines there are, and whether they can run here. Imports no inference library before its engine is asked for."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from typing import Literal
+
+from completer.engines.base import Availability
+
+Device = Literal["cpu", "any", "cuda"]
+
+
+@dataclass(frozen=True, slots=True)
+class Requirements:
+    """What an engine needs. packages: names on the index, the same as the modules; the first gives the engine its version.
+
+    device: "cpu" and "cuda" name the only one that it runs on; with "any" it takes CUDA where torch has it.
+    capability: the least compute capability of a card that it uses.
+    """
+
+    packages: tuple[str, ...]
+    extra: str
+    device: Device = "cpu"
+    capability: tuple[int, int] = (0, 0)
+
+
+AMPERE = (8, 0)
+"""The first cards with bfloat16 and the 4-bit kernels of torch."""
+
+ENGINES: dict[str, Requirements] = {
+    "phased": Requirements(("onnxruntime", "torch"), "cpu"),
+    "onnx": Requirements(("onnxruntime",), "cpu"),
+    "torch": Requirements(("torch",), "cpu", "any", AMPERE),
+    "hf": Requirements(("transformers", "torch"), "hf", "any"),
+    "exllamav2": Requirements(("exllamav2", "torch"), "exllamav2", "cuda"),
+    "exllamav3": Requirements(("exllamav3", "torch"), "exllamav3", "cuda"),
+    "lmdeploy": Requirements(("lmdeploy", "torch"), "lmdeploy", "cuda"),
+}
+
+
+def availability(name: str) -> Availability:
+    """Return whether the engine `name` can run here, and why not. Imports what it needs, which may take seconds.
+
+    Never raises for a broken installation: whatever an import throws is the reason.
+    """
+    needs = ENGINES[name]
+    missing = [package for package in needs.packages if find_spec(package) is None]
+    versions = ", ".join(f"{p} {_version(p)}" for p in needs.packages if p not in missing)
+    if missing:
+        reason = f"not installed: {', '.join(missing)} (pip install 'completer[{needs.extra}]')"
+        return Availability(name, False, reason, versions)
+    device = "cpu"
+    if needs.device != "cpu":
+        device = cuda_name(needs.capability) or "cpu"
+    if needs.device == "cuda" and device == "cpu":
+        reason = "torch sees no CUDA device: it needs an NVIDIA card, its driver, and a CUDA build of torch"
+        return Availability(name, False, reason, versions)
+    # exllamav2 and exllamav3 compile an extension when they are imported, in which case all of these can be thrown.
+    try:
+        for package in needs.packages:
+            importlib.import_module(package)
+    except (ImportError, OSError, RuntimeError) as error:
+        first_line = str(error).strip().partition("\n")[0]
+        return Availability(name, False, f"import fails: {first_line or type(error).__name__}", versions, device)
+    return Availability(name, True, "", versions, device)
+
+
+def cuda_name(capability: tuple[int, int] = (0, 0)) -> str:
+    """Return the name of the first CUDA device, "" where torch is missing or has none of at least that compute capability."""
+    if find_spec("torch") is None:
+        return ""
+    import torch
+
+    if not torch.cuda.is_available() or torch.cuda.get_device_capability() < capability:
+        return ""
+    return str(torch.cuda.get_device_name())
+
+
+def has_cuda() -> bool:
+    """Return whether the engine 'torch' can use a graphics card here."""
+    return bool(cuda_name(AMPERE))
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # a module without metadata, such as one on the path by hand
+        return "?"
