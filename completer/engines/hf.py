@@ -117,8 +117,9 @@ class HfEngine:
 
     def copy(self, src: int, dst: int, length: int) -> None:
         length = min(length, self._lengths[src])
-        for ours, theirs in zip(_own(self._slots[dst]), _own(self._slots[src]), strict=True):
-            ours.copy_from(theirs, length)
+        with torch.inference_mode():
+            for ours, theirs in zip(_own(self._slots[dst]), _own(self._slots[src]), strict=True):
+                ours.copy_from(theirs, length)
         self._lengths[dst] = length
 
     def close(self) -> None:

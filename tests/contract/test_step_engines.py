@@ -2,85 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from safetensors.torch import load_file
 
 from completer.decode import SlotState
 from completer.engines.base import Logits, StepEngine
-from completer.engines.build import dense, lean_model
-from completer.engines.checkpoint import open_checkpoint
-from completer.engines.convert import convert, int8_model
-from completer.engines.cuda import CudaEngine, DeviceSlots
-from completer.engines.fake import FakeEngine
-from completer.engines.kv import KvSlots
-from completer.engines.lean import LeanEngine
 from completer.engines.measure import WIDTHS, measure_costs
-from completer.engines.ort import OnnxEngine
-from completer.engines.phased import PhasedEngine
-from completer.engines.spec import ModelSpec
 from completer.errors import ContextOverflow, EngineClosed
+from completer.generator import LocalGenerator
 from completer.tokenizer import Tokenizer
-from completer.types import StopRule
+from completer.types import GenerateRequest, StopRule
 from tests import tiny
-from tests.law import Run, prompt_of
+from tests.contract.step_builders import MAX_LEN, N_SLOTS, NAMES, builder
+from tests.law import Receiver, Run, prompt_of, submit
 
-MAX_LEN = 300
 IDS = tiny.some_ids(60)
 OTHER = tiny.some_ids(60, seed=9)
-Build = Callable[[], StepEngine]
 
 
 @pytest.fixture(scope="module")
-def builders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Build]:
-    root = tmp_path_factory.mktemp("tiny")
-    tiny.save_folder("qwen2", root / "source")
-    convert(root / "source", root / "model")
-    n_ordinary = Tokenizer.load(root / "source" / "tokenizer.json").vocab_size
-    exact = lean_model(open_checkpoint(root / "source"), dense(torch.float32))
-
-    def static() -> CudaEngine:
-        slots = DeviceSlots(exact.spec, 3, MAX_LEN, torch.device("cpu"), torch.float32)
-        engine = CudaEngine(exact, slots, torch.device("cpu"), n_ordinary)
-        engine.chunk = 32
-        return engine
-
-    return {**builders_of(root / "model"), "torch-static": static}
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("tiny")
 
 
-def builders_of(folder: Path) -> dict[str, Build]:
-    spec = ModelSpec.from_json((folder / "spec.json").read_text(encoding="utf-8"))
-    embed = np.load(folder / "embed.npy")
-
-    def slots() -> KvSlots:
-        return KvSlots(spec, n_slots=3, max_len=MAX_LEN)
-
-    def lean(kv: KvSlots, with_head: bool) -> LeanEngine:
-        rows = load_file(str(folder / "prefill.safetensors"))
-        return LeanEngine(int8_model(spec, torch.from_numpy(embed).view(torch.bfloat16), rows, with_head), kv)
-
-    def onnx(kv: KvSlots) -> OnnxEngine:
-        return OnnxEngine(folder / "decode.onnx", spec, embed, kv, threads=1)
-
-    def phased() -> PhasedEngine:
-        kv = slots()
-        return PhasedEngine(onnx(kv), lean(kv, with_head=False), "phased")
-
-    return {
-        "fake": lambda: FakeEngine(tiny.VOCAB_SIZE, n_slots=3, max_len=MAX_LEN),
-        "torch": lambda: lean(slots(), with_head=True),
-        "onnx": lambda: onnx(slots()),
-        "phased": phased,
-    }
-
-
-@pytest.fixture(params=["fake", "torch", "torch-static", "onnx", "phased"])
-def engine(request: pytest.FixtureRequest, builders: dict[str, Build]) -> StepEngine:
-    return builders[request.param]()
+@pytest.fixture(params=NAMES)
+def engine(request: pytest.FixtureRequest, folder: Path) -> StepEngine:
+    return builder(request.param, folder)()
 
 
 def fed(engine: StepEngine, slot: int, ids: list[int], n_logits: int) -> Logits:
@@ -96,8 +46,9 @@ def assert_same(logits: Logits, expected: Logits) -> None:
 
 def test_it_is_a_step_engine_of_the_sizes_that_it_names(engine: StepEngine) -> None:
     assert isinstance(engine, StepEngine)
-    assert (engine.n_slots, engine.max_len, engine.vocab_size) == (3, MAX_LEN, tiny.VOCAB_SIZE)
-    assert [engine.length(slot) for slot in range(3)] == [0, 0, 0]
+    assert engine.n_slots >= N_SLOTS
+    assert (engine.max_len, engine.vocab_size) == (MAX_LEN, tiny.VOCAB_SIZE)
+    assert [engine.length(slot) for slot in range(N_SLOTS)] == [0] * N_SLOTS
     logits = engine.forward(0, IDS, 2)
     assert logits.dtype == np.float32
     assert logits.shape == (2, tiny.VOCAB_SIZE)
@@ -244,3 +195,60 @@ def test_warm_slots_and_drafts_give_what_a_cold_slot_gives(engine: StepEngine, t
         n_equal += (warm.ids, warm.reason) == (cold.ids, cold.reason)
     # Real kernels add in another order when they are fed otherwise: a choice between equals may fall the other way.
     assert n_equal == 20 if engine.name == "fake" else n_equal >= 18
+
+
+def test_a_decode_that_is_cancelled_anywhere_leaves_a_slot_that_the_next_request_can_use(
+    engine: StepEngine, tokenizer: Tokenizer
+) -> None:
+    stop = StopRule(max_tokens=8, single_line=False)
+    prompt = prompt_of(tokenizer, IDS[:40], n_heal=1)
+    whole = Run(engine, tokenizer, prompt, stop).finish()
+    n_equal = n_cancelled = 0
+    for n_steps in range(1, 6):
+        engine.truncate(1, 0)
+        cancelled = Run(engine, tokenizer, prompt, stop, slot=SlotState(1), drafts=((1, 2, 3),))
+        for _ in range(n_steps):
+            cancelled.step()
+        cancelled.steps.close()
+        n_cancelled += cancelled.reason is None
+        assert len(cancelled.slot.ids) == engine.length(1)
+        again = Run(engine, tokenizer, prompt, stop, slot=cancelled.slot).finish()
+        n_equal += (again.ids, again.reason) == (whole.ids, whole.reason)
+    assert n_cancelled >= 3
+    assert n_equal == 5 if engine.name == "fake" else n_equal >= 4
+
+
+def test_requests_from_many_threads_get_the_answers_that_they_get_alone(engine: StepEngine, tokenizer: Tokenizer) -> None:
+    stop = StopRule(max_tokens=6, single_line=False)
+    prompts = [prompt_of(tokenizer, tiny.some_ids(30, seed=seed), n_heal=1) for seed in range(6)]
+    requests = [GenerateRequest(i, f"file{i}", prompt, stop) for i, prompt in enumerate(prompts, start=1)]
+    generator = LocalGenerator(engine, tokenizer)
+    try:
+        alone = [submit(generator, request).wait().ids for request in requests]
+        together: dict[int, Receiver] = {}
+
+        def ask(request: GenerateRequest) -> None:
+            together[request.id] = submit(generator, request).wait()
+
+        threads = [threading.Thread(target=ask, args=(request,)) for request in requests]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+    finally:
+        generator.close()
+    assert all(len(receiver.reasons) == 1 for receiver in together.values())
+    n_equal = sum(together[request.id].ids == ids for request, ids in zip(requests, alone, strict=True))
+    assert n_equal == 6 if engine.name == "fake" else n_equal >= 5
+
+
+def test_a_character_that_is_split_over_tokens_is_healed_to_its_last_byte(engine: StepEngine, tokenizer: Tokenizer) -> None:
+    text = "print('😀"
+    ids = tokenizer.encode(text)
+    assert tokenizer.text_of(ids[:-1]) != text, "the test needs a character of several tokens"
+    for n_heal in (1, 2, 3):
+        engine.truncate(0, 0)
+        prompt = prompt_of(tokenizer, ids, n_heal)
+        answer = Run(engine, tokenizer, prompt, StopRule(max_tokens=n_heal + 4, single_line=False)).finish()
+        written = tokenizer.bytes_of([*ids[: len(ids) - n_heal], *answer.ids])
+        assert written.startswith(text.encode())

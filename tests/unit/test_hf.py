@@ -98,7 +98,7 @@ def test_a_folder_keeps_its_precision_and_half_precision_is_widened_on_a_cpu(tmp
 
 def test_what_cannot_be_opened_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "nothing-we-know"}), encoding="utf-8")
-    with pytest.raises(ModelError, match="transformers .* cannot open") as error:
+    with pytest.raises(ModelError, match="cannot open") as error:
         open_model(tmp_path, "cpu")
     assert "\n" not in str(error.value)
     with pytest.raises(UnsupportedModel, match="choose 'phased'"):

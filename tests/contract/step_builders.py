@@ -1,0 +1,83 @@
+"""One builder for each kind of StepEngine, over tiny models: three slots of MAX_LEN positions each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+from completer.engines.base import StepEngine
+from completer.engines.build import dense, lean_model
+from completer.engines.checkpoint import open_checkpoint
+from completer.engines.convert import convert, int8_model
+from completer.engines.cuda import CudaEngine, DeviceSlots
+from completer.engines.fake import FakeEngine
+from completer.engines.hf import HfEngine
+from completer.engines.kv import KvSlots
+from completer.engines.lean import LeanEngine
+from completer.engines.ort import OnnxEngine
+from completer.engines.phased import PhasedEngine
+from completer.engines.spec import ModelSpec
+from completer.tokenizer import Tokenizer
+from tests import tiny, tiny_hf
+
+MAX_LEN = 300
+N_SLOTS = 3
+Build = Callable[[], StepEngine]
+CONVERTED = ("torch", "torch-static", "onnx", "phased")
+HF = tuple(f"hf-{family}" for family in tiny_hf.FAMILIES)
+NAMES = ("fake", *CONVERTED, *HF)
+
+
+def builder(name: str, folder: Path) -> Build:
+    """Return what builds the engine `name`. folder: where a tiny model was converted, or will be."""
+    if name == "fake":
+        return lambda: FakeEngine(tiny.VOCAB_SIZE, N_SLOTS, MAX_LEN)
+    if name in HF:
+        return lambda: hf(name.removeprefix("hf-"))
+    if not (folder / "model").is_dir():
+        tiny.save_folder("qwen2", folder / "source")
+        convert(folder / "source", folder / "model")
+    return static(folder / "source") if name == "torch-static" else converted(folder / "model")[name]
+
+
+def hf(family: str) -> HfEngine:
+    return HfEngine(tiny_hf.transformers_model(family), MAX_LEN, memory_mb=1)
+
+
+def static(source: Path) -> Build:
+    """Return what builds the engine for CUDA, on the CPU: the same code without graphs."""
+    n_ordinary = Tokenizer.load(source / "tokenizer.json").vocab_size
+    exact = lean_model(open_checkpoint(source), dense(torch.float32))
+
+    def build() -> CudaEngine:
+        slots = DeviceSlots(exact.spec, N_SLOTS, MAX_LEN, torch.device("cpu"), torch.float32)
+        engine = CudaEngine(exact, slots, torch.device("cpu"), n_ordinary)
+        engine.chunk = 32
+        return engine
+
+    return build
+
+
+def converted(folder: Path) -> dict[str, Build]:
+    spec = ModelSpec.from_json((folder / "spec.json").read_text(encoding="utf-8"))
+    embed = np.load(folder / "embed.npy")
+
+    def slots() -> KvSlots:
+        return KvSlots(spec, n_slots=N_SLOTS, max_len=MAX_LEN)
+
+    def lean(kv: KvSlots, with_head: bool) -> LeanEngine:
+        rows = load_file(str(folder / "prefill.safetensors"))
+        return LeanEngine(int8_model(spec, torch.from_numpy(embed).view(torch.bfloat16), rows, with_head), kv)
+
+    def onnx(kv: KvSlots) -> OnnxEngine:
+        return OnnxEngine(folder / "decode.onnx", spec, embed, kv, threads=1)
+
+    def phased() -> PhasedEngine:
+        kv = slots()
+        return PhasedEngine(onnx(kv), lean(kv, with_head=False), "phased")
+
+    return {"torch": lambda: lean(slots(), with_head=True), "onnx": lambda: onnx(slots()), "phased": phased}
