@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from bench.commands import app
 from bench.crossfile import context
+from bench.cut_record import cut_record
 from bench.draft import draft
 from bench.engine import engine
 from bench.logits import logits
 from bench.shortcut import shortcut
 from bench.weights import weights
 
-for command in (engine, weights, shortcut, draft, logits, context):
+for command in (engine, weights, shortcut, draft, logits, context, cut_record):
     app.command()(command)
 
 if __name__ == "__main__":

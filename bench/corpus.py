@@ -39,19 +39,21 @@ class Source:
     text: str
 
 
-def read_corpus(per_language: int, folders: Sequence[Path] = ()) -> dict[str, list[Source]]:
+def read_corpus(per_language: int, folders: Sequence[Path] = (), *, installed: bool = True) -> dict[str, list[Source]]:
     """Return up to `per_language` sources of each language, chosen by the rule above.
 
     folders: searched beside site-packages; each folder directly below one counts as a package.
+    installed: False: only the folders are searched.
     """
-    roots = [Path(sysconfig.get_paths()["purelib"]), *folders]
+    roots = [*([Path(sysconfig.get_paths()["purelib"])] if installed else []), *folders]
     corpus = {}
     for language in sorted(set(LANGUAGES.values())):
         endings = {ending for ending, name in LANGUAGES.items() if name == language}
         paths = {path.relative_to(root).as_posix(): path for root in roots for path in _files(root, endings)}
         sources = (source for name in in_turns(paths) if (source := _read(name, paths[name], language)))
         found = [source for source, _ in zip(sources, range(per_language), strict=False)]
-        found += [source for source in _from_traces() if source.language == language][: per_language - len(found)]
+        if installed:
+            found += [source for source in _from_traces() if source.language == language][: per_language - len(found)]
         if found:
             corpus[language] = found
     return corpus

@@ -1,0 +1,102 @@
+"""The cases of the quality bench: a document with a hole in it, and how to tell whether the hole was filled well.
+
+single, multi     HumanEval-Infilling (MIT, OpenAI), single-line and multi-line: whole lines are missing
+inner             its single lines, cut at a random inner column (`bench.cursors`): the rest of the line is missing
+span              its random spans (the light set): the hole begins and ends anywhere
+library           cursors inside lines of installed packages (`bench.corpus`, `bench.cursors`): the rest of the line is missing
+workspace         cursors that only another file explains (`bench.workspace_cases`)
+
+Cases are spread evenly over a set, so that `n` of them are the same on every machine with the same files.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.corpus import read_corpus
+from bench.cursors import column, library_cases
+from bench.workspace_cases import workspace_cases
+
+DATA = Path(__file__).parent / "data"
+FILES = {
+    "single": "HumanEval-SingleLineInfilling.jsonl.gz",
+    "inner": "HumanEval-SingleLineInfilling.jsonl.gz",
+    "multi": "HumanEval-MultiLineInfilling-sample.jsonl.gz",
+    "span": "HumanEval-RandomSpanInfillingLight.jsonl.gz",
+}
+LANGUAGE_IDS = {"c++": "cpp"}
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """prefix + truth + suffix is the document.
+
+    path: of the document below `folder`, the workspace (None: the document stands alone).  tests: appended to the
+    document, they fail unless the hole was filled with something that works ("": there are none).
+    word: only the identifier at the cursor counts, not the whole of `truth`.
+    """
+
+    name: str
+    group: str
+    language_id: str
+    prefix: str
+    truth: str
+    suffix: str
+    path: str = "document.py"
+    folder: Path | None = None
+    tests: str = ""
+    word: bool = False
+
+
+def read_tasks(group: str, n: int) -> list[Task]:
+    """Return about `n` tasks of a set, always the same. Raises: KeyError for an unknown set."""
+    return _SETS[group](n)
+
+
+def spread(rows: list[Any], n: int) -> list[Any]:
+    """Return `n` rows at even distances (all of them when there are fewer)."""
+    return rows if n >= len(rows) else [rows[i * len(rows) // n] for i in range(n)]
+
+
+def _humaneval(group: str) -> Iterator[Task]:
+    with gzip.open(DATA / FILES[group], "rt", encoding="utf-8") as file:
+        for row in map(json.loads, file):
+            tests = f"\n{row['test']}\ncheck({row['entry_point']})\n"
+            prefix, truth, suffix = row["prompt"], row["canonical_solution"], row["suffix"]
+            if group != "span":  # whole lines: the cursor stands on an empty line of its own
+                truth, suffix = truth.removesuffix("\n"), "\n" + suffix
+            if group == "inner":
+                at = column(truth, random.Random(row["task_id"]))
+                if at is None or "\n" in truth:
+                    continue
+                prefix, truth = prefix + truth[:at], truth[at:]
+            yield Task(row["task_id"], group, "python", prefix, truth, suffix, tests=tests)
+
+
+def _library(n: int) -> list[Task]:
+    cases = library_cases(read_corpus(16), n)
+    return [
+        Task(c.name, "library", LANGUAGE_IDS.get(c.group, c.group), c.prefix, c.rest, c.suffix, path=c.name.split(":")[0])
+        for c in cases
+    ]
+
+
+def _workspace(n: int) -> list[Task]:
+    return [
+        Task(c.name, "workspace", "python", c.prefix, c.truth, c.suffix, path=c.path, folder=c.folder, word=True)
+        for c in workspace_cases(n)
+    ]
+
+
+_SETS: dict[str, Callable[[int], list[Task]]] = {
+    **{group: (lambda n, group=group: spread(list(_humaneval(group)), n)) for group in FILES},  # type: ignore[misc]
+    "library": _library,
+    "workspace": _workspace,
+}
+SETS = tuple(_SETS)
