@@ -17,6 +17,7 @@ from typing import Any
 
 import pynvim
 
+from completer.store import cache_dir
 from tests.editors.screen import GHOST_COLOUR, Frame, Screen
 
 ROOT = Path(__file__).parents[2]
@@ -66,7 +67,12 @@ class Nvim:
         socket = folder / "nvim.sock"
         (folder / "init.lua").write_text(INIT + init, encoding="utf-8")
         homes = {f"XDG_{name}_HOME": str(folder / name.lower()) for name in ("CONFIG", "DATA", "STATE", "CACHE")}
-        python_path = {"PYTHONPATH": str(ROOT), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+        # The model lies in the user's cache folder, which the editor must not see: it would pull and convert one of its own.
+        python_path = {
+            "COMPLETER_CACHE": str(cache_dir()),
+            "PYTHONPATH": str(ROOT),
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        }
         self._process = subprocess.Popen(
             [program, "--headless", "--listen", socket, "-u", "init.lua", "-i", "NONE"],
             cwd=folder,
