@@ -63,7 +63,12 @@ def _in_module(root: Path, name: str) -> Iterator[WorkspaceCase]:
         target, original = imported[local]
         line = lines[row].rstrip("\n")
         at = len(line.encode()[:at].decode(errors="ignore"))
-        if not line.startswith(word, at) or len(word) < MIN_LETTERS or text.count(word) != 1 or word not in _members(target, original):
+        if (
+            not line.startswith(word, at)
+            or len(word) < MIN_LETTERS
+            or text.count(word) != 1
+            or word not in _members(target, original)
+        ):
             continue
         prefix = "".join(lines[:row]) + line[:at]
         yield WorkspaceCase(

@@ -140,13 +140,30 @@ class LocalGenerator:
                     self._changed.wait()
                 if self._closed:
                     break
-                job = min(self._jobs, key=lambda j: j.urgency)
+                job = self._most_urgent()
             self._step(job)
         for job in list(self._jobs):
             self._finish(job, "cancelled")
         self._engine.close()
         if self._draft_model is not None:
             self._draft_model.close()
+
+    def _most_urgent(self) -> _Job:
+        """Return the job to work on: the most urgent of those that run already or find a slot. One always does."""
+        return min((job for job in self._jobs if job.slot or job.cancelled or self._free_slots(job)), key=lambda job: job.urgency)
+
+    def _free_slots(self, job: _Job) -> list[SlotState]:
+        """Return the slots that `job` may take: no other document's job of its urgency, or a higher one, works in them."""
+        request = job.request
+        taken = {
+            other.slot.index
+            for other in self._jobs
+            if other.slot
+            and not other.cancelled
+            and other.request.priority <= request.priority
+            and other.request.session != request.session
+        }
+        return [slot for slot in self._slots if slot.index not in taken]
 
     def _step(self, job: _Job) -> None:
         """Run one piece of `job`. Mutates: the job, its slot, the list of jobs when it ends."""
@@ -190,7 +207,7 @@ class LocalGenerator:
             donor.filling = None
             self._finish(donor, "cancelled")
         else:
-            job.slot = self._choose_slot(request)
+            job.slot = self._choose_slot(job)
             job.filling = guarded(self._engine, job.slot, prefill(self._engine, job.slot, request, job.stats))
         return self._steps(job, job.slot)
 
@@ -226,22 +243,23 @@ class LocalGenerator:
                 return other
         return None
 
-    def _choose_slot(self, request: GenerateRequest) -> SlotState:
-        """Return the slot that holds the longest prefix of the prompt, or a copy of it in the slot used least recently.
+    def _choose_slot(self, job: _Job) -> SlotState:
+        """Return the slot that holds the longest prefix of the prompt, or a copy of it in the free slot used least recently.
 
         Mutates: the slot returned (a copied prefix), and jobs of lesser urgency that hold it: they are cancelled.
         """
         self._clock += 1
+        request, free = job.request, self._free_slots(job)
         ids = request.prompt.ids
         shared = {slot.index: common_length(slot.ids, ids) for slot in self._slots}
         best = max(self._slots, key=lambda slot: (shared[slot.index], slot.used))
         n_shared = shared[best.index]
-        held = {job.slot.index for job in self._jobs if job.slot is not None}
+        held = {other.slot.index for other in self._jobs if other.slot is not None}
         cheap = len(best.ids) - n_shared <= min(MAX_OVERWRITTEN, n_shared)
-        if cheap and not (best.index in held and request.priority > 0):
+        if best in free and cheap and not (best.index in held and request.priority > 0):
             chosen = best
         else:
-            others = [slot for slot in self._slots if slot is not best]
+            others = [slot for slot in free if slot is not best]
             chosen = min(others, key=lambda slot: (slot.index in held, slot.used), default=best)
         self._evict(chosen)
         if chosen is not best:

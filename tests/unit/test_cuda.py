@@ -325,12 +325,12 @@ def test_captured_steps_on_a_card_equal_the_cpu(tmp_path: Path) -> None:
 
 
 def test_the_engine_on_a_card_is_what_auto_means_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    from completer.engines import factory
+    from completer.engines import factory, registry
 
     asked: list[str] = []
-    monkeypatch.setattr(factory, "has_cuda", lambda: True)
+    monkeypatch.setattr(registry, "cuda_name", lambda capability=(0, 0): "a card")
     monkeypatch.setattr(factory, "_load_on_cuda", lambda files, settings, progress: asked.append(files))
     factory.load("files", Settings())  # type: ignore[arg-type]
     assert asked == ["files"]
-    assert factory.availability("torch").device == "cuda"
+    assert factory.availability("torch").device == "a card"
     assert isinstance(StepEngine, type)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -277,6 +278,19 @@ def test_a_key_takes_the_slot_of_the_background_work_on_its_document(
     assert front.wait().stats.n_keep == 9
     assert front.ids == plain_greedy(engine(), tokenizer, prompt_of(tokenizer, [*text, 5]), STOP)[0]
     assert set(slots_used(gated_engine, "forward")) == {0}
+
+
+def test_more_documents_than_slots_wait_for_one_and_are_all_answered(tokenizer: Tokenizer) -> None:
+    gated_engine = GatedEngine()
+    generator = LocalGenerator(gated_engine, tokenizer)
+    texts = [tiny.some_ids(9, seed=seed) for seed in range(5)]
+    receivers = [
+        submit(generator, replace(request(tokenizer, n, text), session=f"file{n}")) for n, text in enumerate(texts, start=1)
+    ]
+    gated_engine.open()
+    for receiver, text in zip(receivers, texts, strict=True):
+        assert receiver.wait().ids == plain_greedy(engine(), tokenizer, prompt_of(tokenizer, text), STOP)[0]
+    generator.close()
 
 
 class FailingEngine(FakeEngine):
