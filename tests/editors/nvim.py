@@ -37,7 +37,7 @@ client.ask = function(asked, place, kind, on_answer)
   return ask(asked, place, kind, function(items)
     on_answer(items)
     n_answers = n_answers + 1
-    vim.rpcnotify(0, "answered", n_answers)
+    vim.rpcnotify(vim.g.test_channel, "answered", n_answers)
   end)
 end
 """
@@ -205,6 +205,7 @@ class Nvim:
 
     def _serve(self, socket: str, ready: Future[pynvim.Nvim]) -> None:
         def setup() -> None:
+            nvim.vars["test_channel"] = nvim.channel_id
             nvim.ui_attach(COLUMNS, LINES, rgb=True, ext_linegrid=True)
             ready.set_result(nvim)
 

@@ -4,7 +4,7 @@ local session = require("completer.session")
 
 local M = {}
 
-local ANSWER_MS = 2000
+local ANSWER_MS = 5000 -- loading a model can keep the server busy for seconds
 
 ---@param lines string[]
 local function say(lines)
