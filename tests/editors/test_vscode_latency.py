@@ -73,7 +73,7 @@ def measure(vscode: Session, name: str, pieces: list[list[dict[str, Any]]]) -> t
             ghost, total_ms = visible[0]["ghost"], visible[0]["time_ms"] - key["time_ms"]
             if before[1:] == ghost:
                 through_ms.append(total_ms)
-            elif (server_ms := vscode.tape.server_ms(name, LATENCY_LINE - 1, column, ghost.replace("\u00a0", " "))) is not None:
+            elif (server_ms := vscode.tape.server_ms(name, LATENCY_LINE - 1, column, ghost)) is not None:
                 fresh.append(Key(total_ms, server_ms))
         before = changes[-1]["ghost"] if changes else before
     return fresh, through_ms

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from typing import Any
 
 from completer.store import cache_dir
 from tests.editors.install import editors_folder
-from tests.editors.install_code_server import install, run_npm
+from tests.editors.install_code_server import install, run, run_npm
 from tests.editors.tape import Tape
 from tests.editors.workbench import Workbench, workbench
 
@@ -117,7 +118,9 @@ def install_node_modules() -> None:
 
 
 def package() -> Path:
-    """Make the .vsix out of this checkout and return it."""
+    """Make the .vsix out of this checkout, with the server's wheel inside, as `make vsix` does, and return it."""
     install_node_modules()
+    shutil.rmtree(EXTENSION / "server", ignore_errors=True)
+    run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(EXTENSION / "server"), str(ROOT))
     run_npm("run", "package", cwd=EXTENSION)
     return EXTENSION / "completer.vsix"

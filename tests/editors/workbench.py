@@ -52,20 +52,28 @@ QUIET = {
 }
 """User settings under which nothing but the extension under test moves on the screen."""
 
-_GHOST = "[class*=ghost-text]"
+_GHOST = """
+const ghost = () => {
+  const editor = document.querySelector('.editor-group-container.active .monaco-editor') ?? document;
+  const texts = selector => [...editor.querySelectorAll(selector)].map(element => element.textContent);
+  const first = texts('.ghost-text-decoration, .ghost-text-decoration-preview').join('');
+  return [first, ...texts('.suggest-preview-text .view-line')].join('\\n').replaceAll('\\u00a0', ' ');
+};
+"""
+"""The ghost text in the active editor: the rest of the cursor's line, then the lines below it."""
 
-_WATCH = """() => {
-  const ghost = () => [...document.querySelectorAll('.monaco-editor [class*=ghost-text]')].map(e => e.textContent).join('');
+_WATCH = f"""() => {{
+  {_GHOST}
   const log = (window.ghostLog = []);
   let before = ghost();
   const now = () => performance.timeOrigin + performance.now();
-  window.addEventListener('keydown', e => log.push({time_ms: now(), key: e.key}), true);
-  new MutationObserver(() => {
+  window.addEventListener('keydown', event => log.push({{time_ms: now(), key: event.key}}), true);
+  new MutationObserver(() => {{
     const text = ghost();
-    if (text !== before) log.push({time_ms: now(), ghost: text});
+    if (text !== before) log.push({{time_ms: now(), ghost: text}});
     before = text;
-  }).observe(document.body, {subtree: true, childList: true, characterData: true, attributes: true});
-}"""
+  }}).observe(document.body, {{subtree: true, childList: true, characterData: true, attributes: true}});
+}}"""
 """Writes down, in the page, when a key went down and when the ghost text on the screen changed."""
 
 
@@ -120,8 +128,8 @@ class Workbench:
 
     def ghost(self) -> str:
         """Return the ghost text on the screen, "" without any."""
-        parts = self.page.locator(f".monaco-editor {_GHOST}").all_text_contents()
-        return "".join(parts).replace("\u00a0", " ")
+        text: str = self.page.evaluate(f"() => {{ {_GHOST} return ghost(); }}")
+        return text
 
     def wait_for_ghost(self, fits: Callable[[str], bool] = bool) -> str:
         """Wait until ghost text fits (by default: is there) and return it."""
@@ -185,11 +193,13 @@ def workbench(
 ) -> Iterator[Workbench]:
     """Install the extension, open `folder`, and give the workbench; everything ends with the block.
 
-    home: an empty folder for the workbench's own files.  settings: user settings beside QUIET.
+    home: an empty folder for the workbench's own files.  settings: of the machine, beside QUIET.
     """
     user, extensions = home / "user", home / "extensions"
-    (user / "User").mkdir(parents=True)
-    (user / "User/settings.json").write_text(json.dumps(QUIET | dict(settings)), encoding="utf-8")
+    # Settings of the scope "machine" count where the code is, and the browser is not there.
+    for scope, values in (("User", QUIET), ("Machine", settings)):
+        (user / scope).mkdir(parents=True)
+        (user / scope / "settings.json").write_text(json.dumps(dict(values)), encoding="utf-8")
     command = [str(tools.node), str(tools.entry), "--user-data-dir", str(user), "--extensions-dir", str(extensions)]
     run(*command, "--install-extension", str(vsix))
     port = _free_port()

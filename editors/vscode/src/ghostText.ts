@@ -1,8 +1,8 @@
 /**
  * Ghost text: asks the server, hands its answers to VS Code, and tells the server what became of them.
  *
- * VS Code waits 50 ms after a key before it asks a provider. The server is asked at the key itself, so that its answer
- * is on the way, or there, when VS Code asks: the two waits overlap.
+ * VS Code waits 50 ms after a key before it asks a provider, and to trigger it meanwhile begins that wait anew. So the
+ * server is asked at the key itself, and its answer is on the way, or there, when VS Code asks: the two waits overlap.
  */
 
 import * as vscode from "vscode";
@@ -12,6 +12,9 @@ import { samePlace, type Place } from "./asked.ts";
 import type { Counts } from "./numbers.ts";
 import * as protocol from "./protocol.ts";
 import { follow, type Shown } from "./shown.ts";
+
+/** As the trigger command names our provider, so that it asks no other one. */
+const OURS = "completer.completer:*";
 
 /** A request, or what came unasked in place of its answer (`extended`). `used`: VS Code has had the answer. */
 interface Asked {
@@ -126,7 +129,7 @@ export class GhostText implements vscode.Disposable {
     const command = { title: "", command: "completer.didAccept", arguments: [more.id] };
     const answer = Promise.resolve({ insertText: more.text, range: more.range, command });
     this.#asked = { place, answer, cancel: asked.cancel, extended: true, used: false };
-    void vscode.commands.executeCommand("editor.action.inlineSuggest.trigger");
+    void vscode.commands.executeCommand("editor.action.inlineSuggest.trigger", { providerId: OURS });
   }
 
   #show(document: vscode.TextDocument, position: vscode.Position, item: InlineCompletionItem): void {

@@ -10,7 +10,7 @@ import { SECTION, setting } from "./settings.ts";
 
 const WINDOWS = process.platform === "win32";
 const PYTHONS = WINDOWS ? ["py", "python"] : ["python3.13", "python3.12", "python3.11", "python3", "python"];
-const NEW_ENOUGH = "import sys, venv; sys.exit(sys.version_info < (3, 11))";
+const NEW_ENOUGH = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))"; // Debian packs ensurepip apart
 
 const INSTALL = "Install with Python";
 const PROGRAM = "Choose a Program or Archive…";
@@ -59,8 +59,8 @@ async function makeEnvironment(storage: string, wheels: string, watcher: Watcher
   try {
     await rm(folder, { recursive: true, force: true });
     await mkdir(storage, { recursive: true });
-    await run(python, ["-m", "venv", folder], watcher);
-    const pip = ["-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off"];
+    await run(python, ["-I", "-m", "venv", folder], watcher); // -I: no PYTHONPATH, nothing from the current folder
+    const pip = ["-I", "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off"];
     const requirement = `${join(wheels, wheel)}[cpu]`;
     await run(environmentPython(storage, WINDOWS), [...pip, ...setting<string[]>("server.pipArguments"), requirement], watcher);
   } catch (error) {

@@ -9,11 +9,19 @@ export interface Listener {
   moved(document: vscode.TextDocument, position: vscode.Position): void;
 }
 
+/** A change that may be a key: the cursor is behind its start then, at its end unless a bracket was closed with it. */
+interface Typed {
+  readonly document: vscode.TextDocument;
+  readonly version: number;
+  readonly start: number;
+  readonly end: number;
+}
+
 /** Watches all editors until it is disposed. A key is one change of text followed by the move of the cursor behind it. */
 export class Keys implements vscode.Disposable {
   readonly #listener: Listener;
   readonly #disposables: vscode.Disposable[];
-  #typed: { document: vscode.TextDocument; version: number } | undefined;
+  #typed: Typed | undefined;
   #resting: NodeJS.Timeout | undefined;
 
   constructor(listener: Listener) {
@@ -32,8 +40,14 @@ export class Keys implements vscode.Disposable {
 
   /** Undo, redo and edits in several places are no keys: VS Code asks for nothing after them. */
   #changed(event: vscode.TextDocumentChangeEvent): void {
-    const key = event.reason === undefined && event.contentChanges.length === 1;
-    this.#typed = key ? { document: event.document, version: event.document.version } : undefined;
+    const { document, contentChanges, reason } = event;
+    const [change] = contentChanges;
+    if (change === undefined) {
+      return; // it was saved, or its language was changed
+    }
+    const start = change.rangeOffset;
+    const typed = { document, version: document.version, start, end: start + change.text.length };
+    this.#typed = reason === undefined && contentChanges.length === 1 ? typed : undefined;
   }
 
   #selected(editor: vscode.TextEditor): void {
@@ -44,10 +58,15 @@ export class Keys implements vscode.Disposable {
     }
     const typed = this.#typed;
     this.#typed = undefined;
-    if (typed !== undefined && typed.document === document && typed.version === document.version) {
+    if (typed?.document === document && typed.version === document.version && isBehind(typed, document.offsetAt(selection.active))) {
       this.#listener.typed(document, selection.active);
     } else {
       this.#resting = setTimeout(() => this.#listener.moved(document, selection.active), REST_MS);
     }
   }
+}
+
+/** False for a cursor that is told of only now, when the next key has changed the text already. */
+function isBehind({ start, end }: Typed, cursor: number): boolean {
+  return cursor <= end && (cursor > start || start === end);
 }
