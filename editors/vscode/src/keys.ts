@@ -57,8 +57,8 @@ export class Keys implements vscode.Disposable {
       return;
     }
     const typed = this.#typed;
-    this.#typed = undefined;
     if (typed?.document === document && typed.version === document.version && isBehind(typed, document.offsetAt(selection.active))) {
+      this.#typed = undefined;
       this.#listener.typed(document, selection.active);
     } else {
       this.#resting = setTimeout(() => this.#listener.moved(document, selection.active), REST_MS);
@@ -68,5 +68,5 @@ export class Keys implements vscode.Disposable {
 
 /** False for a cursor that is told of only now, when the next key has changed the text already. */
 function isBehind({ start, end }: Typed, cursor: number): boolean {
-  return cursor <= end && (cursor > start || start === end);
+  return cursor === end || (start < cursor && cursor < end);
 }
