@@ -18,7 +18,7 @@ from playwright.sync_api import Locator, Page, sync_playwright
 
 from tests.editors.install_code_server import CodeServer, run
 
-TIMEOUT_S = 60.0
+TIMEOUT_S = 30.0
 SIZE = (1280, 800)
 
 QUIET = {
