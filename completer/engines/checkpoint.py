@@ -43,10 +43,13 @@ class Checkpoint(Protocol):
         ...
 
 
-def open_checkpoint(path: Path) -> Checkpoint:
-    """Open a GGUF file or a Hugging Face folder. Raises: ModelError, UnsupportedModel."""
+def open_checkpoint(path: Path, device: str = "cpu") -> Checkpoint:
+    """Open a GGUF file or a Hugging Face folder. Raises: ModelError, UnsupportedModel.
+
+    device: where the layers of a folder are unpacked and converted; the embedding and the head, which are large, stay on the CPU.
+    """
     if path.is_dir():
-        return FolderCheckpoint(path)
+        return FolderCheckpoint(path, device)
     if path.suffix == ".gguf":
         return GgufCheckpoint(path)
     raise ModelError(f"{path} is neither a .gguf file nor a folder with config.json and *.safetensors")
@@ -130,7 +133,7 @@ class FolderCheckpoint:
         **{"q_norm": "self_attn.q_norm", "k_norm": "self_attn.k_norm"},
     }
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, device: str = "cpu") -> None:
         from safetensors import safe_open
 
         config_path = path / "config.json"
@@ -138,6 +141,7 @@ class FolderCheckpoint:
             raise ModelError(f"{path} has no config.json: name the folder that holds the model's files")
         config = json.loads(config_path.read_text(encoding="utf-8"))
         self.packing = read_packing(path, config)
+        self._device = device
         self.spec = spec_from_hf(config)
         self._where: dict[str, Any] = {}
         for file in sorted(path.glob("*.safetensors")):
@@ -177,7 +181,7 @@ class FolderCheckpoint:
         if handle is None:
             return None
         tensor: Tensor = handle.get_tensor(key)
-        return tensor
+        return tensor.to(self._device) if ".layers." in key else tensor
 
 
 def _required(tensor: Tensor | None, name: str) -> Tensor:

@@ -117,7 +117,7 @@ def _load_on_cuda(files: ModelFiles, settings: Settings, progress: Progress) -> 
     from completer.engines.on_cuda import load_on_cuda
 
     progress("loading", 0, 1)
-    checkpoint = open_checkpoint(files.path)
+    checkpoint = open_checkpoint(files.path, "cuda")
     with TemporaryDirectory() as folder:
         tokenizer = write_tokenizer(checkpoint, files.path, Path(folder), _fim(files))
     engine = load_on_cuda(checkpoint, settings, tokenizer.vocab_size)

@@ -71,7 +71,7 @@ def unpack(packing: Packing, name: str, tensors: Mapping[str, Tensor]) -> Groups
     n_groups, n_out = scale.shape
     awq = packing.method == "awq"
     values = _along_outputs(tensors["qweight"], AWQ_ORDER) if awq else _along_inputs(tensors["qweight"])  # [in, out]
-    zero = torch.full((n_groups, n_out), 2 ** (_BITS - 1), dtype=torch.uint8)  # symmetric, where none is stored
+    zero = torch.full_like(scale, 2 ** (_BITS - 1), dtype=torch.uint8)  # symmetric, where none is stored
     if "qzeros" in tensors:
         stored = _along_outputs(tensors["qzeros"], AWQ_ORDER if awq else tuple(range(8)))
         zero = (stored + packing.zero_offset) % 2**_BITS  # GPTQ stores a zero point of 0 as 15
@@ -88,14 +88,15 @@ def unpack(packing: Packing, name: str, tensors: Mapping[str, Tensor]) -> Groups
 
 def _along_outputs(words: Tensor, order: tuple[int, ...]) -> Tensor:
     """words: [rows, n / 8] int32 -> [rows, n] uint8. order: which of the 8 stands in each half-byte."""
-    halves = _half_bytes(words.unsqueeze(-1), torch.arange(8, dtype=torch.int32))  # [rows, n / 8, 8]
+    halves = _half_bytes(words.unsqueeze(-1), torch.arange(8, dtype=torch.int32, device=words.device))  # [rows, n / 8, 8]
     places = torch.tensor(order).argsort()
     return halves[..., places].reshape(words.shape[0], -1)
 
 
 def _along_inputs(words: Tensor) -> Tensor:
     """words: [n / 8, columns] int32 -> [n, columns] uint8, the lowest half-byte first."""
-    halves = _half_bytes(words.unsqueeze(1), torch.arange(8, dtype=torch.int32).view(1, 8, 1))  # [n / 8, 8, columns]
+    places = torch.arange(8, dtype=torch.int32, device=words.device).view(1, 8, 1)
+    halves = _half_bytes(words.unsqueeze(1), places)  # [n / 8, 8, columns]
     return halves.reshape(-1, words.shape[1])
 
 
@@ -110,4 +111,4 @@ def _order(group_of: Tensor, size: int, name: str) -> Tensor | None:
     if not bool((counts == size).all()):
         raise ModelError(f"{name}: groups of unequal size: the folder is damaged or of another layout")
     order = group_of.long().argsort(stable=True)
-    return None if bool((order == torch.arange(len(order))).all()) else order
+    return None if bool((order == torch.arange(len(order), device=order.device)).all()) else order

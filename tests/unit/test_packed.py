@@ -106,6 +106,17 @@ def test_a_folder_without_a_tokenizer_says_what_is_missing(tmp_path: Path) -> No
         convert(tmp_path, tmp_path / "converted")
 
 
+def test_layers_are_unpacked_on_the_device_that_is_asked_for(tmp_path: Path) -> None:
+    # "meta" stands for a card: an operation that mixes it with tensors of the CPU fails.
+    save_quantised(Layout("awq", 64), tmp_path)
+    checkpoint = open_checkpoint(tmp_path, "meta")
+    assert checkpoint.get("embed.weight").device.type == checkpoint.get("head.weight").device.type == "cpu"
+    assert checkpoint.get("layers.0.q.bias").device.type == "meta"
+    groups = fused_groups(checkpoint, 0, "gate_up")
+    assert groups is not None
+    assert {tensor.device.type for tensor in (groups.values, groups.scale, groups.zero, groups.dequantise())} == {"meta"}
+
+
 def test_projections_in_different_orders_of_inputs_are_not_stacked(tmp_path: Path) -> None:
     save_quantised(Layout("gptq", 32, act_order=True), tmp_path)
     assert fused_groups(open_checkpoint(tmp_path), 0, "qkv") is not None
