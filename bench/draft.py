@@ -12,10 +12,13 @@ The last table says from the two cost curves alone which share of right drafts w
 
 from __future__ import annotations
 
+import math
 import statistics
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from typing import Annotated
 
 import numpy as np
@@ -158,6 +161,13 @@ def short_prompt(case: Case, tokenizer: Tokenizer) -> Prompt:
     return arms.word(near, tokenizer)
 
 
+def in_turns(a: Sequence[Case], b: Sequence[Case]) -> list[Case]:
+    """Return all cases, one of each kind in turn: a run that is cut short has both. The languages of `a` take turns, too."""
+    by_language = [[case for case in a if case.group == group] for group in dict.fromkeys(case.group for case in a)]
+    mixed = [case for cases in zip_longest(*by_language) for case in cases if case is not None]
+    return [case for pair in zip_longest(mixed, b) for case in pair if case is not None]
+
+
 def promised(large: CostCurve, small: CostCurve, rate: float, width: int) -> float:
     """Return how many times quicker a step with `width` drafts, each right with probability `rate`, is than decoding alone."""
     expected = sum(rate**i for i in range(width + 1))
@@ -165,11 +175,17 @@ def promised(large: CostCurve, small: CostCurve, rate: float, width: int) -> flo
     return expected * large.cost(1) / with_drafts
 
 
-def run_cases(bench: Bench, cases: Sequence[Case], ways: Sequence[str]) -> dict[str, dict[str, Tally]]:
-    """Return {group: {way: tally}}; the ways take turns in being first, so that none always meets the warmer machine."""
+def run_cases(bench: Bench, cases: Sequence[Case], ways: Sequence[str], seconds: float = math.inf) -> dict[str, dict[str, Tally]]:
+    """Return {group: {way: tally}}, of the cases for which `seconds` are enough.
+
+    The ways take turns in being first, so that none always meets the warmer machine.
+    """
     tallies: dict[str, dict[str, Tally]] = {}
+    end = time.perf_counter() + seconds
     with inside.bars() as bars:
         for i, case in enumerate(bars.track(cases, description="decoding")):
+            if time.perf_counter() > end:
+                break
             prompt = short_prompt(case, bench.tokenizer)
             bench.warm(prompt)
             shift = i % len(ways)
@@ -204,6 +220,7 @@ def draft(
     engine: Annotated[str, typer.Option(help="phased, onnx or torch.")] = "phased",
     prompts: Annotated[int, typer.Option(help="Cursors: one half in installed code, the other from HumanEval-Infilling.")] = 208,
     way: Annotated[list[str] | None, typer.Option(help=f"{', '.join(WAYS)}; again for more. `alone` always runs.")] = None,
+    seconds: Annotated[float, typer.Option(help="Stop after so many seconds of decoding; 0: when all prompts are done.")] = 0.0,
     threads: inside.Threads = 0,
     folder: inside.Folders = None,
 ) -> None:
@@ -219,12 +236,12 @@ def draft(
     inside.open_model(draft_model)
     settings = Settings(model=model, draft_model=draft_model, engine=engine, threads=inside.n_threads(threads))
     corpus = read_corpus(16, folder or ())
-    cases = [*library_cases(corpus, prompts // 2), *humaneval_cases(prompts - prompts // 2)]
+    cases = in_turns(library_cases(corpus, prompts // 2), humaneval_cases(prompts - prompts // 2))
     loaded = load(files, settings)
     small = load_draft(loaded, settings, lambda *_: None)
     large_costs, small_costs = loaded.engine.costs, small.costs
     try:
-        tallies = run_cases(Bench(loaded.engine, small, loaded.tokenizer), cases, ways)
+        tallies = run_cases(Bench(loaded.engine, small, loaded.tokenizer), cases, ways, seconds or math.inf)
     finally:
         loaded.engine.close()
         small.close()

@@ -297,6 +297,28 @@ def test_a_checkpoint_loaded_onto_a_device_stays_near_the_exact_one(weights: str
     assert np.median(cosine) > 0.99
 
 
+@pytest.mark.parametrize("weights", ["bf16", "int8"])
+@pytest.mark.parametrize("layout", [None, Layout("awq", 64)], ids=["plain", "awq"])
+def test_nothing_on_the_way_mixes_the_device_with_the_cpu(weights: str, layout: Layout | None, tmp_path: Path) -> None:
+    # "meta" stands for the card: shapes and devices are checked as there, no number is computed.
+    meta = torch.device("meta")
+    if layout is None:
+        tiny.save_folder("qwen3", tmp_path)
+    else:
+        save_quantised(layout, tmp_path)
+    model = on_cuda.model_on(open_checkpoint(tmp_path, "meta"), weights, meta, with_plain=True)
+    slots = on_cuda.make_slots(model.spec, 1, meta)
+    engine = CudaEngine(model, slots, meta, tiny.VOCAB_SIZE, Recorder())
+    engine.warm_up()
+    assert len(list(engine.prefill(0, IDS))) == 2
+    engine.copy(0, 1, 200)
+    for n in (1, 3, 8, 9):
+        logits, choices = engine._forward(1, IDS[:n], n)
+        assert (logits.device, choices.device) == (meta, meta)
+        assert (logits.shape, choices.shape) == ((n, tiny.VOCAB_SIZE), (2, n))
+    assert engine.length(1) == 221
+
+
 def test_the_capture_calls_torch_as_its_own_signatures_say() -> None:
     inspect.signature(torch.cuda.graph).bind(object(), pool=(0, 0), capture_error_mode="thread_local")
     inspect.signature(torch.cuda.graph_pool_handle).bind()
