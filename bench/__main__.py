@@ -1,4 +1,4 @@
-"""`python -m bench`: replay, peers, report, gate, load, soak; engine, weights, shortcut, draft, logits, context."""
+"""`python -m bench`: replay, peers, report, gate, load, soak; from inside: engine, weights, shortcut, draft, cut rules, more."""
 
 from __future__ import annotations
 

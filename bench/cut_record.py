@@ -1,8 +1,8 @@
 """Record what the model would say at many cursors, with its probabilities, so that stop rules can be compared without it.
 
-`python -m bench cut-record`. Lines are chosen as in `bench.cursors`, a few neighbouring ones of each file; the cursor stands at one
-random column, in some lines at every column. Decoding is greedy, anchored at the line's start, healed to the word's start, and never
-cut: until a line break, an end token or MAX_TOKENS. One JSON line for each cursor; `bench.cut_rules` reads them.
+`python -m bench cut-record`. Lines are chosen as in `bench.cursors`, a few neighbouring ones of each file; the cursor stands
+at one random column, in some lines at every column. Decoding is greedy, anchored at the line's start, healed to the word's
+start, and never cut: until a line break, an end token or MAX_TOKENS. One JSON line for each cursor; `cut-rules` reads them.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Spot:
 
 
 def spots(source: Source, n_lines: int, n_every: int) -> list[Spot]:
-    """Return `n_lines` lines of one region of the source, in their order; the first `n_every` chosen are asked at every column."""
+    """Return `n_lines` lines of one region of the source, in their order; `n_every` of them are asked at every column."""
     rng = random.Random(source.name)
     lines = source.text.splitlines()
     first = rng.randrange(HEADER_LINES, max(HEADER_LINES + 1, len(lines) - REGION_ROWS))

@@ -39,8 +39,8 @@ class Settings:
     """Longest suggestion, in tokens."""
     multiline: Literal["auto", "never", "always"] = "auto"
     """Whether suggestions may span lines; "auto" decides from the syntax at the cursor."""
-    confidence: float = 0.4
-    """A suggestion is cut at the first token whose probability is below this; 0: never cut."""
+    confidence: float = 0.3
+    """A suggestion ends before the first word with which the probability that all of it is right falls below this; 0: never."""
     context: Literal["auto", "off"] | tuple[ContextPart, ...] = "auto"
     """What other files may tell the model: "auto", "off", or some of the parts."""
     kv_memory_mb: int = 256

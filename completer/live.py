@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from collections.abc import Callable
 
+from completer.confidence import Piece
 from completer.generator import Generator
 from completer.place import Place
 from completer.prompt import Anchor
@@ -96,9 +97,11 @@ class Live:
         tree: SyntaxTree | None,
     ) -> None:
         """Take new tokens; the syntax may end a block that the engine would go on with. Mutates: entry."""
-        entry.ids.extend(token.id for token in tokens)
-        data = self._tokenizer.bytes_of(entry.ids)
-        text = whole_characters(data[len(prompt.heal_bytes) :])
+        text = entry.text
+        for token in tokens:
+            entry.ids.append(token.id)
+            text = whole_characters(self._tokenizer.bytes_of(entry.ids)[len(prompt.heal_bytes) :])
+            entry.pieces.append(Piece(len(text), token.prob))
         if stop.single_line:
             text = text.partition("\n")[0]
         elif "\n" in text[len(entry.text) :]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from completer.anchoring import Anchors, context_budget, full_window_cp
+from completer.confidence import DECODED_ON, Sure, sure_part
 from completer.config import Settings, context_parts
 from completer.context.context import Context
 from completer.engines.base import CostCurve
@@ -102,24 +103,28 @@ class Pipeline:
         trace.tokenise_ms = (time.perf_counter() - started) * 1e3
         typed = lf(anchor.typed(snapshot))
         hit = self._reuse.lookup(anchor.number, typed)
-        if hit is None:
-            hit = Hit(self._start(doc, anchor, prompt, snapshot, where, typed), 0)
+        if hit is None or (explicit and hit.entry.reason == "confidence"):  # the user wants to see what was not sure enough
+            hit = Hit(self._start(doc, anchor, prompt, snapshot, where, typed, explicit), 0)
             fresh = True
         else:
             fresh = False
+        hit.entry.asked_for |= explicit
 
         def current() -> Trimmed | None:
-            return _trimmed(hit, snapshot, where, selected, explicit)
+            return _trimmed(hit, self._sure(hit), snapshot, where, selected, explicit)
+
+        def complete() -> bool:
+            return self._is_complete(hit)
 
         def worth_showing() -> bool:
             late = (time.perf_counter() - started) * 1e3 > SOFT_SHARE * self.settings.budget_ms
-            return hit.entry.reason is not None or ((late or not fresh) and current() is not None)
+            return complete() or ((late or not fresh) and current() is not None)
 
         if not worth_showing():
             left_ms = self.settings.budget_ms - MARGIN_MS - (time.perf_counter() - started) * 1e3
             # Wake once at the soft deadline, too: the first piece may have been ready before it.
             soft_ms = max(0.0, SOFT_SHARE * self.settings.budget_ms - (time.perf_counter() - started) * 1e3)
-            await self._live.wait(lambda: hit.entry.reason is not None, soft_ms / 1e3)
+            await self._live.wait(complete, soft_ms / 1e3)
             await self._live.wait(worth_showing, (left_ms - soft_ms) / 1e3)
         trim_started = time.perf_counter()
         shown = current()
@@ -230,7 +235,9 @@ class Pipeline:
     def _wanted(self, snapshot: Snapshot, where: Place) -> bool:
         return where.suppress != "word" and snapshot.language_id not in self.settings.disabled_languages
 
-    def _start(self, doc: _Doc, anchor: Anchor, prompt: Prompt, snapshot: Snapshot, where: Place, typed: str) -> Entry:
+    def _start(
+        self, doc: _Doc, anchor: Anchor, prompt: Prompt, snapshot: Snapshot, where: Place, typed: str, asked_for: bool
+    ) -> Entry:
         """Start a foreground generation; those that it makes useless are cancelled. Mutates: doc, the reuse store."""
         corpora = doc.corpora
         for old in (doc.running, doc.prefetch):
@@ -243,7 +250,7 @@ class Pipeline:
             prompt,
             snapshot,
             where,
-            self._stop_rule(where, snapshot),
+            self._stop_rule(where, snapshot, asked_for),
             typed,
             background=False,
             corpora=corpora,
@@ -253,23 +260,31 @@ class Pipeline:
         self._reuse.put(entry)
         return entry
 
-    def _stop_rule(self, where: Place, snapshot: Snapshot) -> StopRule:
+    def _stop_rule(self, where: Place, snapshot: Snapshot, asked_for: bool = False) -> StopRule:
         wanted = self.settings.multiline
         multiline = wanted == "always" or (wanted == "auto" and where.multiline)
         below = (line.strip() for line in snapshot.suffix.splitlines()[1:40])
         return StopRule(
             max_tokens=int(self.settings.max_tokens * (MULTILINE_TOKENS if multiline else 1)),
             single_line=not multiline,
-            confidence=self.settings.confidence,
+            confidence=0.0 if asked_for else self.settings.confidence * DECODED_ON,
             end_ids=self._tokenizer.fim.end,
             block_indent=where.block_indent if multiline else None,
             suffix_line=next((line for line in below if len(line) > 2), ""),
         )
 
+    def _sure(self, hit: Hit) -> Sure:
+        threshold = 0.0 if hit.entry.asked_for else self.settings.confidence
+        return sure_part(hit.entry.text, hit.entry.pieces, hit.n_typed, threshold)
+
+    def _is_complete(self, hit: Hit) -> bool:
+        """Whether nothing more will be shown: decoding is over, or goes on with what is not sure enough."""
+        return hit.entry.reason is not None or self._sure(hit).cut
+
     def _suggestion(self, snapshot: Snapshot, shown: Trimmed | None, hit: Hit, fresh: bool) -> Suggestion | None:
         if shown is None:
             return None
-        complete = hit.entry.reason is not None
+        complete = self._is_complete(hit)
         answered_by = self._answered_by(hit, fresh)
         return Suggestion(snapshot.uri, snapshot.version, shown.text, shown.start_cp, shown.end_cp, answered_by, complete)
 
@@ -282,7 +297,8 @@ class Pipeline:
         """Tell the client when a suggestion that was answered in part is complete."""
         if self.on_extend is None or doc.running is not entry or entry.reason in ("cancelled", "error"):
             return
-        shown = _trimmed(Hit(entry, 0), snapshot, where, None, False)
+        hit = Hit(entry, 0)
+        shown = _trimmed(hit, self._sure(hit), snapshot, where, None, entry.asked_for)
         if shown is not None and shown.text != entry.answered and shown.text.startswith(entry.answered):
             self.on_extend(
                 Suggestion(snapshot.uri, snapshot.version, shown.text, shown.start_cp, shown.end_cp, "background", True)
@@ -293,7 +309,7 @@ class Pipeline:
     def _use_idle_time(
         self, doc: _Doc, snapshot: Snapshot, where: Place, anchor: Anchor, hit: Hit, shown: Trimmed | None
     ) -> None:
-        if shown is not None and hit.entry.reason is not None and shown.start_cp == shown.end_cp:
+        if shown is not None and self._is_complete(hit) and shown.start_cp == shown.end_cp:
             self._prefetch(doc, snapshot, anchor, shown)
         self._prefill(doc, snapshot)
 
@@ -363,7 +379,7 @@ class Pipeline:
             for name in ("queue_ms", "prefill_ms", "ttft_ms", "decode_ms", "n_keep", "n_feed", "n_forwards", "n_generated"):
                 setattr(trace, name, getattr(stats, name))
             trace.drafted, trace.accepted = dict(stats.drafted), dict(stats.accepted)
-        trace.complete = hit.entry.reason is not None
+        trace.complete = self._is_complete(hit)
         trace.answered_by = self._answered_by(hit, fresh)
         trace.n_chars = len(shown.text) if shown is not None else 0
 
@@ -374,13 +390,13 @@ def _rests(doc: _Doc) -> bool:
     return timer is not None and not timer.cancelled() and timer.when() > asyncio.get_running_loop().time()
 
 
-def _trimmed(hit: Hit, snapshot: Snapshot, where: Place, selected: Selected | None, explicit: bool) -> Trimmed | None:
-    """Return what of the entry's text, as far as it is, can be shown at the snapshot."""
-    raw, reason = hit.rest, hit.entry.reason
+def _trimmed(hit: Hit, sure: Sure, snapshot: Snapshot, where: Place, selected: Selected | None, explicit: bool) -> Trimmed | None:
+    """Return what of the entry's text, as far as it is, and sure, can be shown at the snapshot."""
+    raw = hit.entry.text[hit.n_typed : sure.end_cp]
     if not raw:
         return None
-    unfinished = reason in _UNFINISHED
-    text = clean_partial(raw, snapshot, where) if unfinished else raw
+    unfinished = sure.cut or hit.entry.reason in _UNFINISHED
+    text = clean_partial(raw, snapshot, where, whole_words=sure.cut) if unfinished else raw
     if not text:
         return None
     return trim(

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 from cachetools import LRUCache
 
-from completer.types import FinishReason, GenerateStats, Token
+from completer.confidence import Piece
+from completer.types import FinishReason, GenerateStats
 
 MAX_ENTRIES = 256
 MAX_TYPED_THROUGH = 128
@@ -21,16 +22,18 @@ MAX_TYPED_THROUGH = 128
 class Entry:
     """One suggestion: `text` follows `typed` behind the anchor. It grows until `reason` is set.
 
-    request_id: of the generation.  background: it was made ahead of need.  cut: `text` was ended by a syntax rule.
+    request_id: of the generation.  background: it was made ahead of need.  asked_for: explicitly, so all of it is shown.
+    pieces: the tokens of `text`, the healed ones among them.
     """
 
     anchor: int
     typed: str
     request_id: int
     background: bool = False
+    asked_for: bool = False
     text: str = ""
     ids: list[int] = field(default_factory=list)
-    tokens: list[Token] = field(default_factory=list)
+    pieces: list[Piece] = field(default_factory=list)
     reason: FinishReason | None = None
     stats: GenerateStats = field(default_factory=GenerateStats)
     answered: str = ""
@@ -42,10 +45,6 @@ class Hit:
 
     entry: Entry
     n_typed: int
-
-    @property
-    def rest(self) -> str:
-        return self.entry.text[self.n_typed :]
 
 
 class ReuseStore:

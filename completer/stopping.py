@@ -14,6 +14,7 @@ class Stopper:
         self._token_bytes = tokenizer.token_bytes
         self._n_healed_bytes = n_healed_bytes
         self._data = b""
+        self._joint = 1.0  # probability of all of this line that was generated
         self._n_tokens = 0
 
     def before(self, token: Token) -> FinishReason | None:
@@ -21,20 +22,25 @@ class Stopper:
         if token.id in self._rule.end_ids or not self._token_bytes[token.id]:
             return "end"
         # Healed text stands in the document already: how likely it was says nothing about what follows.
-        healing = len(self._data) + len(self._token_bytes[token.id]) <= self._n_healed_bytes
-        if not healing and token.prob < self._rule.confidence:
+        if not self._healing(token) and self._joint * token.prob < self._rule.confidence:
             return "confidence"
         return None
 
     def after(self, token: Token) -> FinishReason | None:
         """Take `token` and return why generation ends behind it, or None. Mutates: the text."""
+        if not self._healing(token):
+            self._joint *= token.prob
         self._data += self._token_bytes[token.id]
         self._n_tokens += 1
         if b"\n" in self._token_bytes[token.id]:
+            self._joint = 1.0
             reason = self._at_line_end(whole_characters(self._data[self._n_healed_bytes :]))
             if reason is not None:
                 return reason
         return "length" if self._n_tokens >= self._rule.max_tokens else None
+
+    def _healing(self, token: Token) -> bool:
+        return len(self._data) + len(self._token_bytes[token.id]) <= self._n_healed_bytes
 
     def _at_line_end(self, text: str) -> FinishReason | None:
         rule = self._rule

@@ -85,11 +85,12 @@ def cut_special(raw: str) -> str:
     return raw[: found.start()] if found else raw
 
 
-def clean_partial(raw: str, snapshot: Snapshot, where: Place) -> str:
+def clean_partial(raw: str, snapshot: Snapshot, where: Place, *, whole_words: bool = False) -> str:
     """Return what of an unfinished output ends at a clean boundary, for `trim` to go on with; "" where nothing does.
 
     Dropped from its end: the last of several lines, a string begun and not ended, and an identifier that may go on,
-    unless the whole word stands somewhere in the document already. Brackets are left to `trim`, which closes them.
+    unless the whole word stands somewhere in the document already, or `whole_words` says that none goes on.
+    Brackets are left to `trim`, which closes them.
     """
     text = cut_special(raw)
     whole_lines, line_end, _ = text.rpartition("\n")
@@ -99,7 +100,7 @@ def clean_partial(raw: str, snapshot: Snapshot, where: Place) -> str:
     found = tokens(head + text, where.language)
     if found and found[-1].kind == "string" and not found[-1].closed and found[-1].start >= len(head):
         text = text[: found[-1].start - len(head)]
-    if word := re.search(r"\w+\Z", text):
+    if not whole_words and (word := re.search(r"\w+\Z", text)):
         before = re.search(r"\w*\Z", snapshot.line_prefix)
         whole = (before[0] if before and word.start() == 0 else "") + word[0]
         if not re.search(rf"\b{re.escape(whole)}\b", snapshot.text):

@@ -91,7 +91,8 @@ class StopRule:
     """When decoding ends, as data, so that it can travel to another process.
 
     max_tokens: hard limit; 0: only prefill the prompt.  single_line: stop at the first line break.
-    confidence: stop at the first token whose probability is below this, and drop that token (0: never).
+    confidence: stop at the first token with which the probability of all of the line that was generated falls below this,
+        and drop that token (0: never).
     end_ids: tokens that end the middle (end of text, FIM tokens, file separators).
     block_indent: with multi-line, stop at the first later line that is indented less than this many columns.
     suffix_line: with multi-line, stop at a line equal to this one (the first visible line behind the cursor, stripped).

@@ -52,6 +52,16 @@ def test_an_unlikely_token_is_dropped(tokenizer: Tokenizer) -> None:
     assert run(tokenizer, StopRule(confidence=0.4), "total", prob=0.4) == ("total", None)
 
 
+def test_the_probabilities_of_a_line_multiply(tokenizer: Tokenizer) -> None:
+    rule = StopRule(confidence=0.4, single_line=False)
+    first, second = tokenizer.encode("total = 0")[:2]
+    stopper = Stopper(rule, tokenizer, 0)
+    assert stopper.after(Token(first, 0.6)) is None
+    assert stopper.before(Token(second, 0.6)) == "confidence"
+    assert stopper.after(Token(tokenizer.encode("\n")[0], 0.9)) is None  # the next line begins anew
+    assert stopper.before(Token(second, 0.6)) is None
+
+
 def test_healed_text_may_be_unlikely_but_not_what_goes_beyond_it(tokenizer: Tokenizer) -> None:
     assert run(tokenizer, StopRule(confidence=0.4), "q", healed="for", prob=0.1) == ("", "confidence")
     longer = next(i for i, b in enumerate(tokenizer.token_bytes) if len(b) == 4)
