@@ -7,11 +7,13 @@ from bench.crossfile import context
 from bench.cut_record import cut_record
 from bench.draft import draft
 from bench.engine import engine
+from bench.invariants import invariants
 from bench.logits import logits
+from bench.quality import quality
 from bench.shortcut import shortcut
 from bench.weights import weights
 
-for command in (engine, weights, shortcut, draft, logits, context, cut_record):
+for command in (engine, weights, shortcut, draft, logits, context, cut_record, quality, invariants):
     app.command()(command)
 
 if __name__ == "__main__":

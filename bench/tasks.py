@@ -4,9 +4,9 @@ single, multi     HumanEval-Infilling (MIT, OpenAI), single-line and multi-line:
 inner             its single lines, cut at a random inner column (`bench.cursors`): the rest of the line is missing
 span              its random spans (the light set): the hole begins and ends anywhere
 library           cursors inside lines of installed packages (`bench.corpus`, `bench.cursors`): the rest of the line is missing
-workspace         cursors that only another file explains (`bench.workspace_cases`)
 
-Cases are spread evenly over a set, so that `n` of them are the same on every machine with the same files.
+Cases are spread evenly over a set, so that `n` of them are the same on every machine with the same files. Cursors that only
+another file explains are the business of `bench.crossfile`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from typing import Any
 
 from bench.corpus import read_corpus
 from bench.cursors import column, library_cases
-from bench.workspace_cases import workspace_cases
 
 DATA = Path(__file__).parent / "data"
 FILES = {
@@ -37,9 +36,8 @@ LANGUAGE_IDS = {"c++": "cpp"}
 class Task:
     """prefix + truth + suffix is the document.
 
-    path: of the document below `folder`, the workspace (None: the document stands alone).  tests: appended to the
-    document, they fail unless the hole was filled with something that works ("": there are none).
-    word: only the identifier at the cursor counts, not the whole of `truth`.
+    tests: appended to the document, they fail unless the hole was filled with something that works ("": there are none).
+    line: the hole is the rest of the cursor's line, and only the first line of an answer counts.
     """
 
     name: str
@@ -48,10 +46,9 @@ class Task:
     prefix: str
     truth: str
     suffix: str
-    path: str = "document.py"
-    folder: Path | None = None
+    path: str
     tests: str = ""
-    word: bool = False
+    line: bool = False
 
 
 def read_tasks(group: str, n: int) -> list[Task]:
@@ -76,27 +73,19 @@ def _humaneval(group: str) -> Iterator[Task]:
                 if at is None or "\n" in truth:
                     continue
                 prefix, truth = prefix + truth[:at], truth[at:]
-            yield Task(row["task_id"], group, "python", prefix, truth, suffix, tests=tests)
+            yield Task(row["task_id"], group, "python", prefix, truth, suffix, "solution.py", tests, line=group == "inner")
 
 
 def _library(n: int) -> list[Task]:
     cases = library_cases(read_corpus(16), n)
     return [
-        Task(c.name, "library", LANGUAGE_IDS.get(c.group, c.group), c.prefix, c.rest, c.suffix, path=c.name.split(":")[0])
-        for c in cases
-    ]
-
-
-def _workspace(n: int) -> list[Task]:
-    return [
-        Task(c.name, "workspace", "python", c.prefix, c.truth, c.suffix, path=c.path, folder=c.folder, word=True)
-        for c in workspace_cases(n)
+        Task(c.name, "library", LANGUAGE_IDS.get(c.group, c.group), c.prefix, c.rest, c.suffix, c.name.split(":")[0], line=True)
+        for c in spread(cases, n)
     ]
 
 
 _SETS: dict[str, Callable[[int], list[Task]]] = {
     **{group: (lambda n, group=group: spread(list(_humaneval(group)), n)) for group in FILES},  # type: ignore[misc]
     "library": _library,
-    "workspace": _workspace,
 }
 SETS = tuple(_SETS)
