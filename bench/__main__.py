@@ -5,6 +5,7 @@ from __future__ import annotations
 from bench.commands import app
 from bench.crossfile import context
 from bench.cut_record import cut_record
+from bench.cut_rules import cut_rules
 from bench.draft import draft
 from bench.engine import engine
 from bench.invariants import invariants
@@ -13,7 +14,7 @@ from bench.quality import quality
 from bench.shortcut import shortcut
 from bench.weights import weights
 
-for command in (engine, weights, shortcut, draft, logits, context, cut_record, quality, invariants):
+for command in (engine, weights, shortcut, draft, logits, context, cut_record, cut_rules, quality, invariants):
     app.command()(command)
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from bench import inside
 from bench.corpus import Source, read_corpus
 from bench.cursors import HEADER_LINES, MIN_BEHIND, column
 from completer.engines.base import StepEngine
-from completer.prefix import diff
+from completer.prefix import common_length
 from completer.prompt import Window, build_prompt, set_anchor
 from completer.tokenizer import Tokenizer
 from completer.types import Prompt, Snapshot
@@ -114,7 +114,7 @@ class Recorder:
         return self._last[len(context) :] if self._last[: len(context)] == context else []
 
     def _fill(self, context: Sequence[int]) -> None:
-        self._truncate(diff(self._slot, context, 1).keep)
+        self._truncate(min(common_length(self._slot, context), len(context) - 1))
         feed = context[len(self._slot) : -1]
         if len(feed) > 8:
             for _ in self._engine.prefill(0, feed):

@@ -89,7 +89,7 @@ def is_balanced(text: str, language_id: str) -> bool:
 def n_cut_strings(text: str, language_id: str) -> int:
     """Return how many strings a line end cuts off (an apostrophe in prose is one, too, so only more of them are wrong)."""
     found = [token for token in tokens(text, language(language_id)) if token.kind == "string"]
-    return sum(not balance(token.text, language(language_id)).inside == "code" for token in found)
+    return sum(balance(token.text, language(language_id)).inside != "code" for token in found)
 
 
 def _duplicates(snapshot: Snapshot, shown: Suggestion) -> bool:
