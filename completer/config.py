@@ -45,6 +45,8 @@ class Settings:
     """What other files may tell the model: "auto", "off", or some of the parts."""
     kv_memory_mb: int = 256
     """Memory for KV slots."""
+    kv_bits: Literal["16", "8", "6", "4"] = "16"
+    """Bits of a number in the KV slots of exllamav2, exllamav3 and lmdeploy (16, 8, 4): fewer keep more documents warm."""
     disabled_languages: tuple[str, ...] = ()
     """LSP language ids in which nothing is suggested automatically."""
 

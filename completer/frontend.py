@@ -96,5 +96,5 @@ MakeCompleter = Callable[[Settings, Report], Completer]
 With several clients it is called once for each, perhaps at the same time. Raises: CompleterError.
 """
 
-RELOAD_SETTINGS = ("model", "draft_model", "engine", "weights", "threads", "kv_memory_mb")
+RELOAD_SETTINGS = ("model", "draft_model", "engine", "weights", "threads", "kv_memory_mb", "kv_bits")
 """A change of one of these closes the Completer and makes a new one."""

@@ -13,7 +13,7 @@ from completer.engines.base import StepEngine
 from completer.engines.factory import Loaded, load, physical_threads
 from completer.engines.measure import MachineLimits, measure_limits
 from completer.errors import ConfigError, ModelNotPulled
-from completer.frontend import Report
+from completer.frontend import RELOAD_SETTINGS, Report
 from completer.generator import LocalGenerator
 from completer.manifest import ModelEntry, find, load_manifest
 from completer.pipeline import Pipeline
@@ -111,8 +111,7 @@ class Engines:
         def progress(label: str, done: int, total: int) -> None:
             report(label, done / total if total else None)
 
-        weighs = (settings.weights, settings.threads, settings.kv_memory_mb)
-        key = (settings.model, settings.draft_model, settings.engine, *weighs)
+        key = tuple(getattr(settings, name) for name in RELOAD_SETTINGS)
         with self._lock:  # one load at a time: two would need the memory of both
             if key not in self._generators:
                 loaded = load(model_files(settings, progress), settings, progress)

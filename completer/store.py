@@ -60,6 +60,11 @@ class ModelFiles:
     entry: ModelEntry | None
     converted: Path
 
+    @property
+    def fim(self) -> str:
+        """Name of the prompt format, "" to find it out from the vocabulary."""
+        return self.entry.prompt if self.entry else ""
+
 
 def cache_dir() -> Path:
     """Return the folder of everything that completer can fetch or make again."""

@@ -25,7 +25,7 @@ def run(settings: Settings) -> None:
     console.print(f"completer {__version__}, Python {platform.python_version()} on {platform.system()} {platform.machine()}")
     memory_gb = psutil.virtual_memory().total / 1e9
     console.print(f"{physical_threads(settings)} threads, {memory_gb:.0f} GB of memory, cache in {cache_dir()}")
-    console.print(_engine_table())
+    console.print(engine_table())
     limits = machine_limits(settings, again=True)
     console.print(f"memory read {limits.memory_gb_s:.1f} GB/s, bf16 product {limits.product_gflop_s:.0f} GFLOP/s")
     choice = choose_model(settings, limits)
@@ -43,7 +43,7 @@ def run(settings: Settings) -> None:
     loaded.engine.close()
 
 
-def _engine_table() -> Table:
+def engine_table() -> Table:
     table = Table("engine", "state", "version", "device", "reason")
     for name in ENGINES:
         state = availability(name)

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from completer.config import Settings
 from completer.engines.base import StepEngine
-from completer.engines.registry import ENGINES, availability, cuda_name, has_cuda
-from completer.errors import ConfigError, EngineUnavailable, UnsupportedModel
+from completer.engines.folder import FOLDER_ENGINES, load_folder
+from completer.engines.registry import ENGINES, availability, has_cuda
+from completer.errors import ConfigError, EngineUnavailable
 from completer.store import ModelFiles
 from completer.tokenizer import Tokenizer
 
@@ -62,8 +63,11 @@ def load(files: ModelFiles, settings: Settings, progress: Progress = lambda *_: 
 
     torch.set_num_threads(physical_threads(settings))
     _keep_freed_memory()
-    build = _load_folder if name in _FOLDER_ENGINES else _load_converted
-    engine, tokenizer = build(name, files, settings, progress)
+    if name in FOLDER_ENGINES:
+        progress("loading", 0, 1)
+        engine, tokenizer = load_folder(name, files, settings, MAX_LEN)
+    else:
+        engine, tokenizer = _load_converted(name, files, settings, progress)
     engine.costs = measure_costs(engine)
     progress("ready", 1, 1)
     return Loaded(engine, tokenizer, files.name)
@@ -77,36 +81,10 @@ def _load_converted(name: str, files: ModelFiles, settings: Settings, progress: 
     if not is_converted(folder):
         convert(files.path, folder, progress)
     progress("loading", 0, 1)
-    tokenizer = Tokenizer.load(folder / "tokenizer.json", _fim(files))
+    tokenizer = Tokenizer.load(folder / "tokenizer.json", files.fim)
     if name == "torch" and settings.weights in ("int4", "bf16"):
         return _build_from_source(files.path, settings), tokenizer
     return _build(name, folder, settings), tokenizer
-
-
-def _load_folder(name: str, files: ModelFiles, settings: Settings, progress: Progress) -> tuple[StepEngine, Tokenizer]:
-    """Return an engine of another library over a Hugging Face folder as it is."""
-    vocabulary = files.path / "tokenizer.json"
-    if not vocabulary.is_file():
-        raise UnsupportedModel(f"the engine {name!r} needs a Hugging Face folder with a tokenizer.json; {files.path} is none")
-    progress("loading", 0, 1)
-    tokenizer = Tokenizer.load(vocabulary, _fim(files))  # first: it tells quickly that a model cannot fill in the middle
-    return _FOLDER_ENGINES[name](files.path, settings), tokenizer
-
-
-def _hf(folder: Path, settings: Settings) -> StepEngine:
-    from completer.engines.hf import HfEngine, open_model
-
-    if settings.weights not in ("auto", "bf16"):
-        raise ConfigError(f"the engine 'hf' has no weights {settings.weights!r}: choose auto or bf16")
-    model = open_model(folder, "cuda" if cuda_name() else "cpu", settings.weights == "bf16")
-    return HfEngine(model, MAX_LEN, settings.kv_memory_mb)
-
-
-_FOLDER_ENGINES: dict[str, Callable[[Path, Settings], StepEngine]] = {"hf": _hf}
-
-
-def _fim(files: ModelFiles) -> str:
-    return files.entry.prompt if files.entry else ""
 
 
 def _load_on_cuda(files: ModelFiles, settings: Settings, progress: Progress) -> Loaded:
@@ -119,7 +97,7 @@ def _load_on_cuda(files: ModelFiles, settings: Settings, progress: Progress) -> 
     progress("loading", 0, 1)
     checkpoint = open_checkpoint(files.path, "cuda")
     with TemporaryDirectory() as folder:
-        tokenizer = write_tokenizer(checkpoint, files.path, Path(folder), _fim(files))
+        tokenizer = write_tokenizer(checkpoint, files.path, Path(folder), files.fim)
     engine = load_on_cuda(checkpoint, settings, tokenizer.vocab_size)
     engine.costs = measure_costs(engine)
     progress("ready", 1, 1)

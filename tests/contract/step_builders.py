@@ -1,4 +1,4 @@
-"""One builder for each kind of StepEngine, over tiny models: three slots of MAX_LEN positions each."""
+"""One builder for each kind of StepEngine, over tiny models: at least N_SLOTS slots of MAX_LEN positions each."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from completer.engines.build import dense, lean_model
 from completer.engines.checkpoint import open_checkpoint
 from completer.engines.convert import convert, int8_model
 from completer.engines.cuda import CudaEngine, DeviceSlots
+from completer.engines.exllama import ExllamaEngine, open_engine
 from completer.engines.fake import FakeEngine
 from completer.engines.hf import HfEngine
 from completer.engines.kv import KvSlots
@@ -23,13 +24,16 @@ from completer.engines.phased import PhasedEngine
 from completer.engines.spec import ModelSpec
 from completer.tokenizer import Tokenizer
 from tests import tiny, tiny_hf
+from tests.contract import fake_exllama
+from tests.contract.releases import release
 
-MAX_LEN = 300
+MAX_LEN = 512
 N_SLOTS = 3
 Build = Callable[[], StepEngine]
 CONVERTED = ("torch", "torch-static", "onnx", "phased")
 HF = tuple(f"hf-{family}" for family in tiny_hf.FAMILIES)
-NAMES = ("fake", *CONVERTED, *HF)
+EXLLAMA = ("exllamav2", "exllamav3")
+NAMES = ("fake", *CONVERTED, *HF, *EXLLAMA)
 
 
 def builder(name: str, folder: Path) -> Build:
@@ -38,6 +42,8 @@ def builder(name: str, folder: Path) -> Build:
         return lambda: FakeEngine(tiny.VOCAB_SIZE, N_SLOTS, MAX_LEN)
     if name in HF:
         return lambda: hf(name.removeprefix("hf-"))
+    if name in EXLLAMA:
+        return lambda: exllama(name)
     if not (folder / "model").is_dir():
         tiny.save_folder("qwen2", folder / "source")
         convert(folder / "source", folder / "model")
@@ -45,7 +51,14 @@ def builder(name: str, folder: Path) -> Build:
 
 
 def hf(family: str) -> HfEngine:
-    return HfEngine(tiny_hf.transformers_model(family), MAX_LEN, memory_mb=1)
+    return HfEngine(tiny_hf.transformers_model(family), MAX_LEN, memory_mb=4)
+
+
+def exllama(name: str, kv_bits: int = 16) -> ExllamaEngine:
+    library = getattr(fake_exllama, name)(release(name))
+    engine = open_engine(name, library, Path("model"), MAX_LEN, memory_mb=1, kv_bits=kv_bits)
+    engine.chunk = 32
+    return engine
 
 
 def static(source: Path) -> Build:
