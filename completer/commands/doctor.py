@@ -6,6 +6,7 @@ import platform
 
 import psutil
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from completer import __version__
@@ -48,7 +49,7 @@ def engine_table() -> Table:
     for name in ENGINES:
         state = availability(name)
         ready = "[green]ready[/green]" if state.available else "[red]no[/red]"
-        table.add_row(name, ready, state.version, state.device, state.reason)
+        table.add_row(name, ready, *(escape(text) for text in (state.version, state.device, state.reason)))
     return table
 
 
