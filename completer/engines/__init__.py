@@ -1,1 +1,1 @@
-"""Inference engines. Imported lazily: only the factory in `completer.engines.base` knows their names."""
+"""Inference engines. Imported lazily: only the registry, the factory and `folder` know their names."""

@@ -113,6 +113,9 @@ def test_the_factory_loads_a_folder_with_the_familys_own_fim_tokens(tmp_path: Pa
     assert loaded.engine.costs.cost(1) > 0
     with pytest.raises(ConfigError, match="auto or bf16"):
         load(locate(str(tmp_path)), Settings(engine="hf", weights="int4"))
+    (tmp_path / "tokenizer.json").unlink()
+    with pytest.raises(UnsupportedModel, match="needs a Hugging Face folder with a tokenizer"):
+        load(locate(str(tmp_path)), Settings(engine="hf"))
 
 
 def test_the_command_line_completes_with_a_family_that_the_lean_decoder_lacks(tmp_path: Path) -> None:
