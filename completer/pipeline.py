@@ -193,7 +193,7 @@ class Pipeline:
         return self._traces.as_dicts()
 
     def status(self) -> dict[str, Any]:
-        latency = {f"latency_p{p}_ms": round(self._traces.latency_ms(p), 1) for p in (50, 95)}
+        latency = {f"latency_p{p}_ms": self._traces.latency_ms(p) for p in (50, 95)}
         return {**self._names, **latency, "message": ""}
 
     def _forget_anchors(self) -> None:

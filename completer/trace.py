@@ -61,7 +61,7 @@ class TraceLog:
         """Return the traces, oldest first, as plain data."""
         return [asdict(trace) for trace in self._traces]
 
-    def latency_ms(self, percentile: float) -> float:
-        """Return a percentile of the answer time over the kept requests; 0 when there are none."""
+    def latency_ms(self, percentile: float) -> float | None:
+        """Return a percentile of the answer time over the kept requests; None when there are none."""
         totals = [trace.total_ms for trace in self._traces]
-        return float(np.percentile(totals, percentile)) if totals else 0.0
+        return round(float(np.percentile(totals, percentile)), 1) if totals else None

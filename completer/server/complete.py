@@ -8,7 +8,7 @@ from lsprotocol import types as lsp
 from pygls.exceptions import JsonRpcInvalidParams
 
 from completer.errors import BadPosition, CompleterError
-from completer.server.convert import is_empty, label_of, range_on_line, to_position, word_start_cp
+from completer.server.convert import is_empty, is_worth_a_list, label_of, range_on_line, to_position, word_start_cp
 from completer.server.messages import ACCEPT_COMMAND
 from completer.server.session import Asked, CompleterServer
 from completer.types import SelectedCompletion, Snapshot, Suggestion
@@ -48,7 +48,7 @@ async def completion(ls: CompleterServer, params: lsp.CompletionParams) -> lsp.C
     Lists are filtered by the word at the cursor, so the item replaces and shows that word too.
     """
     answer = await _ask(ls, params.text_document.uri, params.position, explicit=False, selected=None)
-    if answer is None or not answer.suggestion.text.strip():
+    if answer is None or not is_worth_a_list(answer.suggestion.text):
         return lsp.CompletionList(is_incomplete=True, items=[])
     snapshot, found, _ = answer
     start_cp = word_start_cp(snapshot, found.start_cp)
@@ -63,6 +63,7 @@ async def completion(ls: CompleterServer, params: lsp.CompletionParams) -> lsp.C
         filter_text=text.split("\n", 1)[0],
         insert_text_format=lsp.InsertTextFormat.PlainText,
         insert_text_mode=lsp.InsertTextMode.AsIs,  # later lines carry their indentation
+        commit_characters=[],  # only the accept key takes it, never a "." or "(" that is typed on
         text_edit=lsp.TextEdit(range_on_line(snapshot, line, start_cp, found.end_cp, encoding), text),
         command=_command(answer.id),
     )

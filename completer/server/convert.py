@@ -68,6 +68,11 @@ def label_of(text: str, limit: int = 60) -> str:
     return f"{label} …" if rest else label
 
 
+def is_worth_a_list(text: str) -> bool:
+    """Whether a window may open for a suggestion: not for a bracket or a semicolon, which is typed faster than looked at."""
+    return any(c.isalnum() for c in text) and len(text.strip()) > 1
+
+
 def is_empty(suggestion: Suggestion | None, snapshot: Snapshot) -> bool:
     """Whether there is nothing to show: no suggestion, or one that changes nothing."""
     return suggestion is None or suggestion.text == snapshot.text[suggestion.start_cp : suggestion.end_cp]

@@ -172,6 +172,8 @@ def test_list_item_shows_and_replaces_the_word_at_the_cursor(start: StartClient)
     assert item["textEdit"]["range"]["start"] == {"line": 0, "character": 8}
     assert item["insertTextMode"] == 1
     assert item["insertTextFormat"] == 1
+    assert item["commitCharacters"] == []
+    assert item["sortText"] < "!"  # before every identifier
     client.type(0, 13, " nothing", version=2)
     params["position"] = {"line": 0, "character": 21}
     assert client.call("textDocument/completion", params) == {"isIncomplete": True, "items": []}
