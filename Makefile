@@ -4,6 +4,8 @@ TORCH ?= torch==2.13.0
 BIN := .venv/bin
 SETUP := .venv/.ready
 MODEL ?= qwen2.5-coder-0.5b
+# Lines typed of each trace in `make bench`, about a quarter of an hour; 0: all of them, an hour
+LINES ?= 3
 REPLAY = --server "$(BIN)/completer lsp" --model "$$($(BIN)/completer models path $(MODEL))"
 
 .PHONY: setup model demo test test-editors check format bench bench-gate vsix clean
@@ -38,8 +40,8 @@ format: setup
 
 bench: setup model  ## engine table, then a replay against the peers: JSON, HTML and PNG under out/bench
 	$(BIN)/python -m bench engine
-	$(BIN)/python -m bench peers --closed $(REPLAY) --out out/bench/closed
-	$(BIN)/python -m bench peers $(REPLAY) --out out/bench/open
+	$(BIN)/python -m bench peers --closed --lines $(LINES) $(REPLAY) --out out/bench/closed
+	$(BIN)/python -m bench peers --lines $(LINES) $(REPLAY) --out out/bench/open
 
 bench-gate: setup model  ## short: fails when a ratio falls below its recorded floor
 	$(BIN)/python -m bench gate $(REPLAY)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import Protocol
 
 from bench.client import Json
@@ -94,8 +94,7 @@ class Typist:
             self.tool.close(document)
 
     def _happen(self, event: Event, due_ms: float, following: str) -> None:
-        begun = perf_counter()
-        now_ms = (begun - self.origin_s) * 1e3
+        begun_s, now_ms = thread_time(), self._now_ms()
         if self.records:
             last = self.records[-1]
             last.next_ms, last.visible = now_ms, self.tool.screen.text
@@ -116,7 +115,7 @@ class Typist:
         )
         self.records.append(record)
         self.tool.event(event, record, document, change)
-        record.work_ms = (perf_counter() - begun) * 1e3
+        record.work_ms = (thread_time() - begun_s) * 1e3
 
     def _end_of(self, first: int) -> None:
         """The last event of a segment has no next one: what stands there now is what was visible."""

@@ -22,7 +22,7 @@ class Record:
     """One event and what became of it. Times are milliseconds since the run began; None: never.
 
     due_ms: when the trace wanted the event; t_ms: when it happened; next_ms: when the next one did.
-    work_ms: what the harness itself spent on it. ghost: the answer, as text behind the cursor.
+    work_ms: CPU time that the harness itself spent on it. ghost: the answer, as text behind the cursor.
     following: what the person types next (truth).  visible: what stood there just before the next event.
     """
 
