@@ -61,7 +61,9 @@ function M.setup(options)
   enabled = false
   M.enable()
   if config.current.autostart then
-    client.start(vim.api.nvim_get_current_buf())
+    vim.schedule(function() -- a plugin manager may load us while the file is read: its filetype comes after that
+      client.start(vim.api.nvim_get_current_buf())
+    end)
   end
 end
 
