@@ -360,6 +360,25 @@ def test_alternatives_are_cycled_in_both_directions(editor: Nvim) -> None:
     assert wait_for_event(editor, "completer/didAccept")["id"] in ids
 
 
+def test_alternative_that_was_chosen_stays_while_it_is_typed(editor: Nvim) -> None:
+    editor.lua("""Fake.answer = function(before, params)
+      local typed = before:match("^x = (.*)")
+      return vim.iter({ "one", "two", "three" }):map(function(text)
+        return typed and vim.startswith(text, typed) and Fake.item(text:sub(#typed + 1), params.position) or nil
+      end):totable()
+    end""")
+    start_line(editor)
+    editor.keys("x = ")
+    editor.wait(lambda frame: frame.shows("x = one"))
+    editor.keys("<M-]>")
+    editor.wait_for_ghost("two")
+    editor.keys("t")
+    editor.wait_for_answer()
+    editor.wait_for_ghost("wo")
+    editor.keys("<M-]>")
+    editor.wait_for_ghost("hree")
+
+
 def test_next_asks_for_more_where_there_is_one(editor: Nvim) -> None:
     editor.lua("""Fake.answer = function(before, params)
       local texts = params.context.triggerKind == 1 and { "one", "two" } or { "one" }

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from pynvim import NvimError
 
+from completer import __version__
 from tests.editors.nvim import Nvim, running
 from tests.editors.test_nvim_plugin import SETUP, events, start_line, target, wait_for_event
 
@@ -183,6 +185,14 @@ def test_health_names_server_status_and_keys_that_are_taken(editor: Nvim) -> Non
     assert "model a model, engine fake" in report
     assert "<M-Right> (accept_word) is mapped by something else" in report
     assert "ERROR" not in report
+
+
+def test_health_asks_the_program_for_its_version(start: Start) -> None:
+    command = f"{{ {sys.executable!r}, '-m', 'completer', 'lsp' }}"
+    editor = start(f'require("completer").setup({{ cmd = {command}, autostart = false }})')
+    editor.command("checkhealth completer")
+    assert f"completer {__version__}" in editor.text
+    assert "the server is not running" in editor.text
 
 
 # Ways to start.

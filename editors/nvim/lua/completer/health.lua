@@ -24,8 +24,13 @@ local function check_program()
   if problem then
     return health.error(problem, "Name the program in setup{ cmd = { '/path/to/completer', 'lsp' } }")
   end
-  local done = vim.system({ cmd[1], "--version" }, { text = true, timeout = 10000 }):wait()
-  health.ok(("%s: %s"):format(vim.fn.exepath(cmd[1]), vim.trim(done.stdout or "")))
+  local ask = { cmd[1] } -- `python -m completer lsp` is a command, too
+  while cmd[#ask + 1] and cmd[#ask + 1] ~= "lsp" do
+    table.insert(ask, cmd[#ask + 1])
+  end
+  local done = vim.system(vim.list_extend(ask, { "--version" }), { text = true, timeout = 10000 }):wait()
+  local say = done.code == 0 and health.ok or health.error
+  say(("%s: %s"):format(vim.fn.exepath(cmd[1]), vim.trim(done.stdout .. done.stderr)))
 end
 
 local function check_server()

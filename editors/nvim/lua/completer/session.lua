@@ -98,21 +98,24 @@ local function take(asked, items)
   for _, item in ipairs(items) do
     table.insert(choices, suggestion.from_item(item, asked, asked.encoding))
   end
-  local first, agrees = choices[1], false
-  if not first then
+  if not choices[1] then
     return -- what is visible was typed through, and the server has nothing to add
   end
+  local first, goes_on = choices[1], false
   local old = state.current and suggestion.match(state.current, asked)
-  if old then
-    first, agrees = suggestion.join(state.current, old, first, asked)
-    choices[1] = first
+  for index, choice in ipairs(old and choices or {}) do
+    local joined = suggestion.join(state.current, old, choice, asked)
+    if joined then
+      choices[index], first, goes_on = joined, joined, true
+      break
+    end
   end
   state.choices = choices
   if show(first, here) then
-    if not agrees then
+    if not goes_on then
       did_show(first)
     end
-  elseif not agrees then
+  elseif not goes_on then
     hide()
   end
 end

@@ -111,30 +111,29 @@ end
 
 --- Join a newer answer to a suggestion that was visible where it was asked for, so that what is shown never jumps.
 ---
---- A newer text that agrees prolongs the old one, or is dropped where the old one says more; another one replaces it.
+--- A newer text that agrees prolongs the old one, or is dropped where the old one says more.
 ---@param old completer.Suggestion
 ---@param match completer.Match    what of `old` held where `newer` was asked for
 ---@param newer completer.Suggestion
 ---@param asked completer.Place
----@return completer.Suggestion joined, boolean agrees
+---@return completer.Suggestion? joined  nil where they disagree
 function M.join(old, match, newer, asked)
   if newer.row ~= asked.row or newer.col ~= asked.col then
-    return newer, false
+    return nil
   end
   if #newer.text < #match.rest and text.starts_with(match.rest, newer.text) then
-    return old, true
+    return old
   end
   if not text.starts_with(newer.text, match.rest) then
-    return newer, false
+    return nil
   end
-  local joined = {
+  return vim.tbl_extend("force", old, {
     text = match.typed .. newer.text,
     id = newer.id,
     id_start = #match.typed,
     kept = newer.kept,
     tail = newer.tail,
-  }
-  return vim.tbl_extend("force", old, joined), true
+  })
 end
 
 return M
