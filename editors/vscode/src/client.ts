@@ -1,5 +1,6 @@
 /** One running server: the language client, and what listens to the editor on its behalf. */
 
+import { setImmediate } from "node:timers/promises";
 import * as vscode from "vscode";
 import { LanguageClient, State as ClientState, type LanguageClientOptions, type ServerOptions } from "vscode-languageclient/node";
 
@@ -20,7 +21,8 @@ export class Session {
   readonly ghostText: GhostText;
   readonly #keys: Keys;
   readonly #onState: OnState;
-  #asking: NodeJS.Timeout | undefined;
+  #asking: { readonly due: number; readonly timer: NodeJS.Timeout } | undefined;
+  #stopped = false;
 
   constructor(
     extension: vscode.Extension<unknown>,
@@ -34,7 +36,7 @@ export class Session {
     this.client = new LanguageClient(SECTION, "Completer", options, this.#options(extension, log));
     this.client.onDidChangeState(({ newState }) => {
       if (newState === ClientState.Running) {
-        this.#askStatusSoon(0);
+        this.#askStatus(0);
       } else {
         onState(newState === ClientState.Starting ? "starting" : "error");
       }
@@ -52,7 +54,8 @@ export class Session {
   }
 
   async stop(): Promise<void> {
-    clearTimeout(this.#asking);
+    this.#stopped = true;
+    clearTimeout(this.#asking?.timer);
     this.#keys.dispose();
     this.ghostText.dispose();
     await this.client.dispose();
@@ -78,17 +81,28 @@ export class Session {
     void this.client.sendNotification(protocol.DID_MOVE_CURSOR, { textDocument, position: convert.asPosition(position) });
   }
 
-  /** Ask the server how it is, at most once in a while: it is no news at every key. */
-  #askStatusSoon(delayMs: number): void {
-    this.#asking ??= setTimeout(() => {
+  /** Ask the server how it is, `delayMs` from now unless that is planned for sooner: it is no news at every key. */
+  #askStatus(delayMs: number): void {
+    const due = Date.now() + delayMs;
+    if (this.#stopped || (this.#asking !== undefined && this.#asking.due <= due)) {
+      return;
+    }
+    clearTimeout(this.#asking?.timer);
+    const timer = setTimeout(() => {
       this.#asking = undefined;
-      void this.client.sendRequest<protocol.Status>(protocol.STATUS).then((status) => {
-        this.#onState(status.state, status);
-        if (status.state === "loading" || status.state === "downloading") {
-          this.#askStatusSoon(STATUS_EVERY_MS);
-        }
-      }, () => undefined); // it is going down: the state of the client says so
+      void this.client.sendRequest<protocol.Status>(protocol.STATUS).then(
+        (status) => this.#heard(status),
+        () => undefined, // it is going down: the state of the client says so
+      );
     }, delayMs);
+    this.#asking = { due, timer };
+  }
+
+  #heard(status: protocol.Status): void {
+    this.#onState(status.state, status);
+    if (status.state === "loading" || status.state === "downloading") {
+      this.#askStatus(STATUS_EVERY_MS);
+    }
   }
 
   #options(extension: vscode.Extension<unknown>, log: vscode.LogOutputChannel): LanguageClientOptions {
@@ -98,7 +112,7 @@ export class Session {
       initializationOptions: () => serverSettings(extension),
       middleware: {
         provideInlineCompletionItems: (document, position, context, token) => {
-          this.#askStatusSoon(STATUS_EVERY_MS);
+          this.#askStatus(STATUS_EVERY_MS);
           return this.ghostText.provide(document, position, context, token);
         },
         executeCommand: (command, args, next) => {
@@ -106,12 +120,17 @@ export class Session {
           return next(command, args);
         },
         handleWorkDoneProgress: (token, params, next) => {
-          this.#askStatusSoon(params.kind === "end" ? 0 : STATUS_EVERY_MS / 10);
+          this.#askStatus(params.kind === "end" ? 0 : STATUS_EVERY_MS / 10);
           next(token, params);
         },
         workspace: {
           configuration: ({ items }) => items.map(() => serverSettings(extension)),
-          didChangeConfiguration: (_sections, next) => next(undefined), // the server asks for them then
+          didChangeConfiguration: async (_sections, next) => {
+            await setImmediate(); // the same change may stop this server
+            if (!this.#stopped) {
+              await next(undefined); // the server asks for the settings then
+            }
+          },
         },
       },
     };
