@@ -25,6 +25,7 @@ from bench.report import markdown as markdown_table
 from bench.report import write_report
 from bench.results import build, read_records
 from bench.soak import soak
+from bench.startup import Startup, folder_mb, start_once, summary
 
 OURS = "completer"
 
@@ -161,6 +162,23 @@ def load_command(
     out.mkdir(parents=True, exist_ok=True)
     (out / "load.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     o.finish(result)
+
+
+@app.command()
+def startup(
+    server: o.Server = o.DEFAULT_SERVER,
+    repeats: Annotated[int, typer.Option(help="Starts.")] = 3,
+    options: o.Settings = "",
+    folder: Annotated[Path | None, typer.Option(help="A folder or file whose size is printed too.")] = None,
+) -> None:
+    """Start the server several times: until it answers, until the model is ready, until the first suggestion."""
+    settings = {"budget_ms": 60_000, "confidence": 0, **o.read_settings(options)}  # the first suggestion, however late
+
+    async def all_runs() -> list[Startup]:
+        return [await start_once(server, settings) for _ in range(repeats)]
+
+    result = {**provenance(), "server": server, **summary(o.run(all_runs()))}
+    o.finish(result if folder is None else {**result, "size_mb": folder_mb(folder)})
 
 
 @app.command("soak")

@@ -26,7 +26,8 @@ DEFAULT_MODEL = "qwen2.5-coder-0.5b"
 
 def open_model(name: str) -> ModelFiles:
     """Return the files of a model, converted (that is done here, once); ends the program with one line when it cannot be had."""
-    from completer.engines.convert import convert, is_converted
+    from completer.engines.convert import convert
+    from completer.engines.converted import is_converted
     from completer.errors import CompleterError
     from completer.store import locate
 

@@ -7,12 +7,13 @@ import json
 import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
 
 from completer.config import Settings
 from completer.engines.base import StepEngine
-from completer.engines.factory import Loaded, load, physical_threads
+from completer.engines.factory import Loaded, load, physical_threads, resolve
 from completer.engines.measure import MachineLimits, measure_limits
-from completer.errors import ConfigError, ModelNotPulled
+from completer.errors import ConfigError, EngineUnavailable, ModelNotPulled
 from completer.frontend import RELOAD_SETTINGS, Report
 from completer.generator import LocalGenerator
 from completer.manifest import ModelEntry, find, load_manifest
@@ -68,6 +69,8 @@ def machine_limits(settings: Settings, again: bool = False) -> MachineLimits:
     key = str(physical_threads(settings))
     known = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     if again or key not in known:
+        if find_spec("torch") is None:
+            raise EngineUnavailable("choosing a model by this machine's speed needs torch: name one instead of 'auto'")
         import torch
 
         torch.set_num_threads(physical_threads(settings))
@@ -114,6 +117,7 @@ class Engines:
         key = tuple(getattr(settings, name) for name in RELOAD_SETTINGS)
         with self._lock:  # one load at a time: two would need the memory of both
             if key not in self._generators:
+                resolve(settings)  # before a model is pulled that nothing here can run
                 loaded = load(model_files(settings, progress), settings, progress)
                 draft = load_draft(loaded, settings, progress) if settings.draft_model else None
                 self._generators[key] = loaded, LocalGenerator(loaded.engine, loaded.tokenizer, draft)

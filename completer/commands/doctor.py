@@ -38,7 +38,7 @@ def run(settings: Settings) -> None:
         return
     console.print(f"{files.name} lies in {files.path}")
     with progress_bar() as report:
-        loaded = load(files, settings, lambda label, done, total: report(label, done / total if total else None))
+        loaded = load(files, settings, lambda label, done, total: report(label, done / total if total else None), measure=True)
     rss_mb = psutil.Process().memory_info().rss / 1e6
     _print_costs(console, loaded.engine.costs, settings, rss_mb)
     loaded.engine.close()

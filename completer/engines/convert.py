@@ -1,11 +1,4 @@
-"""Converts a checkpoint, once, into the files that the engines map into memory.
-
-spec.json            sizes of the model
-tokenizer.json       vocabulary
-embed.npy            [vocab, hidden] bfloat16 as raw 16 bits; only the rows that are looked up are ever read
-prefill.safetensors  8-bit rows for the torch engine (prefill, and the whole model with engine "torch")
-decode.onnx(.data)   4-bit groups (attention and head: 8 bits) for onnxruntime
-"""
+"""Converts a checkpoint, once, into the files that the engines map into memory (see `converted`)."""
 
 from __future__ import annotations
 
@@ -22,6 +15,7 @@ from torch import Tensor
 
 from completer.calibration import calibration_texts
 from completer.engines.checkpoint import Checkpoint, GgufCheckpoint, open_checkpoint
+from completer.engines.converted import FORMAT, MAX_LEN, is_converted
 from completer.engines.kv import KvSlots
 from completer.engines.lean import Layer, LeanEngine, LeanModel
 from completer.engines.linear import Int8Linear, Linear
@@ -31,21 +25,11 @@ from completer.engines.spec import ModelSpec
 from completer.errors import ModelError
 from completer.tokenizer import Tokenizer, tokenizer_json
 
-FORMAT = "7"
-"""Changes whenever the converted files do: older ones are then made anew."""
-MAX_LEN = 4096
-"""Longest slot that the exported graph allows."""
 CALIBRATION_TOKENS = 400  # of each text
 PARTS = ("qkv", "o", "gate_up", "down")
 _PROJECTIONS = {"qkv": ("q", "k", "v"), "o": ("o",), "gate_up": ("gate", "up"), "down": ("down",)}
 
 Progress = Callable[[str, int, int], None]
-
-
-def is_converted(folder: Path) -> bool:
-    """Whether `folder` holds a whole conversion of today's format."""
-    marker = folder / "format"
-    return marker.is_file() and marker.read_text(encoding="ascii") == FORMAT
 
 
 def convert(source: Path, folder: Path, progress: Progress = lambda *_: None) -> None:

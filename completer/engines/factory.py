@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import platform
 from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,14 +15,22 @@ from typing import TYPE_CHECKING
 
 from completer.config import Settings
 from completer.engines.base import StepEngine
+from completer.engines.converted import MAX_LEN as EXPORTED_LEN
+from completer.engines.converted import is_converted
 from completer.engines.folder import FOLDER_ENGINES, load_folder
+from completer.engines.measure import kept_costs, measure_costs
+from completer.engines.phased import PendingPrefiller, PhasedEngine, Prefiller
 from completer.engines.registry import ENGINES, availability, has_cuda
 from completer.errors import ConfigError, EngineUnavailable
 from completer.store import ModelFiles
 from completer.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from completer.engines.kv import KvSlots
+    from completer.engines.lean import LeanEngine
     from completer.engines.spec import ModelSpec
 
 Progress = Callable[[str, int, int], None]
@@ -41,57 +51,79 @@ def physical_threads(settings: Settings) -> int:
     return settings.threads or len(os.sched_getaffinity(0))
 
 
-def load(files: ModelFiles, settings: Settings, progress: Progress = lambda *_: None) -> Loaded:
-    """Convert the model if that was not done yet, load it, and measure what it costs.
+def load(files: ModelFiles, settings: Settings, progress: Progress = lambda *_: None, measure: bool = False) -> Loaded:
+    """Convert the model if that was not done yet, load it, and find out what it costs.
 
-    progress: called with (what is being done, steps done, steps in all).
+    progress: called with (what is being done, steps done, steps in all).  measure: anew, whatever was measured before.
     Raises: ConfigError for an unknown engine; EngineUnavailable; ModelError.
+    """
+    name, versions = resolve(settings)
+    if name == "torch" and has_cuda():
+        return _load_on_cuda(files, settings, progress)
+    _keep_freed_memory()
+    if name in FOLDER_ENGINES:
+        import torch
+
+        torch.set_num_threads(physical_threads(settings))
+        progress("loading", 0, 1)
+        engine, tokenizer = load_folder(name, files, settings, MAX_LEN)
+    else:
+        engine, tokenizer = _load_converted(name, files, settings, progress)
+    if files.converted.is_dir():
+        key = f"{name} {settings.weights}, {physical_threads(settings)} threads, {versions}"
+        engine.costs = kept_costs(files.converted / "costs.json", key, lambda: measure_costs(engine), again=measure)
+    else:
+        engine.costs = measure_costs(engine)
+    progress("ready", 1, 1)
+    return Loaded(engine, tokenizer, files.name)
+
+
+def resolve(settings: Settings) -> tuple[str, str]:
+    """Return the name of the engine that the settings mean and the versions of its packages.
+
+    Raises: ConfigError for an unknown engine; EngineUnavailable.
     """
     name = settings.engine
     if name == "auto":
         name = "torch" if has_cuda() else "phased"
     if name not in ENGINES:
         raise ConfigError(f"unknown engine {name!r}: choose one of auto, {', '.join(ENGINES)}")
-    state = availability(name)
+    state = availability(name, try_import=False)
     if not state.available:
         raise EngineUnavailable(f"engine {name!r} cannot run here: {state.reason}")
-    if name == "torch" and has_cuda():
-        return _load_on_cuda(files, settings, progress)
-    import torch
-
-    from completer.engines.measure import measure_costs
-
-    torch.set_num_threads(physical_threads(settings))
-    _keep_freed_memory()
-    if name in FOLDER_ENGINES:
-        progress("loading", 0, 1)
-        engine, tokenizer = load_folder(name, files, settings, MAX_LEN)
-    else:
-        engine, tokenizer = _load_converted(name, files, settings, progress)
-    engine.costs = measure_costs(engine)
-    progress("ready", 1, 1)
-    return Loaded(engine, tokenizer, files.name)
+    return name, state.version
 
 
 def _load_converted(name: str, files: ModelFiles, settings: Settings, progress: Progress) -> tuple[StepEngine, Tokenizer]:
     """Return an engine over our own form of the weights, which is made first where it is not there yet."""
-    from completer.engines.convert import convert, is_converted
-
     folder = files.converted
     if not is_converted(folder):
-        convert(files.path, folder, progress)
+        _convert(files.path, folder, settings, progress)
     progress("loading", 0, 1)
-    tokenizer = Tokenizer.load(folder / "tokenizer.json", files.fim)
+    # Three parts that hardly wait for each other: the vocabulary, torch with its packed rows, and the rest here.
+    background = ThreadPoolExecutor(max_workers=2, thread_name_prefix="completer-background")
+    tokenizer = background.submit(Tokenizer.load_quickly, folder / "tokenizer.json", files.fim)
     if name == "torch" and settings.weights in ("int4", "bf16"):
-        return _build_from_source(files.path, settings), tokenizer
-    return _build(name, folder, settings), tokenizer
+        engine: StepEngine = _build_from_source(files.path, settings)
+    else:
+        engine = _build(name, folder, settings, background)
+    background.shutdown(wait=False)  # what was submitted goes on
+    return engine, tokenizer.result()
+
+
+def _convert(source: Path, folder: Path, settings: Settings, progress: Progress) -> None:
+    import torch
+
+    from completer.engines.convert import convert
+
+    torch.set_num_threads(physical_threads(settings))
+    convert(source, folder, progress)
 
 
 def _load_on_cuda(files: ModelFiles, settings: Settings, progress: Progress) -> Loaded:
     """Load the model onto the graphics card, from its own files: nothing is converted."""
     from completer.engines.checkpoint import open_checkpoint
     from completer.engines.convert import write_tokenizer
-    from completer.engines.measure import measure_costs
     from completer.engines.on_cuda import load_on_cuda
 
     progress("loading", 0, 1)
@@ -126,6 +158,7 @@ def _build_from_source(path: Path, settings: Settings) -> StepEngine:
     from completer.engines.lean import LeanEngine
     from completer.engines.linear import Int4Linear
 
+    torch.set_num_threads(physical_threads(settings))
     checkpoint = open_checkpoint(path)
     four = settings.weights == "int4"
     model = lean_model(checkpoint, int4 if four else dense(torch.bfloat16), torch.bfloat16, Int4Linear if four else None)
@@ -133,34 +166,45 @@ def _build_from_source(path: Path, settings: Settings) -> StepEngine:
 
 
 def _slots(spec: ModelSpec, settings: Settings) -> KvSlots:
-    from completer.engines.convert import MAX_LEN as EXPORTED_LEN
     from completer.engines.kv import KvSlots, n_slots_for
 
     max_len = min(MAX_LEN, EXPORTED_LEN, spec.max_positions)
     return KvSlots(spec, n_slots_for(spec, max_len, settings.kv_memory_mb), max_len)
 
 
-def _build(name: str, folder: Path, settings: Settings) -> StepEngine:
+def _build(name: str, folder: Path, settings: Settings, background: Executor) -> StepEngine:
+    """Return the engine over converted files. What "phased" prefills with is made in `background` and waited for later."""
     import numpy as np
-    import torch
-    from safetensors.torch import load_file
 
-    from completer.engines.convert import int8_model
-    from completer.engines.lean import LeanEngine
-    from completer.engines.phased import PhasedEngine
     from completer.engines.spec import ModelSpec
 
     spec = ModelSpec.from_json((folder / "spec.json").read_text(encoding="utf-8"))
     kv = _slots(spec, settings)
     embed = np.load(folder / "embed.npy", mmap_mode="c")
-
-    def lean(with_head: bool) -> LeanEngine:
-        rows = load_file(str(folder / "prefill.safetensors"))
-        return LeanEngine(int8_model(spec, torch.from_numpy(embed).view(torch.bfloat16), rows, with_head), kv)
-
     if name == "torch":
-        return lean(with_head=True)
+        return _lean(folder, spec, embed, kv, settings, with_head=True)
+
+    def make_prefiller() -> Prefiller:
+        made = _lean(folder, spec, embed, kv, settings, with_head=False)
+        gc.freeze()  # torch's modules live for ever: the collector need not walk them at some key
+        return made
+
+    making = background.submit(make_prefiller) if name == "phased" else None
     from completer.engines.ort import OnnxEngine
 
     decoder = OnnxEngine(folder / "decode.onnx", spec, embed, kv, physical_threads(settings))
-    return decoder if name == "onnx" else PhasedEngine(decoder, lean(with_head=False), name)
+    return PhasedEngine(decoder, PendingPrefiller(making, kv), name) if making else decoder
+
+
+def _lean(
+    folder: Path, spec: ModelSpec, embed: NDArray[np.uint16], kv: KvSlots, settings: Settings, with_head: bool
+) -> LeanEngine:
+    import torch
+    from safetensors.torch import load_file
+
+    from completer.engines.convert import int8_model
+    from completer.engines.lean import LeanEngine
+
+    torch.set_num_threads(physical_threads(settings))
+    rows = load_file(str(folder / "prefill.safetensors"))
+    return LeanEngine(int8_model(spec, torch.from_numpy(embed).view(torch.bfloat16), rows, with_head), kv)

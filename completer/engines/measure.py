@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import os
+import platform
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 from completer.engines.base import ChoosingEngine, CostCurve, StepEngine
 
 WIDTHS = (1, 2, 4, 8, 16)
 CONTEXT_TOKENS = 128
 PREFILL_TOKENS = 96
+KEPT_FOR_S = 7 * 24 * 3600.0
+"""How long a measured curve is believed; `completer doctor` measures anew at any time."""
 
 
 def measure_costs(engine: StepEngine, repeats: int = 2) -> CostCurve:
@@ -26,6 +33,36 @@ def measure_costs(engine: StepEngine, repeats: int = 2) -> CostCurve:
     forward_ms = {n: min(_forward_ms(engine, ids[:n]) for _ in range(repeats)) for n in WIDTHS}
     engine.truncate(0, 0)
     return CostCurve(forward_ms, prefill_ms / PREFILL_TOKENS)
+
+
+def kept_costs(file: Path, key: str, measure: Callable[[], CostCurve], again: bool = False) -> CostCurve:
+    """Return the curve that `file` keeps under `key`, or measure one and keep it.
+
+    key: all that a curve depends on besides the machine's name.  again: measure in any case.  Mutates: the file.
+    """
+    key = f"{key}; {platform.node()}"
+    known = _read_kept(file)
+    entry = known.get(key)
+    if entry is not None and not again and 0 <= time.time() - entry["measured"] < KEPT_FOR_S:
+        forward_ms = {int(n): float(ms) for n, ms in entry["forward_ms"].items()}
+        return CostCurve(forward_ms, float(entry["prefill_ms_per_token"]))
+    costs = measure()
+    known[key] = {"measured": time.time(), **asdict(costs)}
+    fresh = file.with_name(f"{file.name}.{os.getpid()}")
+    try:
+        fresh.write_text(json.dumps(known), encoding="utf-8")
+        os.replace(fresh, file)
+    except OSError:  # a full disk costs the next start half a second, nothing else
+        fresh.unlink(missing_ok=True)
+    return costs
+
+
+def _read_kept(file: Path) -> dict[str, Any]:
+    try:
+        known = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
 
 
 def _prefill_ms(engine: StepEngine, ids: list[int]) -> float:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, wait
 from typing import Protocol
 
 from completer.engines.base import CostCurve, Logits, StepEngine
+from completer.engines.kv import KvSlots
+from completer.errors import CompleterError, EngineUnavailable
+
+_WAIT_S = 0.01
 
 
 class Prefiller(Protocol):
@@ -14,6 +19,37 @@ class Prefiller(Protocol):
     def prefill(self, slot: int, ids: Sequence[int]) -> Iterator[None]: ...
 
     def close(self) -> None: ...
+
+
+class PendingPrefiller:
+    """A prefiller that another thread is still making: importing torch and packing its weights takes a second and a half.
+
+    Until then a prefill waits in short pieces, so that its job can be cancelled and more urgent ones go first.
+    """
+
+    def __init__(self, making: Future[Prefiller], kv: KvSlots) -> None:
+        self._making = making
+        self._kv = kv
+
+    def prefill(self, slot: int, ids: Sequence[int]) -> Iterator[None]:
+        """See `StepEngine.prefill`. Raises: EngineUnavailable when the prefiller could not be made."""
+        self._kv.check_room(slot, len(ids))
+        while not self._making.done():
+            wait([self._making], timeout=_WAIT_S)
+            yield
+        yield from self._made().prefill(slot, ids)
+
+    def close(self) -> None:
+        if not self._making.cancel():
+            self._made().close()
+
+    def _made(self) -> Prefiller:
+        try:
+            return self._making.result()
+        except CompleterError:
+            raise
+        except Exception as error:
+            raise EngineUnavailable(f"the prefill engine could not be loaded: {error}; try the engine 'onnx'") from error
 
 
 class PhasedEngine:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib
+import sys
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -41,16 +43,17 @@ ENGINES: dict[str, Requirements] = {
 }
 
 
-def availability(name: str) -> Availability:
+def availability(name: str, try_import: bool = True) -> Availability:
     """Return whether the engine `name` can run here, and why not. Imports what it needs, which may take seconds.
 
+    try_import: False only looks whether the packages of a CPU engine are there; what imports it hears of a broken one.
     Never raises for a broken installation: whatever an import throws is the reason.
     """
     needs = ENGINES[name]
     missing = [package for package in needs.packages if find_spec(package) is None]
     versions = ", ".join(f"{p} {_version(p)}" for p in needs.packages if p not in missing)
     if missing:
-        reason = f"not installed: {', '.join(missing)} (pip install 'completer[{needs.extra}]')"
+        reason = f"not installed: {', '.join(missing)} ({_mend(needs.extra)})"
         return Availability(name, False, reason, versions)
     device = "cpu"
     if needs.device != "cpu":
@@ -58,6 +61,8 @@ def availability(name: str) -> Availability:
     if needs.device == "cuda" and device == "cpu":
         reason = "torch sees no CUDA device: it needs an NVIDIA card, its driver, and a CUDA build of torch"
         return Availability(name, False, reason, versions)
+    if needs.device == "cpu" and not try_import:
+        return Availability(name, True, "", versions, device)
     # exllamav2 and exllamav3 compile an extension when they are imported, in which case all of these can be thrown.
     try:
         for package in needs.packages:
@@ -68,9 +73,15 @@ def availability(name: str) -> Availability:
     return Availability(name, True, "", versions, device)
 
 
+def _mend(extra: str) -> str:
+    if getattr(sys, "frozen", False):  # the standalone binary: nothing can be installed into it
+        return "this build has no engines of its own: take the full one, or the package"
+    return f"pip install 'completer[{extra}]'"
+
+
 def cuda_name(capability: tuple[int, int] = (0, 0)) -> str:
     """Return the name of the first CUDA device, "" where torch is missing or has none of at least that compute capability."""
-    if find_spec("torch") is None:
+    if find_spec("torch") is None or not _has_driver():
         return ""
     import torch
 
@@ -82,6 +93,15 @@ def cuda_name(capability: tuple[int, int] = (0, 0)) -> str:
 def has_cuda() -> bool:
     """Return whether the engine 'torch' can use a graphics card here."""
     return bool(cuda_name(AMPERE))
+
+
+def _has_driver() -> bool:
+    """Whether NVIDIA's driver is installed. Asked before torch, whose import takes most of a second."""
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True
 
 
 def _version(package: str) -> str:

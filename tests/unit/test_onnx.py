@@ -13,7 +13,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from completer.engines.base import Logits
-from completer.engines.convert import convert, int8_model, is_converted
+from completer.engines.convert import convert, int8_model
+from completer.engines.converted import is_converted
 from completer.engines.kv import KvSlots
 from completer.engines.lean import Layer, LeanEngine, LeanModel
 from completer.engines.linear import DenseLinear

@@ -1,0 +1,70 @@
+"""The bytes of a vocabulary's tokens and their order, and a kept form of both that loads in a tenth of the time.
+
+encoder.json     the tokenizer.json, reduced to what encodes text
+vocabulary.npz   blob  [n_bytes] uint8   the bytes of all tokens, one behind the other
+                 ends  [n_tokens]        where each of them ends in the blob; special tokens have no bytes
+                 order [n_ordinary]      ids of the ordinary tokens, sorted by their bytes
+                 named                   JSON: the ids of the tokens that prompt formats name
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+_FILE = "vocabulary.npz"
+_ENCODER = "encoder.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """token_bytes: by id, b"" for special tokens.  order: see `sorted_ids`.  named: ids of the tokens a prompt may need."""
+
+    token_bytes: list[bytes]
+    order: NDArray[np.int64]
+    named: dict[str, int]
+
+
+def sorted_ids(token_bytes: Sequence[bytes]) -> NDArray[np.int64]:
+    """Return the ids of all tokens that have bytes, sorted by them."""
+    ids = (i for i, token in enumerate(token_bytes) if token)
+    return np.array(sorted(ids, key=token_bytes.__getitem__), dtype=np.int64)
+
+
+def keep(folder: Path, words: Vocabulary, encoder: str, names: Collection[str]) -> None:
+    """Write the kept form to `folder`, whole files only. names: what `words.named` was looked up for.
+
+    Raises: OSError (no space, no permission).
+    """
+    ends = np.cumsum([len(token) for token in words.token_bytes], dtype=np.int64)
+    blob = np.frombuffer(b"".join(words.token_bytes), np.uint8)
+    about = json.dumps({"names": sorted(names), "named": words.named})
+    fresh = folder / f"{_FILE}.{os.getpid()}"
+    with fresh.open("wb") as file:
+        np.savez(file, blob=blob, ends=ends, order=words.order, about=np.array(about))
+    fresh_encoder = folder / f"{_ENCODER}.{os.getpid()}"
+    fresh_encoder.write_text(encoder, encoding="utf-8")
+    os.replace(fresh_encoder, folder / _ENCODER)
+    os.replace(fresh, folder / _FILE)  # last: its presence says that both are there
+
+
+def load_kept(folder: Path, names: Collection[str]) -> tuple[Vocabulary, Path] | None:
+    """Return the vocabulary and the path of the encoder's file; None where they were not kept, or for other `names`."""
+    try:
+        with np.load(folder / _FILE) as arrays:
+            about: Mapping[str, object] = json.loads(str(arrays["about"]))
+            blob, ends, order = arrays["blob"].tobytes(), arrays["ends"].tolist(), arrays["order"]
+        named = about["named"]
+        if about["names"] != sorted(names) or not isinstance(named, dict):
+            return None
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        return None
+    token_bytes = [blob[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+    return Vocabulary(token_bytes, order, named), folder / _ENCODER

@@ -1,0 +1,100 @@
+"""What a second start saves: a vocabulary and costs that were kept, a prefiller that is made in the background."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+
+from completer.engines.base import CostCurve
+from completer.engines.kv import KvSlots
+from completer.engines.measure import KEPT_FOR_S, kept_costs
+from completer.engines.phased import PendingPrefiller, Prefiller
+from completer.engines.spec import ModelSpec
+from completer.errors import ContextOverflow, EngineUnavailable
+from completer.tokenizer import Tokenizer
+from tests.tiny import tokenizer_text
+
+SLOW, QUICK = CostCurve({1: 20.0, 4: 40.0}, 2.0), CostCurve({1: 10.0, 4: 20.0}, 1.0)
+SPEC = ModelSpec("llama", 1, 8, 16, 1, 1, 8, 32, 64, 10_000.0, 1e-6)
+
+
+@pytest.fixture
+def vocabulary(tmp_path: Path) -> Path:
+    path = tmp_path / "tokenizer.json"
+    path.write_text(tokenizer_text(), encoding="utf-8")
+    return path
+
+
+def test_kept_vocabulary_is_the_same_as_a_fresh_one(vocabulary: Path) -> None:
+    fresh = Tokenizer.load(vocabulary)
+    made, kept = Tokenizer.load_quickly(vocabulary), Tokenizer.load_quickly(vocabulary)
+    assert (vocabulary.parent / "vocabulary.npz").is_file()
+    text = "def größe(x): # 😀 <|fim_middle|>\r\n\treturn x"
+    for loaded in (made, kept):
+        assert loaded.token_bytes == fresh.token_bytes
+        assert loaded.fim == fresh.fim
+        assert loaded.encode(text) == fresh.encode(text)
+        for pending in (b"d", b"def", "größ".encode(), b" ", b"\xff"):
+            assert loaded.index.allowed(pending).tolist() == fresh.index.allowed(pending).tolist()
+
+
+def test_damaged_kept_vocabulary_is_made_anew(vocabulary: Path) -> None:
+    Tokenizer.load_quickly(vocabulary)
+    (vocabulary.parent / "vocabulary.npz").write_bytes(b"PK damaged")
+    assert Tokenizer.load_quickly(vocabulary).encode("def") == Tokenizer.load(vocabulary).encode("def")
+    assert (vocabulary.parent / "vocabulary.npz").stat().st_size > 100
+
+
+def test_costs_are_measured_once_for_each_engine_and_number_of_threads(tmp_path: Path) -> None:
+    file = tmp_path / "costs.json"
+    assert kept_costs(file, "phased, 2 threads", lambda: SLOW) == SLOW
+    assert kept_costs(file, "phased, 2 threads", lambda: QUICK) == SLOW
+    assert kept_costs(file, "phased, 4 threads", lambda: QUICK) == QUICK
+    assert kept_costs(file, "phased, 2 threads", lambda: QUICK, again=True) == QUICK
+    assert kept_costs(file, "phased, 2 threads", lambda: SLOW) == QUICK
+
+
+def test_old_or_unreadable_costs_are_measured_anew(tmp_path: Path) -> None:
+    file = tmp_path / "costs.json"
+    kept_costs(file, "onnx", lambda: SLOW)
+    known = json.loads(file.read_text())
+    for entry in known.values():
+        entry["measured"] -= KEPT_FOR_S + 1
+    file.write_text(json.dumps(known))
+    assert kept_costs(file, "onnx", lambda: QUICK) == QUICK
+    file.write_text("{")
+    assert kept_costs(file, "onnx", lambda: SLOW) == SLOW
+
+
+def test_prefill_waits_in_pieces_for_a_prefiller_that_is_being_made() -> None:
+    making: Future[Prefiller] = Future()
+    kv = KvSlots(SPEC, 1, 32)
+    steps = PendingPrefiller(making, kv).prefill(0, [1, 2, 3])
+    next(steps)
+    next(steps)  # still waiting, and the caller could have gone away
+
+    class Made:
+        def prefill(self, slot: int, ids: list[int]) -> object:
+            kv.lengths[slot] += len(ids)
+            yield
+
+        def close(self) -> None: ...
+
+    making.set_result(Made())  # type: ignore[arg-type]
+    assert len(list(steps)) == 1
+    assert kv.lengths == [3]
+
+
+def test_prefiller_that_cannot_be_made_is_an_error_of_the_prefill_with_the_mend() -> None:
+    making: Future[Prefiller] = Future()
+    making.set_exception(OSError("libtorch_cpu.so: cannot open shared object file"))
+    with pytest.raises(EngineUnavailable, match="libtorch_cpu"):
+        list(PendingPrefiller(making, KvSlots(SPEC, 1, 32)).prefill(0, [1]))
+
+
+def test_too_long_prefill_fails_before_it_waits() -> None:
+    with pytest.raises(ContextOverflow):
+        next(PendingPrefiller(Future(), KvSlots(SPEC, 1, 32)).prefill(0, [1] * 33))
