@@ -1,4 +1,4 @@
-"""`python -m bench`: replay, peers, report, gate, load, soak; from inside: engine, weights, shortcut, draft, cut rules, more."""
+"""`python -m bench`: replay, peers, report, gate, load, soak; and, from inside the process, engines, weights and prompts."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from bench.cut_rules import cut_rules
 from bench.draft import draft
 from bench.engine import engine
 from bench.invariants import invariants
+from bench.large import large
 from bench.logits import logits
 from bench.quality import quality
 from bench.shortcut import shortcut
 from bench.weights import weights
 
-for command in (engine, weights, shortcut, draft, logits, context, cut_record, cut_rules, quality, invariants):
+for command in (engine, weights, shortcut, draft, logits, context, large, cut_record, cut_rules, quality, invariants):
     app.command()(command)
 
 if __name__ == "__main__":

@@ -56,12 +56,12 @@ def tokens(text: str, language: Language) -> list[Token]:
         elif kind == "line_comment":
             found.append(Token("line_comment", start, end, piece, closed=end < len(text)))
         elif kind == "block_comment":
-            closed = any(
+            closed = end < len(text) or any(
                 piece.startswith(a) and piece.endswith(b) and len(piece) >= len(a) + len(b) for a, b in language.block_comments
             )
-            found.append(Token("block_comment", start, end, piece, closed or end < len(text)))
+            found.append(Token("block_comment", start, end, piece, closed))
         else:
-            found.append(Token("string", start, end, piece, _string_closed(piece, language) or end < len(text)))
+            found.append(Token("string", start, end, piece, end < len(text) or _string_closed(piece, language)))
     return found
 
 

@@ -46,6 +46,7 @@ class _Doc:
     prefill_id: int | None = None
     prefill_anchor: Anchor | None = None
     resting: asyncio.TimerHandle | None = None
+    parsing: asyncio.Future[Any] | None = None
     corpora: tuple[tuple[int, ...], ...] = field(default_factory=tuple)
 
 
@@ -340,6 +341,7 @@ class Pipeline:
             assert doc.prefill_id is not None
             self._live.cancel(doc.prefill_id)
             doc.prefill_anchor = None
+        self._catch_up(doc)
         anchor = doc.anchors.better(snapshot, self._context.lead_ids(snapshot.uri))
         if anchor is None:
             return
@@ -358,6 +360,22 @@ class Pipeline:
 
         doc.prefill_anchor = anchor
         doc.prefill_id = self._live.prefill(snapshot.uri, prompt, done)
+
+    def _catch_up(self, doc: _Doc) -> None:
+        """Parse a large document in another thread: no key waits for it. Mutates: the tree."""
+        if doc.parsing is not None or (parse := doc.tree.overdue()) is None:
+            return
+        doc.parsing = asyncio.get_running_loop().run_in_executor(None, parse)
+        started = time.monotonic()
+
+        def done(parsed: asyncio.Future[Any]) -> None:
+            if not parsed.cancelled() and parsed.exception() is None:
+                doc.tree.catch_up(parsed.result())
+            # A parse may take as long as a key; the next one waits ten times that.
+            pause_s = 10 * (time.monotonic() - started)
+            asyncio.get_running_loop().call_later(pause_s, setattr, doc, "parsing", None)
+
+        doc.parsing.add_done_callback(done)
 
     def _adopt(self, doc: _Doc, anchor: Anchor) -> None:
         """Put a prefilled anchor first; what was suggested stays valid behind it. Mutates: doc, the reuse store."""

@@ -8,7 +8,7 @@ whole text nor a count of its lines.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -18,6 +18,11 @@ from completer.languages import Language, language
 from completer.types import Edit
 
 LARGE_BYTES = 400_000
+EXCERPT_BYTES = 8_000
+"""How much of a large document before the cursor is parsed for a question that needs the text as it is now."""
+
+_Point = tuple[int, int]
+_Moved = tuple[int, int, int, _Point, _Point, _Point]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,7 @@ class SyntaxTree:
 
     Parsing is put off until someone looks: several edits of one notification cost one parse. In a document of more
     than `LARGE_BYTES` questions about a position are answered from the last parse, with its offsets moved by the edits
-    since (an incremental parse of 50,000 lines costs 5 ms, this 0.1 ms); call `root` when idle to catch up.
+    since (even an incremental parse of 50,000 lines takes tens of milliseconds); `overdue` parses it in another thread.
     """
 
     def __init__(self, language_id: str, text: str) -> None:
@@ -69,6 +74,7 @@ class SyntaxTree:
         self._data = _encode(text)
         self._is_ascii = text.isascii()
         self._mark = _Mark()
+        self._missed: list[_Moved] | None = None  # edits since an overdue parse began
 
     @property
     def data(self) -> bytes:
@@ -88,10 +94,28 @@ class SyntaxTree:
 
     @property
     def settled_root(self) -> tree_sitter.Node | None:
-        """Like `root`, but in a large document the last parse, whose structure may lag behind the text."""
-        if self._tree is not None and len(self._data) > LARGE_BYTES:
-            return self._tree.root_node
-        return self.root
+        """Like `root`, but in a large document the last parse, whose structure may lag behind the text, or None."""
+        if len(self._data) <= LARGE_BYTES:
+            return self.root
+        return self._tree.root_node if self._tree is not None else None
+
+    def overdue(self) -> Callable[[], tree_sitter.Tree] | None:
+        """Return the parse that a large document waits for, to be run in any thread; None where there is nothing to do.
+
+        Give its result to `catch_up`. Edits may go on meanwhile; only one such parse at a time.
+        """
+        found = grammar(self.language)
+        if found is None or len(self._data) <= LARGE_BYTES or not (self._dirty or self._tree is None):
+            return None
+        self._missed = []
+        data, old, parser = self._data, self._tree.copy() if self._tree is not None else None, tree_sitter.Parser(found)
+        return lambda: parser.parse(data, old) if old is not None else parser.parse(data)
+
+    def catch_up(self, tree: tree_sitter.Tree) -> None:
+        """Take the result of an overdue parse, moved by the edits since it began. Mutates: the tree."""
+        for edit in self._missed or ():
+            tree.edit(*edit)
+        self._tree, self._dirty, self._missed = tree, bool(self._missed), None
 
     def edit(self, change: Edit) -> None:
         """Apply one edit. Mutates: the text and the tree's offsets; the parse itself waits for `root`."""
@@ -104,21 +128,26 @@ class SyntaxTree:
         point, old_point = ((mark.row, self._column(mark)) for mark in (start, old_end))
         self._data = b"".join((self._data[: start.byte], new, self._data[old_end.byte :]))
         self._is_ascii = self._is_ascii and change.new_text.isascii()
+        moved = (start.byte, old_end.byte, new_end.byte, point, old_point, (new_end.row, self._column(new_end)))
         if self._tree is not None:
-            new_point = (new_end.row, self._column(new_end))
-            self._tree.edit(start.byte, old_end.byte, new_end.byte, point, old_point, new_point)
+            self._tree.edit(*moved)
+        if self._missed is not None:
+            self._missed.append(moved)
         self._mark, self._dirty = new_end, True
 
     def replace(self, text: str) -> None:
         """Take a whole new text (a full-sync change). Mutates: everything."""
         self._data, self._is_ascii = _encode(text), text.isascii()
-        self._tree, self._dirty, self._mark = None, True, _Mark()
+        self._tree, self._dirty, self._mark, self._missed = None, True, _Mark(), None
 
     def with_insertion(self, cursor_cp: int, text: str) -> tuple[tree_sitter.Node, int] | None:
         """Return the root of the tree with `text` inserted, and the cursor's byte offset; the document is unchanged.
 
-        None without a grammar. Costs an incremental parse of the inserted region.
+        None without a grammar. Costs an incremental parse of the inserted region; in a large document only the lines
+        around the cursor are parsed, and the offset counts within them.
         """
+        if self._parser is not None and len(self._data) > LARGE_BYTES:
+            return self._excerpt_with(cursor_cp, _encode(text))
         if self._parser is None or self.root is None or self._tree is None:
             return None
         start, new = self._locate(cursor_cp), _encode(text)
@@ -129,6 +158,17 @@ class SyntaxTree:
         tree = self._tree.copy()
         tree.edit(start.byte, start.byte, start.byte + len(new), point, point, end_point)
         return self._parser.parse(data, tree).root_node, start.byte
+
+    def _excerpt_with(self, cursor_cp: int, new: bytes) -> tuple[tree_sitter.Node, int]:
+        """Parse the top-level definition around the cursor, or what of it is near, with `new` inserted."""
+        assert self._parser is not None
+        cursor = self._locate(cursor_cp).byte
+        top_cp = self.top_level_start(cursor_cp)
+        top = self.byte_at(top_cp) if top_cp is not None else 0
+        start = max(top, self._data.rfind(b"\n", 0, max(0, cursor - EXCERPT_BYTES)) + 1)
+        end = self._data.find(b"\n", cursor + EXCERPT_BYTES // 4)
+        data = b"".join((self._data[start:cursor], new, self._data[cursor : end if end >= 0 else len(self._data)]))
+        return self._parser.parse(data).root_node, cursor - start
 
     def byte_at(self, cp: int) -> int:
         """Return the byte offset of a code point offset."""

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -87,9 +87,10 @@ class Client:
             start = len(self.seen)
             self._take()
 
-    def initialize(self, *, settings: Any = None, **capabilities: Any) -> dict[str, Any]:
+    def initialize(self, *, settings: Any = None, folders: Sequence[Path] = (), **capabilities: Any) -> dict[str, Any]:
         """Shake hands; return the server's capabilities."""
-        params = {"processId": None, "rootUri": None, "capabilities": capabilities, "initializationOptions": settings}
+        params: dict[str, Any] = {"processId": None, "rootUri": None, "capabilities": capabilities}
+        params |= {"initializationOptions": settings, "workspaceFolders": [folder_params(folder) for folder in folders]}
         result = self.call("initialize", params)
         self.notify("initialized", {})
         return dict(result["capabilities"])
@@ -143,6 +144,10 @@ class Client:
             elif not header.strip():
                 self._inbox.put(json.loads(reader.read(n_bytes)))
         self._inbox.put(None)
+
+
+def folder_params(folder: Path) -> dict[str, str]:
+    return {"uri": folder.as_uri(), "name": folder.name}
 
 
 def inline_params(line: int, character: int, uri: str = URI, trigger_kind: int = 2) -> dict[str, Any]:

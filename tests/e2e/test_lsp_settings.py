@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
-from lsp_client import URI, Client, StartClient
+from lsp_client import URI, Client, StartClient, folder_params
 
 
 def messages(client: Client) -> list[str]:
@@ -43,6 +44,18 @@ def test_null_is_the_default_and_other_programs_settings_are_not_ours(client: Cl
     client.notify("workspace/didChangeConfiguration", {"settings": {"completer": {"budget_ms": None}}})
     assert [event["budget_ms"] for event in client.events_named("settings")][-1] == 80
     assert messages(client) == []
+
+
+def test_workspace_folders_reach_the_completer_and_follow_the_client(start: StartClient, tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "with space"
+    client = start()
+    capabilities = client.initialize(folders=[one])
+    assert capabilities["workspace"]["workspaceFolders"]["supported"] is True
+    client.wait_until_ready()
+    event = {"added": [folder_params(two)], "removed": [folder_params(one)]}
+    client.notify("workspace/didChangeWorkspaceFolders", {"event": event})
+    seen = [event["folders"] for event in client.events_named("folders")]
+    assert seen == [[one.as_posix()], [two.as_posix()]]
 
 
 def test_settings_are_pulled_from_clients_that_keep_them(start: StartClient) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import statistics
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from lsp_client import Client, attach, finish, start_process
+from lsp_client import Client, attach, finish, folder_params, start_process
 
 pytestmark = pytest.mark.model
 
@@ -44,6 +47,41 @@ def test_columns_behind_an_emoji_on_the_same_line_are_the_clients(client: Client
     (item,) = client.inline(0, n_utf16, uri=uri, trigger_kind=1)
     assert item["insertText"].startswith("n(")
     assert item["range"]["start"] == {"line": 0, "character": n_utf16}
+
+
+MACHINE = """class Machine:
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def summarize_spindles(self) -> str:
+        lines = []
+        for spindle in self._read():
+            lines.append(spindle.text)
+        return ", ".join(lines)
+"""
+REPORT = ["from machine import Machine", "", "", "def report(machine: Machine) -> str:", "    return machine."]
+
+
+@pytest.mark.parametrize("context", ["auto", "off"])
+def test_what_only_another_file_explains_is_completed_with_the_context_block(
+    client: Client, tmp_path: Path, context: str
+) -> None:
+    (tmp_path / "machine.py").write_text(MACHINE, encoding="utf-8")
+    event = {"added": [folder_params(tmp_path)], "removed": []}
+    client.notify("workspace/didChangeWorkspaceFolders", {"event": event})
+    client.notify("workspace/didChangeConfiguration", {"settings": {"completer": {"context": context}}})
+    uri, line = (tmp_path / "report.py").as_uri(), REPORT[-1]
+    client.open("\n".join([*REPORT[:-1], ""]), uri=uri)
+    time.sleep(4)  # the place is prefilled with the block in idle time
+    for n, character in enumerate(line):
+        client.type(4, n, character, version=2 + n, uri=uri)
+        items = client.inline(4, n + 1, uri=uri)
+    completed = bool(items) and items[0]["insertText"].startswith("summarize_spindles()")
+    assert completed is (context == "auto")
+    traces = [trace for trace in client.call("completer/metrics")["traces"] if trace["uri"] == uri]
+    assert (traces[-1]["n_context"] > 0) is (context == "auto")
+    assert statistics.median(trace["n_feed"] for trace in traces if trace["answered_by"] == "extended") <= 2
+    client.notify("textDocument/didClose", {"textDocument": {"uri": uri}})
 
 
 def test_metrics_hold_no_text(client: Client) -> None:

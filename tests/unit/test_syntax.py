@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from completer.languages import LANGUAGES, language
 from completer.place import place
 from completer.stops import sibling_stop
-from completer.syntax import SyntaxTree, grammar
+from completer.syntax import EXCERPT_BYTES, LARGE_BYTES, SyntaxTree, grammar
 from completer.types import Edit, Snapshot
 
 CODE = {
@@ -127,3 +129,45 @@ def test_a_block_stops_at_the_next_sibling(marked: str, language_id: str, genera
     stop = sibling_stop(snapshot, place(snapshot, tree), generated, tree)
     assert stop is not None
     assert generated[:stop] == kept
+
+
+def large_python() -> str:
+    return "def function_name(argument):\n    return [argument, 'text']\n\n\n" * (LARGE_BYTES // 50)
+
+
+def test_a_large_document_parsed_in_another_thread_catches_up_with_edits_made_meanwhile() -> None:
+    text = large_python()
+    tree = SyntaxTree("python", text)
+    assert tree.settled_root is None  # no key waits for the first parse
+    for edits in (["x = 1\n"], ["class A:\n", "    y = 2\n"], []):
+        parse = tree.overdue()
+        assert parse is not None
+        with ThreadPoolExecutor(1) as thread:
+            result = thread.submit(parse)
+            for new in edits:
+                text = new + text
+                tree.edit(Edit(0, 0, new))
+            tree.catch_up(result.result())
+        assert tree.settled_root is not None
+        if edits:
+            assert tree.settled_root.end_byte == len(text.encode())
+    assert tree.overdue() is None
+    fresh = SyntaxTree("python", text).root
+    assert fresh is not None and tree.root is not None
+    assert str(tree.root) == str(fresh)
+
+
+def test_a_small_document_is_never_overdue() -> None:
+    assert SyntaxTree("python", "x = 1\n").overdue() is None
+
+
+def test_in_a_large_document_an_insertion_is_parsed_with_the_lines_around_it_only() -> None:
+    text = large_python()
+    tree = SyntaxTree("python", text)
+    cursor = text.index("    return", len(text) // 2)
+    found = tree.with_insertion(cursor, "    first = 1\n")
+    assert found is not None
+    root, at = found
+    assert root.end_byte < 4 * EXCERPT_BYTES
+    node = root.descendant_for_byte_range(at + 4, at + 5)
+    assert node is not None and node.text == b"first"

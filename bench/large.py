@@ -1,0 +1,119 @@
+"""What a key costs in a large file before the model is asked: mirror, tree, place, anchor. No model is needed.
+
+`python -m bench large`. Types lines into the middle of a file made of copies of real code; every stage is timed at every key:
+    document   the edit in the mirror and the snapshot
+    tree       the same edit in the syntax tree
+    place      where the cursor stands (asks the tree)
+    anchor     whether the frozen prompt still describes the document, and the window of a new one
+    fit        what trimming asks of the document and the tree
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from bench import inside
+from bench.corpus import read_corpus
+from bench.options import finish
+from bench.provenance import provenance
+from completer.document import Change, Document
+from completer.languages import language_of_file
+from completer.place import place
+from completer.position import Position, Range
+from completer.prompt import Anchor
+from completer.stops import sibling_stop
+from completer.syntax import SyntaxTree
+from completer.trim import trim
+
+TYPED = "    total = compute_all(first, [second.value for second in items], key='a')\n    if total > 10:\n        return total\n"
+SUGGESTED = "name(argument)\n    return 1\n"
+
+
+class Stages:
+    """Milliseconds of each stage at each key."""
+
+    def __init__(self) -> None:
+        self.ms: defaultdict[str, list[float]] = defaultdict(list)
+
+    @contextmanager
+    def time(self, stage: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self.ms[stage].append((time.perf_counter() - started) * 1e3)
+
+    def figures(self) -> dict[str, dict[str, float]]:
+        """Return p50, p95 and the worst of each stage, and of all stages of a key together."""
+        whole = {**self.ms, "together": [sum(parts) for parts in zip(*self.ms.values(), strict=True)]}
+        marks = {"p50": 50, "p95": 95, "max": 100}
+        return {stage: {mark: _round(ms, percentile) for mark, percentile in marks.items()} for stage, ms in whole.items()}
+
+
+def _round(values: list[float], percentile: float) -> float:
+    return round(float(np.percentile(values, percentile)), 2)
+
+
+def type_into(text: str, language_id: str) -> Stages:
+    """Type TYPED on a new line in the middle of `text`, key by key; return what the keys cost."""
+    document = Document("file:///large", language_id, 1, text)
+    tree = SyntaxTree(language_id, text)
+    assert tree.root is not None  # the parse at opening, which no key pays for
+    line = document.n_lines // 2
+    _type(document, tree, Position(line, 0), "\n")
+    start = document.snapshot(Position(line, 0))
+    window_cp = 2_400
+    head = start.text[max(0, start.cursor_cp - window_cp) : start.cursor_cp]
+    tail = start.text[start.cursor_cp : start.cursor_cp + window_cp // 4]
+    anchor = Anchor("file:///large", start.cursor_cp - len(head), start.cursor_cp, head, tail, (), True)
+    stages, column = Stages(), 0
+    for character in TYPED:
+        position = Position(line, column)
+        with stages.time("document"):
+            change = Change(character, Range(position, position))
+            edits = document.apply_changes(document.version + 1, [change])
+            line, column = (line + 1, 0) if character == "\n" else (line, column + 1)
+            snapshot = document.snapshot(Position(line, column))
+        with stages.time("tree"):
+            for edit in edits:
+                tree.edit(edit)
+        with stages.time("place"):
+            where = place(snapshot, tree)
+        with stages.time("anchor"):
+            assert anchor.match(snapshot) == "exact"
+            anchor.typed(snapshot)
+        with stages.time("fit"):
+            trim(SUGGESTED, snapshot, where)
+            sibling_stop(snapshot, where, SUGGESTED, tree)
+    return stages
+
+
+def _type(document: Document, tree: SyntaxTree, position: Position, text: str) -> None:
+    for edit in document.apply_changes(document.version + 1, [Change(text, Range(position, position))]):
+        tree.edit(edit)
+
+
+def large(
+    lines: Annotated[int, typer.Option(help="Lines of the file.")] = 50_000,
+    language: Annotated[list[str] | None, typer.Option(help="Languages of the corpus; again for more. Default: all.")] = None,
+) -> None:
+    """Print what a key costs in a large file, apart from the model."""
+    found = {}
+    for name, sources in read_corpus(16).items():
+        if language and name not in language:
+            continue
+        text = "\n".join(source.text for source in sources)
+        text = text * (lines // (text.count("\n") + 1) + 1)
+        text = "\n".join(text.split("\n")[:lines])
+        gc.collect()
+        found[name] = type_into(text, language_of_file(sources[0].name)).figures()
+        rows = [[stage, *(f"{value:.2f}" for value in ms.values())] for stage, ms in found[name].items()]
+        title = f"{name}: {lines} lines, {len(text) / 1e6:.1f} MB, ms per key"
+        inside.console.print(inside.table(title, ["stage", "p50", "p95", "max"], rows))
+    finish({**provenance(), "settings": {"lines": lines}, "ms": found})
