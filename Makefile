@@ -8,7 +8,7 @@ MODEL ?= qwen2.5-coder-0.5b
 LINES ?= 3
 REPLAY = --server "$(BIN)/completer lsp" --model "$$($(BIN)/completer models path $(MODEL))"
 
-.PHONY: setup model demo test test-editors check format bench bench-gate vsix clean
+.PHONY: setup model demo test test-editors check format bench bench-gate binary test-binary vsix clean
 
 setup: $(SETUP)
 
@@ -45,6 +45,16 @@ bench: setup model  ## engine table, then a replay against the peers: JSON, HTML
 
 bench-gate: setup model  ## short: fails when a ratio falls below its recorded floor
 	$(BIN)/python -m bench gate $(REPLAY)
+
+binary: setup  ## the standalone binary, with the CPU engines and slim: dist/completer*, sizes and start-up times
+	packaging/build.sh
+	packaging/build.sh --slim
+	$(BIN)/python -m bench startup --server "dist/completer/completer lsp" --folder dist/completer
+	$(BIN)/python -m bench startup --server "dist/completer-slim/completer lsp" --folder dist/completer-slim
+
+test-binary: setup model  ## the binary, from an empty environment and another folder, against the package's own test
+	test -x dist/completer/completer || $(MAKE) binary
+	$(BIN)/pytest tests/e2e/test_real_model.py tests/e2e/test_binary.py --server-command dist/completer/completer
 
 vsix: setup  ## the VS Code extension with the server inside: editors/vscode/completer.vsix
 	rm -rf editors/vscode/server

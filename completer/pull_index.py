@@ -146,8 +146,8 @@ def _wait(pip: subprocess.Popen[bytes]) -> int | None:
 
 
 def _pip() -> list[str]:
-    # In a frozen program sys.executable is the program itself.
-    if not getattr(sys, "frozen", False) and importlib.util.find_spec("pip"):
+    # In the standalone binary sys.executable is the program itself; it knows `-m pip` too (packaging/entry.py).
+    if importlib.util.find_spec("pip"):
         return [sys.executable, "-m", "pip"]
     if found := shutil.which("pip") or shutil.which("pip3"):
         return [found]

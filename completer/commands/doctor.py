@@ -27,11 +27,11 @@ def run(settings: Settings) -> None:
     memory_gb = psutil.virtual_memory().total / 1e9
     console.print(f"{physical_threads(settings)} threads, {memory_gb:.0f} GB of memory, cache in {cache_dir()}")
     console.print(engine_table())
-    limits = machine_limits(settings, again=True)
-    console.print(f"memory read {limits.memory_gb_s:.1f} GB/s, bf16 product {limits.product_gflop_s:.0f} GFLOP/s")
-    choice = choose_model(settings, limits)
-    console.print(f"model 'auto' is {choice.model}: {choice.why}")
     try:
+        limits = machine_limits(settings, again=True)
+        console.print(f"memory read {limits.memory_gb_s:.1f} GB/s, bf16 product {limits.product_gflop_s:.0f} GFLOP/s")
+        choice = choose_model(settings, limits)
+        console.print(f"model 'auto' is {choice.model}: {choice.why}")
         files = model_files(settings, lambda *_: None, may_pull=False)
     except CompleterError as error:
         console.print(f"[yellow]{error}[/yellow]")

@@ -81,7 +81,7 @@ def _mend(extra: str) -> str:
 
 def cuda_name(capability: tuple[int, int] = (0, 0)) -> str:
     """Return the name of the first CUDA device, "" where torch is missing or has none of at least that compute capability."""
-    if find_spec("torch") is None or not _has_driver():
+    if find_spec("torch") is None or ("torch" not in sys.modules and not _has_driver()):
         return ""
     import torch
 

@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import queue
+import shlex
 import socket
 import subprocess
 import sys
@@ -25,6 +26,14 @@ def start_process(*command: str) -> subprocess.Popen[bytes]:
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     pipe = subprocess.PIPE
     return subprocess.Popen([sys.executable, *command], stdin=pipe, stdout=pipe, stderr=pipe, env=environment)
+
+
+def start_alone(command: str, *options: str, cwd: Path) -> subprocess.Popen[bytes]:
+    """Start a program that must need nothing of ours: no environment variable, and `cwd` as its working folder."""
+    program, *rest = shlex.split(command)
+    pipe = subprocess.PIPE
+    absolute = str(Path(program).absolute())
+    return subprocess.Popen([absolute, *rest, *options], stdin=pipe, stdout=pipe, stderr=pipe, env={}, cwd=cwd)
 
 
 def start_server(*options: str) -> subprocess.Popen[bytes]:

@@ -1,4 +1,4 @@
-"""The program as an editor starts it, with the real model."""
+"""The program as an editor starts it, with the real model: the package, or what `--server-command` names."""
 
 from __future__ import annotations
 
@@ -8,14 +8,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lsp_client import Client, attach, finish, folder_params, start_process
+from lsp_client import Client, attach, finish, folder_params, start_alone, start_process
 
 pytestmark = pytest.mark.model
 
 
 @pytest.fixture(scope="module")
-def client() -> Iterator[Client]:
-    process = start_process("-m", "completer", "lsp", "--stdio")
+def client(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    command = request.config.getoption("--server-command")
+    if command:
+        process = start_alone(command, "lsp", "--stdio", cwd=tmp_path_factory.mktemp("elsewhere"))
+    else:
+        process = start_process("-m", "completer", "lsp", "--stdio")
     try:
         ready = attach(process)
         settings = {"model": "qwen2.5-coder-0.5b", "budget_ms": 5000, "confidence": 0}
@@ -82,6 +86,18 @@ def test_what_only_another_file_explains_is_completed_with_the_context_block(
     assert (traces[-1]["n_context"] > 0) is (context == "auto")
     assert statistics.median(trace["n_feed"] for trace in traces if trace["answered_by"] == "extended") <= 2
     client.notify("textDocument/didClose", {"textDocument": {"uri": uri}})
+
+
+def test_another_language_is_completed_and_may_be_typed_on(client: Client) -> None:
+    uri = "file:///project/main.go"
+    text = "package main\n\nfunc max(a, b int) int {\n\tif a > b {\n\t\treturn "
+    client.open(text, uri=uri, language="go")
+    (item,) = client.inline(4, 9, uri=uri, trigger_kind=1)
+    assert item["insertText"].startswith("a")
+    client.type(4, 9, "a", version=2, uri=uri)
+    client.inline(4, 10, uri=uri)
+    status = client.call("completer/status")
+    assert (status["state"], status["model"]) == ("ready", "qwen2.5-coder-0.5b")
 
 
 def test_metrics_hold_no_text(client: Client) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
 from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 
+from completer import loader
+from completer.config import Settings
+from completer.engines import registry
 from completer.engines.base import CostCurve
 from completer.engines.kv import KvSlots
 from completer.engines.measure import KEPT_FOR_S, kept_costs
@@ -98,3 +102,12 @@ def test_prefiller_that_cannot_be_made_is_an_error_of_the_prefill_with_the_mend(
 def test_too_long_prefill_fails_before_it_waits() -> None:
     with pytest.raises(ContextOverflow):
         next(PendingPrefiller(Future(), KvSlots(SPEC, 1, 32)).prefill(0, [1] * 33))
+
+
+@pytest.mark.parametrize(("frozen", "mend"), [(False, r"pip install 'completer\[cpu\]'"), (True, "take the full one")])
+def test_missing_engine_is_said_before_a_model_is_pulled(monkeypatch: pytest.MonkeyPatch, frozen: bool, mend: str) -> None:
+    monkeypatch.setattr(registry, "find_spec", lambda _: None)
+    monkeypatch.setattr(loader, "pull", lambda *_: pytest.fail("pulled"))
+    monkeypatch.setattr(sys, "frozen", frozen, raising=False)
+    with pytest.raises(EngineUnavailable, match=f"not installed: onnxruntime, torch .*{mend}"):
+        loader.Engines().make_completer(Settings(), lambda *_: None)
