@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json as json_
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +17,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 
 Model = Annotated[str, typer.Option(help="Model id, GGUF file or Hugging Face folder.")]
 Engine = Annotated[str, typer.Option(help="Engine, see `completer doctor`.")]
+Set = Annotated[list[str], typer.Option("--set", metavar="NAME=VALUE", help="Any setting; lists as JSON. May be repeated.")]
 
 
 @app.command()
@@ -25,6 +27,7 @@ def lsp(
     allow_remote: Annotated[bool, typer.Option(help="Let --tcp listen on an address other than loopback.")] = False,
     model: Model = "auto",
     engine: Engine = "auto",
+    set_: Set = [],  # noqa: B006
     log_file: Annotated[Path | None, typer.Option(help="Write the log to this file instead of standard error.")] = None,
     verbose: Annotated[bool, typer.Option(help="Log every request (never text of documents).")] = False,
     record: Annotated[Path | None, typer.Option(help="Keep a log of this session, to be replayed; it holds your code.")] = None,
@@ -35,7 +38,7 @@ def lsp(
 
     if stdio and tcp:
         raise ConfigError("--stdio and --tcp exclude each other: choose one")
-    serve(update(Settings(), {"model": model, "engine": engine}), tcp, allow_remote, log_file, verbose, record, lengths_only)
+    serve(settings_of(model, engine, set_), tcp, allow_remote, log_file, verbose, record, lengths_only)
 
 
 @app.command()
@@ -44,28 +47,43 @@ def complete(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     model: Model = "auto",
     engine: Engine = "auto",
+    set_: Set = [],  # noqa: B006
 ) -> None:
     """Complete the code at a place of a file, and show what it took."""
     from completer.commands.complete import run
 
     file, line, column = parse_place(place)
-    run(file, line, column, update(Settings(), {"model": model, "engine": engine}), json)
+    run(file, line, column, settings_of(model, engine, set_), json)
 
 
 @app.command()
-def demo(model: Model = "auto", engine: Engine = "auto") -> None:
+def demo(model: Model = "auto", engine: Engine = "auto", set_: Set = []) -> None:  # noqa: B006
     """Complete snippets in four languages with the real model."""
     from completer.commands.complete import run_demo
 
-    run_demo(update(Settings(), {"model": model, "engine": engine}))
+    run_demo(settings_of(model, engine, set_))
 
 
 @app.command()
-def doctor(model: Model = "auto", engine: Engine = "auto") -> None:
+def doctor(model: Model = "auto", engine: Engine = "auto", set_: Set = []) -> None:  # noqa: B006
     """Say what is installed, which engines can run here, and what this machine's speed means for the budget."""
     from completer.commands.doctor import run
 
-    run(update(Settings(), {"model": model, "engine": engine}))
+    run(settings_of(model, engine, set_))
+
+
+def settings_of(model: str, engine: str, pairs: list[str]) -> Settings:
+    """Return the settings of the options. pairs: NAME=VALUE, the value JSON or else a string.  Raises: ConfigError."""
+    changes: dict[str, object] = {"model": model, "engine": engine}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {pair!r} is not NAME=VALUE: write for instance --set budget_ms=120")
+        try:
+            changes[name] = json_.loads(value)
+        except ValueError:
+            changes[name] = value
+    return update(Settings(), changes)
 
 
 def parse_place(place: str) -> tuple[Path, int, int]:

@@ -47,6 +47,18 @@ class Settings:
     """Memory for KV slots."""
     kv_bits: Literal["16", "8", "6", "4"] = "16"
     """Bits of a number in the KV slots of exllamav2, exllamav3 and lmdeploy (16, 8, 4): fewer keep more documents warm."""
+    endpoints: tuple[str, ...] = ()
+    """Base URLs of the servers of the engine "remote", the preferred one first."""
+    dialect: str = "auto"
+    """What they speak: "auto" asks the server; behind a router "openai"."""
+    token_env: str = ""
+    """Environment variable that holds the bearer token."""
+    token_command: tuple[str, ...] = ()
+    """Program and arguments that print the bearer token."""
+    tls_ca: str = ""
+    """File of certificate authorities to trust besides the system's."""
+    session_header: str = "X-Session-Id"
+    """Header with which a router keeps a document's requests on one server; "": none."""
     disabled_languages: tuple[str, ...] = ()
     """LSP language ids in which nothing is suggested automatically."""
 

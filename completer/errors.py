@@ -12,6 +12,10 @@
     ├── EngineError
     │   ├── EngineUnavailable  a package, device or driver is missing
     │   ├── ContextOverflow    more tokens than the slot holds
+    │   ├── ServerError        a server refused a request, or failed in it
+    │   │   ├── ServerUnreachable  no endpoint takes requests
+    │   │   ├── AccessDenied   the bearer token is missing or wrong
+    │   │   └── DeadlineOver   no answer in time
     │   └── EngineClosed       the engine was shut down
     ├── PromptTooLong          the prompt cannot be made to fit the slot
     └── BadPosition            a line or column outside the document
@@ -66,6 +70,22 @@ class EngineUnavailable(EngineError):
 
 class ContextOverflow(EngineError):
     """A forward would write behind the end of the slot; the slot is unchanged."""
+
+
+class ServerError(EngineError):
+    """A server refused a request, or failed in it."""
+
+
+class ServerUnreachable(ServerError):
+    """No endpoint takes requests: down, overloaded, or a wrong address."""
+
+
+class AccessDenied(ServerError):
+    """The server wants a bearer token, or another one."""
+
+
+class DeadlineOver(ServerError):
+    """The answer did not come, or not to its end, in time."""
 
 
 class EngineClosed(EngineError):

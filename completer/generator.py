@@ -44,7 +44,12 @@ OnDone = Callable[[FinishReason, GenerateStats], None]
 
 
 class Generator(Protocol):
-    """What the front knows of engines. All methods return at once and may be called from any thread."""
+    """What the front knows of engines. All methods return at once and may be called from any thread.
+
+    message: what the user should know of the engine's state now; "" when all is well.
+    """
+
+    message: str
 
     def submit(self, request: GenerateRequest, on_tokens: OnTokens, on_done: OnDone) -> GenerateStats:
         """Queue `request`; return its counts, which grow while it runs.
@@ -89,6 +94,8 @@ class _Job:
 
 class LocalGenerator:
     """Runs a StepEngine in a thread of this process. draft: a smaller model of the same vocabulary, which drafts for it."""
+
+    message = ""
 
     def __init__(self, engine: StepEngine, tokenizer: Tokenizer, draft: StepEngine | None = None) -> None:
         self._engine = engine

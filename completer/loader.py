@@ -11,15 +11,16 @@ from importlib.util import find_spec
 
 from completer.config import Settings
 from completer.engines.base import StepEngine
-from completer.engines.factory import Loaded, load, physical_threads, resolve
+from completer.engines.factory import Loaded, Served, load, load_remote, physical_threads, resolve
 from completer.engines.measure import MachineLimits, measure_limits
 from completer.errors import ConfigError, EngineUnavailable, ModelNotPulled
 from completer.frontend import RELOAD_SETTINGS, Report
-from completer.generator import LocalGenerator
+from completer.generator import Generator, LocalGenerator
 from completer.manifest import ModelEntry, find, load_manifest
 from completer.pipeline import Pipeline
 from completer.pull import pull
 from completer.store import ModelFiles, cache_dir, locate
+from completer.stream_generator import StreamGenerator
 
 STEPS_IN_BUDGET = 5.0
 """Decode steps that must fit the budget for a model to be useful: a healed token and a few behind it."""
@@ -103,7 +104,7 @@ class Engines:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._generators: dict[tuple[object, ...], tuple[Loaded, LocalGenerator]] = {}
+        self._generators: dict[tuple[object, ...], tuple[Loaded | Served, Generator]] = {}
 
     def make_completer(self, settings: Settings, report: Report) -> Pipeline:
         """Return the completer of one client. Blocks while the model is pulled, converted or loaded.
@@ -117,10 +118,8 @@ class Engines:
         key = tuple(getattr(settings, name) for name in RELOAD_SETTINGS)
         with self._lock:  # one load at a time: two would need the memory of both
             if key not in self._generators:
-                resolve(settings)  # before a model is pulled that nothing here can run
-                loaded = load(model_files(settings, progress), settings, progress)
-                draft = load_draft(loaded, settings, progress) if settings.draft_model else None
-                self._generators[key] = loaded, LocalGenerator(loaded.engine, loaded.tokenizer, draft)
+                loaded = load_engine(settings, progress)
+                self._generators[key] = loaded, make_generator(loaded, settings, progress)
                 # A vocabulary is a million objects that live for ever: the collector need not walk them at some key.
                 gc.collect()
                 gc.freeze()
@@ -132,6 +131,14 @@ class Engines:
         for _, generator in self._generators.values():
             generator.close()
         self._generators.clear()
+
+
+def load_engine(settings: Settings, progress: Progress, may_pull: bool = True) -> Loaded | Served:
+    """Return the engine that the settings name, over a model on this disk or a server. Raises: CompleterError."""
+    if settings.engine == "remote":
+        return load_remote(settings, progress)
+    resolve(settings)  # before a model is pulled that nothing here can run
+    return load(model_files(settings, progress, may_pull), settings, progress)
 
 
 def load_draft(loaded: Loaded, settings: Settings, progress: Progress) -> StepEngine:
@@ -147,8 +154,17 @@ def load_draft(loaded: Loaded, settings: Settings, progress: Progress) -> StepEn
     return draft.engine
 
 
-def make_pipeline(loaded: Loaded, generator: LocalGenerator, settings: Settings) -> Pipeline:
+def make_generator(loaded: Loaded | Served, settings: Settings, progress: Progress) -> Generator:
+    """Return the generator for the engine's kind; it owns the engine from now on. Raises: as `load_draft`."""
+    if isinstance(loaded, Served):
+        return StreamGenerator(loaded.engine, loaded.tokenizer)
+    draft = load_draft(loaded, settings, progress) if settings.draft_model else None
+    return LocalGenerator(loaded.engine, loaded.tokenizer, draft)
+
+
+def make_pipeline(loaded: Loaded | Served, generator: Generator, settings: Settings) -> Pipeline:
     """Return a pipeline over a loaded model."""
-    engine: StepEngine = loaded.engine
+    engine = loaded.engine
     names = {"model": loaded.model, "engine": engine.name}
-    return Pipeline(generator, loaded.tokenizer, engine.costs, engine.max_len, settings, names)
+    leaves_machine = engine.name == "remote"
+    return Pipeline(generator, loaded.tokenizer, engine.costs, engine.max_len, settings, names, leaves_machine=leaves_machine)

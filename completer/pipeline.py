@@ -19,6 +19,7 @@ from completer.live import MULTILINE_TOKENS, Live
 from completer.place import Place, place
 from completer.prompt import Anchor, build_prompt, lf
 from completer.reuse import Entry, Hit, ReuseStore
+from completer.secrets import SecretScan
 from completer.syntax import SyntaxTree
 from completer.tokenizer import Tokenizer
 from completer.trace import Trace, TraceLog
@@ -41,6 +42,7 @@ class _Doc:
     anchors: Anchors
     tree: SyntaxTree
     snapshot: Snapshot
+    secrets: SecretScan | None = None
     running: Entry | None = None
     prefetch: Entry | None = None
     prefill_id: int | None = None
@@ -61,8 +63,13 @@ class Pipeline:
         max_len: int,
         settings: Settings,
         names: dict[str, str],
+        *,
+        leaves_machine: bool = False,
     ) -> None:
-        """names: what `status` says of model and engine. Must be made on the event loop that it will serve."""
+        """names: what `status` says of model and engine.  leaves_machine: the engine is a server, and gets no secrets.
+
+        Must be made on the event loop that it will serve.
+        """
         self.settings = settings
         self.on_extend: Callable[[Suggestion], None] | None = None
         self._generator = generator
@@ -72,6 +79,7 @@ class Pipeline:
         self._names = names
         self._context = Context(tokenizer, context_budget(costs, max_len), full_window_cp(costs, max_len))
         self._context.set_parts(context_parts(settings))
+        self._leaves_machine = leaves_machine
         self._reuse = ReuseStore()
         self._traces = TraceLog()
         self._docs: dict[str, _Doc] = {}
@@ -89,7 +97,7 @@ class Pipeline:
         where = place(snapshot, doc.tree)
         trace.place = where.kind
         suggestion = None
-        if explicit or self._wanted(snapshot, where):
+        if not self._is_secret(doc) and (explicit or self._wanted(snapshot, where)):
             chosen = Selected(selected.text, selected.start_cp, selected.end_cp) if selected else None
             suggestion = await self._answer(doc, snapshot, where, explicit, chosen, started, trace)
         trace.total_ms = (time.perf_counter() - started) * 1e3
@@ -154,6 +162,8 @@ class Pipeline:
         doc.anchors.edited(edits)
         doc.snapshot = snapshot
         self._context.edited(snapshot.uri, edits)
+        if doc.secrets is not None:
+            doc.secrets.edit(snapshot, edits)
 
     def did_move_cursor(self, snapshot: Snapshot) -> None:
         doc = self._doc(snapshot)
@@ -195,7 +205,7 @@ class Pipeline:
 
     def status(self) -> dict[str, Any]:
         latency = {f"latency_p{p}_ms": self._traces.latency_ms(p) for p in (50, 95)}
-        return {**self._names, **latency, "message": ""}
+        return {**self._names, **latency, "message": self._generator.message or self._kept_here()}
 
     def _forget_anchors(self) -> None:
         """Nothing of a context block that is no longer wanted may serve another prompt. Mutates: the documents."""
@@ -227,11 +237,21 @@ class Pipeline:
     def _doc(self, snapshot: Snapshot) -> _Doc:
         doc = self._docs.get(snapshot.uri)
         if doc is None:
-            doc = self._docs[snapshot.uri] = _Doc(self._new_anchors(), SyntaxTree(snapshot.language_id, snapshot.text), snapshot)
+            secrets = SecretScan(snapshot) if self._leaves_machine else None
+            tree = SyntaxTree(snapshot.language_id, snapshot.text)
+            doc = self._docs[snapshot.uri] = _Doc(self._new_anchors(), tree, snapshot, secrets)
         return doc
 
     def _new_anchors(self) -> Anchors:
         return Anchors(self._tokenizer, self._costs, self._generator.n_cached, self._max_len)
+
+    def _is_secret(self, doc: _Doc) -> bool:
+        return doc.secrets is not None and doc.secrets.found is not None
+
+    def _kept_here(self) -> str:
+        """Return which documents are not sent to the server, and why; "" when all may be."""
+        kept = {uri.rpartition("/")[2]: doc.secrets.found for uri, doc in self._docs.items() if doc.secrets and doc.secrets.found}
+        return "; ".join(f"{name} is not sent: it seems to hold a {kind}" for name, kind in kept.items())
 
     def _wanted(self, snapshot: Snapshot, where: Place) -> bool:
         return where.suppress != "word" and snapshot.language_id not in self.settings.disabled_languages
@@ -333,7 +353,7 @@ class Pipeline:
 
     def _prefill(self, doc: _Doc, snapshot: Snapshot) -> None:
         """Prefill a better anchor for this place in idle time, if there is one. Mutates: doc."""
-        if snapshot.uri not in self._docs:
+        if snapshot.uri not in self._docs or self._is_secret(doc):
             return  # closed meanwhile
         if doc.prefill_anchor is not None:
             if doc.prefill_anchor.match(snapshot) == "exact":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from dataclasses import replace
 
 import psutil
 from rich.console import Console
@@ -27,6 +28,13 @@ def run(settings: Settings) -> None:
     memory_gb = psutil.virtual_memory().total / 1e9
     console.print(f"{physical_threads(settings)} threads, {memory_gb:.0f} GB of memory, cache in {cache_dir()}")
     console.print(engine_table())
+    if settings.engine == "remote":
+        _report_remote(console, settings)
+    else:
+        _report_local(console, settings)
+
+
+def _report_local(console: Console, settings: Settings) -> None:
     try:
         limits = machine_limits(settings, again=True)
         console.print(f"memory read {limits.memory_gb_s:.1f} GB/s, bf16 product {limits.product_gflop_s:.0f} GFLOP/s")
@@ -39,9 +47,26 @@ def run(settings: Settings) -> None:
     console.print(f"{files.name} lies in {files.path}")
     with progress_bar() as report:
         loaded = load(files, settings, lambda label, done, total: report(label, done / total if total else None), measure=True)
-    rss_mb = psutil.Process().memory_info().rss / 1e6
-    _print_costs(console, loaded.engine.costs, settings, rss_mb)
+    _print_costs(console, loaded.engine.costs, settings)
+    console.print(f"{psutil.Process().memory_info().rss / 1e6:.0f} MB resident")
     loaded.engine.close()
+
+
+def _report_remote(console: Console, settings: Settings) -> None:
+    """Ask each endpoint by itself, so that one that is down shows beside one that takes over for it."""
+    from completer.engines.remote.load import connect
+
+    for url in settings.endpoints:
+        try:
+            found = connect(replace(settings, endpoints=(url,))).engine
+        except CompleterError as error:
+            console.print(f"[red]{escape(url)}[/red]: {escape(str(error))}")
+            continue
+        prompts = "token ids" if found.sends_ids else "text"
+        console.print(f"[green]{url}[/green]: {found.dialect.name}, model {found.model}, {found.max_len} tokens, takes {prompts}")
+        _print_costs(console, found.costs, settings)
+    if not settings.endpoints:
+        console.print("no endpoint is set: completer doctor --engine remote --set 'endpoints=[\"http://127.0.0.1:8080\"]'")
 
 
 def engine_table() -> Table:
@@ -53,10 +78,9 @@ def engine_table() -> Table:
     return table
 
 
-def _print_costs(console: Console, costs: CostCurve, settings: Settings, rss_mb: float) -> None:
+def _print_costs(console: Console, costs: CostCurve, settings: Settings) -> None:
     forwards = ", ".join(f"{n}: {ms:.0f}" for n, ms in sorted(costs.forward_ms.items()))
     console.print(f"forward, ms by tokens: {forwards}; prefill {costs.prefill_ms_per_token:.2f} ms per token")
-    console.print(f"{rss_mb:.0f} MB resident")
     step_ms, first_ms = costs.cost(1), costs.cost(2)
     n_tokens = max(0, int((settings.budget_ms - first_ms) / step_ms)) + 1
     console.print(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from completer.config import Settings
 from completer.errors import ConfigError
-from completer.frontend import Completer, Report
+from completer.frontend import RELOAD_SETTINGS, Completer, Report
 from completer.loader import Engines
 from completer.server import run_stdio, run_tcp
 from completer.server.recorder import Recorder
@@ -26,7 +26,7 @@ def serve(
 ) -> None:
     """Serve until the client leaves, then exit with the protocol's status.
 
-    defaults: model and engine for clients that do not name one.  record: where to keep a log of the session.
+    defaults: settings for clients that do not name their own.  record: where to keep a log of the session.
     Raises: ConfigError for a wrong address, and for recording several clients at once; OSError for a log that cannot be written.
     """
     if record and tcp:
@@ -36,9 +36,7 @@ def serve(
     engines = Engines()
 
     def make_completer(settings: Settings, report: Report) -> Completer:
-        model = defaults.model if settings.model == "auto" else settings.model
-        engine = defaults.engine if settings.engine == "auto" else settings.engine
-        return engines.make_completer(replace(settings, model=model, engine=engine), report)
+        return engines.make_completer(filled(settings, defaults), report)
 
     try:
         if tcp:
@@ -51,6 +49,13 @@ def serve(
         if recorder is not None:
             recorder.close()
     sys.exit(code)
+
+
+def filled(settings: Settings, defaults: Settings) -> Settings:
+    """Return a client's settings; those that choose model and engine and were left as they are come from the command line."""
+    plain = Settings()
+    left = [name for name in RELOAD_SETTINGS if getattr(settings, name) == getattr(plain, name)]
+    return replace(settings, **{name: getattr(defaults, name) for name in left})
 
 
 def parse_address(address: str) -> tuple[str, int]:

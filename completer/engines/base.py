@@ -6,14 +6,14 @@ All calls on one engine come from one thread. Nothing here imports an inference 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from completer.types import GenerateRequest, Token
+from completer.types import FinishReason
 
 Logits = NDArray[np.float32]
 
@@ -94,6 +94,43 @@ class StepEngine(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class StreamRequest:
+    """What a StreamEngine is asked for: no more than servers can do. Healing and stop rules are completer's own.
+
+    ids: [T] the prompt; the answer follows it.  n_predict: most tokens wanted; 0: only bring the prefix cache to `ids`.
+    begins_with: UTF-8 that the answer must start with; only engines that say `constrains` get any.
+    n_top: alternatives wanted at each place; more than 1 while something is to be healed.
+    single_line: the answer may end at its first line break.  session: whose prompt it is.
+    deadline_s: seconds from now after which nobody wants the answer any more.
+    """
+
+    ids: tuple[int, ...]
+    n_predict: int
+    begins_with: bytes = b""
+    n_top: int = 1
+    single_line: bool = False
+    session: str = ""
+    deadline_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of an answer, usually one token, in ids of the tokenizer that made the prompt.
+
+    prob: its probability before any constraint; 1.0 where the engine does not tell.
+    top: the likeliest tokens at this place, best first, each with its probability; () where the engine does not tell.
+    n_cached: how many of the prompt's tokens came from the engine's prefix cache, as far as known.
+    end: why the engine ended here; None: more may follow.
+    """
+
+    ids: tuple[int, ...] = ()
+    prob: float = 1.0
+    top: tuple[tuple[tuple[int, ...], float], ...] = ()
+    n_cached: int | None = None
+    end: FinishReason | None = None
+
+
 @runtime_checkable
 class ChoosingEngine(StepEngine, Protocol):
     """A StepEngine on a device of its own that also chooses there, so that not all logits travel for each row."""
@@ -111,15 +148,21 @@ class ChoosingEngine(StepEngine, Protocol):
 
 @runtime_checkable
 class StreamEngine(Protocol):
-    """Takes a prompt, streams tokens, keeps its own prefix cache. Drafts and slots are its own business."""
+    """Takes a prompt, streams tokens, keeps its own prefix cache. Drafts and slots are its own business.
+
+    constrains: whether it honours `begins_with`.  costs: what a prompt token and an output token cost, its way included.
+    All calls come from one event loop; many streams may be open at once.
+    """
 
     name: str
     max_len: int
+    costs: CostCurve
+    constrains: bool
 
-    def stream(self, request: GenerateRequest) -> AsyncIterator[Token]:
-        """Yield the tokens that follow `request.prompt`, greedily; closing the iterator cancels.
+    def stream(self, request: StreamRequest) -> AsyncGenerator[Piece, None]:
+        """Yield what follows the prompt, greedily; closing the iterator cancels.
 
-        Raises: EngineError when the endpoint or library fails.
+        Raises: EngineError, with the mend in its text, when the endpoint or library fails or the deadline is over.
         """
         ...
 

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from completer.config import Settings
-from completer.engines.base import StepEngine
+from completer.engines.base import StepEngine, StreamEngine
 from completer.engines.converted import MAX_LEN as EXPORTED_LEN
 from completer.engines.converted import is_converted
 from completer.engines.folder import FOLDER_ENGINES, load_folder
@@ -44,6 +44,23 @@ class Loaded:
     engine: StepEngine
     tokenizer: Tokenizer
     model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """As Loaded, for an engine that decodes for itself."""
+
+    engine: StreamEngine
+    tokenizer: Tokenizer
+    model: str
+
+
+def load_remote(settings: Settings, progress: Progress = lambda *_: None) -> Served:
+    """Connect to the server that the settings name. Raises: ConfigError; ServerError and its kinds."""
+    from completer.engines.remote.load import connect
+
+    made = connect(settings, progress)
+    return Served(made.engine, made.tokenizer, made.engine.model)
 
 
 def physical_threads(settings: Settings) -> int:

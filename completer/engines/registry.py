@@ -12,14 +12,14 @@ from typing import Literal
 
 from completer.engines.base import Availability
 
-Device = Literal["cpu", "any", "cuda"]
+Device = Literal["cpu", "any", "cuda", "server"]
 
 
 @dataclass(frozen=True, slots=True)
 class Requirements:
     """What an engine needs. packages: names on the index, the same as the modules; the first gives the engine its version.
 
-    device: "cpu" and "cuda" name the only one that it runs on; with "any" it takes CUDA where torch has it.
+    device: "cpu", "cuda" and "server" name the only one that it runs on; with "any" it takes CUDA where torch has it.
     capability: the least compute capability of a card that it uses.
     """
 
@@ -40,6 +40,7 @@ ENGINES: dict[str, Requirements] = {
     "exllamav2": Requirements(("exllamav2", "torch"), "exllamav2", "cuda"),
     "exllamav3": Requirements(("exllamav3", "torch"), "exllamav3", "cuda"),
     "lmdeploy": Requirements(("lmdeploy", "torch"), "lmdeploy", "cuda"),
+    "remote": Requirements(("httpx", "httpx_sse"), "", "server"),
 }
 
 
@@ -55,8 +56,8 @@ def availability(name: str, try_import: bool = True) -> Availability:
     if missing:
         reason = f"not installed: {', '.join(missing)} ({_mend(needs.extra)})"
         return Availability(name, False, reason, versions)
-    device = "cpu"
-    if needs.device != "cpu":
+    device = "servers of the setting 'endpoints'" if needs.device == "server" else "cpu"
+    if needs.device in ("any", "cuda"):
         device = cuda_name(needs.capability) or "cpu"
     if needs.device == "cuda" and device == "cpu":
         reason = "torch sees no CUDA device: it needs an NVIDIA card, its driver, and a CUDA build of torch"

@@ -5,7 +5,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[2] / "completer"
-ENGINES_MAY_IMPORT = {"errors", "types", "tokenizer", "calibration", "config", "store"}
+ENGINES_MAY_IMPORT = {"errors", "types", "tokenizer", "calibration", "config", "store", "fim", "manifest"}
 ONLY_COMMANDS_IMPORT = {"cli", "commands", "cli_models", "loader", "server"}
 
 
