@@ -41,13 +41,18 @@ class _Job:
     on_done: OnDone
     submitted: float
     stats: GenerateStats = field(default_factory=GenerateStats)
-    task: asyncio.Task[None] | None = None
+    task: asyncio.Task[FinishReason] | None = None
     answered: bool = False  # tokens were given to the front: it cannot begin again
+    streaming: bool = False
     preempted: bool = False
 
     @property
     def urgent(self) -> bool:
         return self.request.priority == 0
+
+    @property
+    def can_begin_again(self) -> bool:
+        return self.streaming and not self.urgent and not self.answered and not self.preempted
 
 
 class StreamGenerator:
@@ -80,7 +85,7 @@ class StreamGenerator:
         def cancel() -> None:
             job = self._jobs.get(request_id)
             if job is not None and job.task is not None:
-                job.preempted = False
+                job.preempted = False  # also when it was about to begin again
                 job.task.cancel()
 
         try:
@@ -110,10 +115,12 @@ class StreamGenerator:
         self._loop.close()
 
     async def _shut_down(self) -> None:
-        tasks = [job.task for job in self._jobs.values() if job.task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        jobs = list(self._jobs.values())
+        for job in jobs:
+            job.preempted = False
+            if job.task is not None:
+                job.task.cancel()
+        await asyncio.gather(*(job.task for job in jobs if job.task is not None), return_exceptions=True)
         await self._engine.close()
 
     def _start(self, job: _Job) -> None:
@@ -121,30 +128,30 @@ class StreamGenerator:
         if job.urgent:
             self._quiet.clear()
             for other in self._jobs.values():
-                if not other.urgent and not other.answered and other.task is not None and not other.preempted:
+                if other.can_begin_again and other.task is not None:
                     other.preempted = True
                     other.task.cancel()
         self._jobs[job.request.id] = job
         job.task = self._loop.create_task(self._run(job))
+        job.task.add_done_callback(lambda task: self._finish(job, task))
 
-    async def _run(self, job: _Job) -> None:
-        reason: FinishReason = "cancelled"
+    async def _run(self, job: _Job) -> FinishReason:
         try:
-            reason = await self._run_until_done(job)
-        except asyncio.CancelledError:
-            reason = "cancelled"
+            return await self._run_until_done(job)
         except CompleterError as error:
-            reason, self.message = "error", str(error)
+            self.message = str(error)
             log.warning("request %d: %s", job.request.id, error)
         except Exception:
             # The loop must survive whatever a library throws.
-            reason = "error"
             log.exception("request %d failed in the engine", job.request.id)
-        finally:
-            del self._jobs[job.request.id]
-            if not any(other.urgent for other in self._jobs.values()):
-                self._quiet.set()
-            _call(lambda: job.on_done(reason, job.stats))
+        return "error"
+
+    def _finish(self, job: _Job, task: asyncio.Task[FinishReason]) -> None:
+        """Report a job whose task is done; one that was cancelled may never have run. Mutates: the jobs."""
+        del self._jobs[job.request.id]
+        if not any(other.urgent for other in self._jobs.values()):
+            self._quiet.set()
+        _call(lambda: job.on_done("cancelled" if task.cancelled() else task.result(), job.stats))
 
     async def _run_until_done(self, job: _Job) -> FinishReason:
         """Generate; a job that was broken off for an urgent one begins again when that is done."""
@@ -153,6 +160,7 @@ class StreamGenerator:
                 if not job.urgent:
                     await self._quiet.wait()
                 job.stats.queue_ms = _ms_since(job.submitted)
+                job.streaming = True
                 reason = await self._generate(job)
             except asyncio.CancelledError:
                 task = asyncio.current_task()
@@ -163,6 +171,8 @@ class StreamGenerator:
             else:
                 self.message = ""
                 return reason
+            finally:
+                job.streaming = False
 
     async def _generate(self, job: _Job) -> FinishReason:
         request = job.request
