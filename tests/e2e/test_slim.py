@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -72,7 +73,13 @@ def test_the_doctor_lists_the_remote_engine_and_asks_each_endpoint() -> None:
     with serving(script_of()) as script:
         options = ["doctor", "--engine", "remote", "--set", f'endpoints=["http://127.0.0.1:9", "{script.url}"]']
         result = subprocess.run(
-            [sys.executable, SLIM, *options], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+            [sys.executable, SLIM, *options],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            env=os.environ | {"COLUMNS": "220"},
         )
     assert result.returncode == 0, result.stderr
     said = " ".join(result.stdout.split())

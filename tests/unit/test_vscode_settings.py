@@ -15,7 +15,9 @@ from completer.config import Settings, update
 
 PACKAGE = Path(__file__).parents[2] / "editors/vscode/package.json"
 JSON_TYPES = {str: "string", int: "integer", float: "number", bool: "boolean", tuple: "array"}
-NAMES_A_PLACE = re.compile(r"model|engine|weights|command|interpreter|arguments|path|endpoint|url|address|key|dialect|token|tls|header", re.IGNORECASE)
+NAMES_A_PLACE = re.compile(
+    r"model|engine|weights|command|interpreter|arguments|path|endpoint|url|address|key|dialect|token_|tls|header", re.IGNORECASE
+)
 
 
 def sections() -> list[dict[str, Any]]:
