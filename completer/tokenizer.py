@@ -81,7 +81,12 @@ class Tokenizer:
 
         Raises: UnsupportedModel when the vocabulary has no fill-in-the-middle tokens.
         """
-        words, encoder = _read(path)
+        return Tokenizer.of_spec(json.loads(path.read_text(encoding="utf-8")), fim)
+
+    @staticmethod
+    def of_spec(spec: dict[str, Any], fim: str = "") -> Tokenizer:
+        """As `load`, for the parsed content of a tokenizer.json. Mutates: spec."""
+        words, encoder = _read(spec)
         return Tokenizer(tokenizers.Tokenizer.from_str(encoder), words, fim)
 
     @staticmethod
@@ -92,7 +97,7 @@ class Tokenizer:
         """
         kept = load_kept(path.parent, _NAMES)
         if kept is None:
-            words, encoder = _read(path)
+            words, encoder = _read(json.loads(path.read_text(encoding="utf-8")))
             with contextlib.suppress(OSError):  # a full disk costs the next start half a second, nothing else
                 keep(path.parent, words, encoder, _NAMES)
             return Tokenizer(tokenizers.Tokenizer.from_str(encoder), words, fim)
@@ -118,9 +123,8 @@ def whole_characters(data: bytes) -> str:
     return codecs.getincrementaldecoder("utf-8")(errors="replace").decode(data)
 
 
-def _read(path: Path) -> tuple[Vocabulary, str]:
-    """Return what a tokenizer.json says of its tokens, and its text reduced to what encodes."""
-    spec: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+def _read(spec: dict[str, Any]) -> tuple[Vocabulary, str]:
+    """Return what a tokenizer.json says of its tokens, and its text reduced to what encodes. Mutates: spec."""
     special_ids = {t["content"]: int(t["id"]) for t in spec.get("added_tokens", [])}
     spec["added_tokens"] = []  # so that no text is ever taken for a special token
     if (spec.get("normalizer") or {}).get("type") in ("NFC", "NFKC"):

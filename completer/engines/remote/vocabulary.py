@@ -27,9 +27,10 @@ def stand_in(fim: str) -> Tokenizer:
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(vocab_size=SIZE, initial_alphabet=alphabet, show_progress=False, special_tokens=[])
     backend.train_from_iterator(calibration_texts(), trainer)
-    vocabulary: dict[str, int] = json.loads(backend.to_str())["model"]["vocab"]
-    special = {name: len(vocabulary) + n for n, name in enumerate(special_names(FORMATS[fim]))}
-    return Tokenizer(backend, vocabulary, special, byte_level=True, fim=fim)
+    spec = json.loads(backend.to_str())
+    n_ordinary = len(spec["model"]["vocab"])
+    spec["added_tokens"] = [{"content": name, "id": n_ordinary + n} for n, name in enumerate(special_names(FORMATS[fim]))]
+    return Tokenizer.of_spec(spec, fim)
 
 
 def special_names(format_: FimFormat) -> list[str]:
