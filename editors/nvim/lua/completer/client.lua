@@ -11,6 +11,9 @@ M.INVOKED, M.AUTOMATIC = 1, 2
 --- Whether the server ended by itself; it is not started again before the user wants it.
 M.failed = false
 
+--- How long a server may take to end when it is restarted.
+local STOP_MS = 5000
+
 local HAS_METHODS = vim.fn.has("nvim-0.11") == 1
 
 ---@param client vim.lsp.Client
@@ -196,37 +199,48 @@ function M.version(buf)
   return vim.lsp.util.buf_versions[buf]
 end
 
---- Stop all our clients; when they are gone, start what `setup` says, or what was there.
+--- Call `done` when none of the clients runs any more. One that takes too long is ended by force.
+---@param clients vim.lsp.Client[]
+---@param done fun()
+local function when_stopped(clients, done)
+  local deadline = vim.uv.now() + STOP_MS
+  local function look()
+    local running = vim.tbl_filter(function(client)
+      return vim.lsp.get_client_by_id(client.id) ~= nil
+    end, clients)
+    if #running > 0 and vim.uv.now() < deadline then
+      return vim.defer_fn(look, 20)
+    end
+    for _, client in ipairs(running) do
+      call(client, "stop", true)
+    end
+    done()
+  end
+  look()
+end
+
+--- Stop all our clients, and start them again for the buffers that they had, as `setup` says or as they were started.
 function M.restart()
   M.failed = false
-  local restarts = vim.tbl_map(function(client)
-    return { config = client.config, client = client, bufs = vim.tbl_keys(client.attached_buffers) }
-  end, M.all())
-  for _, restart in ipairs(restarts) do
-    call(restart.client, "stop")
+  local clients, configs = M.all(), {} ---@type table<integer, vim.lsp.ClientConfig>
+  for _, client in ipairs(clients) do
+    for buf in pairs(client.attached_buffers) do
+      configs[buf] = client.config
+    end
+    call(client, "stop")
   end
-  local tries = 0
-  local function go_on()
-    tries = tries + 1
-    local stopped = vim.iter(restarts):all(function(restart)
-      return call(restart.client, "is_stopped")
-    end)
-    if not stopped and tries < 100 then
-      return vim.defer_fn(go_on, 50)
-    end
-    for _, restart in ipairs(restarts) do
-      if not call(restart.client, "is_stopped") then
-        call(restart.client, "stop", true)
-      end
-      for _, buf in ipairs(vim.tbl_filter(vim.api.nvim_buf_is_valid, restart.bufs)) do
-        vim.lsp.start(config.current.autostart and M.config() or restart.config, { bufnr = buf })
+  when_stopped(clients, function()
+    for buf, started in pairs(configs) do
+      if vim.api.nvim_buf_is_valid(buf) and not config.current.autostart then
+        vim.lsp.start(started, { bufnr = buf })
+      elseif vim.api.nvim_buf_is_valid(buf) then
+        M.start(buf)
       end
     end
-    if #restarts == 0 then
+    if vim.tbl_isempty(configs) then
       M.start(vim.api.nvim_get_current_buf())
     end
-  end
-  go_on()
+  end)
 end
 
 return M

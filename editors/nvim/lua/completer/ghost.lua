@@ -30,6 +30,14 @@ local function expand_tabs(line, column, tabstop)
   return table.concat(parts)
 end
 
+--- Return lines as virtual text: a list of chunks for each.
+---@param lines string[]
+local function virtual(lines)
+  return vim.tbl_map(function(line)
+    return { { line, GROUP } }
+  end, lines)
+end
+
 ---@param place completer.Place
 ---@param offset integer  in bytes behind the cursor
 ---@param options table   of nvim_buf_set_extmark
@@ -44,9 +52,7 @@ end
 ---@param tail string     what stays behind it
 local function draw_over(place, lines, tail)
   local covered = vim.fn.strdisplaywidth(place.line:sub(place.col + 1))
-  local rows = vim.tbl_map(function(line)
-    return { { line, GROUP } }
-  end, lines)
+  local rows = virtual(lines)
   table.insert(rows[#rows], { tail, "Normal" })
   local first = table.remove(rows, 1)
   local width = vim.fn.strdisplaywidth(lines[1]) + (#lines == 1 and vim.fn.strdisplaywidth(tail) or 0)
@@ -72,10 +78,8 @@ function M.show(place, match)
       mark(place, piece.offset, { virt_text = { { piece.text, GROUP } }, virt_text_pos = "inline" })
     end
   elseif behind == "" then
-    local rows = vim.tbl_map(function(line)
-      return { { line, GROUP } }
-    end, vim.list_slice(lines, 2))
-    mark(place, 0, { virt_text = { { lines[1], GROUP } }, virt_text_pos = "inline", virt_lines = rows })
+    local rows = virtual(lines)
+    mark(place, 0, { virt_text = table.remove(rows, 1), virt_text_pos = "inline", virt_lines = rows })
   else
     draw_over(place, lines, behind:sub(#match.kept + 1))
   end
