@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,6 +63,28 @@ def test_document_agrees_with_the_servers_through_unicode_undo_and_accepting(edi
     assert changes
     assert all(change["edits_agree"] for change in changes)
     assert path.read_bytes().decode() == "one = '😀 ß' abc\n\ttwo\n\tabba\n".replace("\n", newline)
+
+
+TYPED = ["a", "b", "é", "😀", "(", ")", " ", "two lines", "extend", "nothing", "<CR>", "<BS>", "<Del>", "<C-w>"]
+MOVES = ["<Left>", "<Right>", "<Up>", "<Esc>uA", "<Esc><C-r>A", "<Esc>ddA", "<Esc>A", "<Esc>O"]
+TAKES = ["<Tab>", "<M-Right>", "<M-End>", "<M-]>", "<M-Bslash>", "<C-]>"]
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_any_keys_leave_no_error_and_the_server_with_the_same_text(editor: Nvim, seed: int) -> None:
+    open_ready(editor, "text.txt", "one\n\ttwo\n\nthree\n", "\r\n")
+    choose = random.Random(seed)
+    editor.keys("A")
+    for _ in range(150):
+        editor.keys(choose.choice(TYPED + MOVES + TAKES))
+        if choose.random() < 0.3:
+            editor.lua("return 1")  # everything before is done: the next key meets a drawn screen, not a full queue
+    editor.keys("<Esc>")
+    n_chars = len(editor.text) + 1 + editor.text.count("\n") + 1  # a line end is two characters
+    editor.keys("A<M-Bslash>")
+    wait_for_event(editor, "complete", n_chars=n_chars, explicit=True)
+    assert all(change["edits_agree"] for change in events(editor, "change"))
+    assert "rror" not in editor.command("messages")
 
 
 def test_shown_taken_in_part_taken_and_dismissed_reach_the_completer(editor: Nvim) -> None:
