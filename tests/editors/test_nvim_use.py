@@ -11,8 +11,8 @@ import pytest
 from pynvim import NvimError
 
 from completer import __version__
+from tests.editors.fake_nvim import SETUP, events, start_line, target, wait_for_event
 from tests.editors.nvim import Nvim, running
-from tests.editors.test_nvim_plugin import SETUP, events, start_line, target, wait_for_event
 
 pytestmark = pytest.mark.editor
 
