@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.editors.nvim import ROOT, Nvim, running, wait_until
+from tests.editors.screen import GHOST_COLOUR
 
 pytestmark = pytest.mark.editor
 
@@ -132,3 +133,22 @@ def test_error_of_the_engine_is_said_and_the_next_key_goes_on(editor: Nvim) -> N
     editor.wait_for_lua("return vim.fn.execute('messages'):find('the fake engine failed') ~= nil")
     editor.keys(" abc")
     editor.wait_for_ghost("cba")
+
+
+def test_client_that_neovim_0_12_brings_works_as_the_page_says(nvim_program: Path, tmp_path: Path) -> None:
+    """The snippet of docs/editors/neovim.md, under another name, because the plugin is on the runtimepath here."""
+    page = (ROOT / "docs/editors/neovim.md").read_text(encoding="utf-8")
+    snippet = page.split("```lua\n")[2].partition("```")[0]
+    command = f"{{ {sys.executable!r}, {str(SERVER)!r} }}"
+    init = snippet.replace('"completer"', '"other"').replace('{ "other", "lsp" }', command)
+    guarded = f"if vim.lsp.inline_completion then\n{init}\nend\nvim.api.nvim_set_hl(0, 'ComplHint', {{ fg = {GHOST_COLOUR} }})"
+    with running(nvim_program, guarded, tmp_path / "nvim") as nvim:
+        if not nvim.lua("return vim.lsp.inline_completion ~= nil"):
+            pytest.skip("it came with Neovim 0.12")
+        nvim.open("text.py", "x\n")
+        nvim.wait_for_lua("return #vim.lsp.get_clients({ bufnr = 0 }) == 1")
+        nvim.keys("A abc")
+        nvim.wait_for_ghost("cba")
+        nvim.keys("<Tab>")
+        nvim.wait(lambda frame: frame.shows("x abccba"))
+        assert nvim.text == "x abccba"
