@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bench.capacity import capacity
 from bench.commands import app
 from bench.crossfile import context
 from bench.cut_record import cut_record
@@ -15,7 +16,7 @@ from bench.quality import quality
 from bench.shortcut import shortcut
 from bench.weights import weights
 
-for command in (engine, weights, shortcut, draft, logits, context, large, cut_record, cut_rules, quality, invariants):
+for command in (engine, weights, capacity, shortcut, draft, logits, context, large, cut_record, cut_rules, quality, invariants):
     app.command()(command)
 
 if __name__ == "__main__":

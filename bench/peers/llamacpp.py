@@ -20,7 +20,8 @@ def main(
     model: Path,
     threads: Annotated[int, typer.Option(help="Threads for prompt and decoding.")] = 2,
     port: Annotated[int, typer.Option(help="0: any free port.")] = 0,
-    ctx: Annotated[int, typer.Option(help="Context length; 0: the model's own.")] = 0,
+    ctx: Annotated[int, typer.Option(help="Context length of all slots together; 0: the model's own.")] = 0,
+    slots: Annotated[int, typer.Option(help="Prompts that are kept at once.")] = 1,
 ) -> None:
     """Serve MODEL until the process is ended."""
     try:
@@ -33,7 +34,7 @@ def main(
     params.n_ctx = ctx
     params.n_batch = params.n_ubatch = 1024
     params.n_cache_reuse = 256
-    params.n_parallel = 1
+    params.n_parallel = slots
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
     params.warmup = True
     server = xllamacpp.Server(params)

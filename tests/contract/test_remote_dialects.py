@@ -232,6 +232,16 @@ async def test_characters_split_over_tokens_and_over_packets_arrive_whole(tokeni
     assert tokenizer.text_of(id_ for piece in pieces for id_ in piece.ids) == "é漢😀"
 
 
+async def test_the_chat_form_of_probabilities_is_read_too(tokenizer: Tokenizer) -> None:
+    top = [{"token": DEF, "logprob": log_of(0.5)}, {"token": SPACE, "logprob": log_of(0.25)}]
+    content = [{"token": DEF, "logprob": log_of(0.5), "top_logprobs": top}]
+    messages = sse({"choices": [{"text": DEF, "logprobs": {"content": content}}]}, done=True)
+    with serving(Script({"/v1/completions": lambda _: messages})) as script:
+        (piece,) = await collect(engine_of(script, "openai", tokenizer), request_of(tokenizer))
+    assert piece.prob == pytest.approx(0.5)
+    assert [(tokenizer.bytes_of(ids), p) for ids, p in piece.top] == [(b"def", pytest.approx(0.5)), (b" ", pytest.approx(0.25))]
+
+
 @pytest.mark.parametrize(
     ("owner", "name"), [("llamacpp", "llama-server"), ("vllm", "vllm"), ("sglang", "sglang"), ("me", "openai")]
 )

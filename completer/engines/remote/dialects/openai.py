@@ -46,18 +46,29 @@ def read(message: Mapping[str, Any]) -> Event:
     if not choices:
         return Event(n_cached=n_cached)
     choice = choices[0]
-    logprobs = choice.get("logprobs") or {}
-    known = [p for p in logprobs.get("token_logprobs") or [] if p is not None]
-    tops = logprobs.get("top_logprobs") or []
+    known, top = _probabilities(choice.get("logprobs") or {})
     ids = choice.get("token_ids")
     return Event(
         choice.get("text") or "",
         tuple(ids) if ids else None,
         math.exp(min(known)) if known else None,  # a message may carry several tokens: the least sure one counts
-        tuple(_alternative(text, p) for text, p in (tops[0] or {}).items()) if tops else (),
+        top,
         n_cached,
         finish(choice.get("finish_reason"), choice.get("stop_reason")),
     )
+
+
+def _probabilities(logprobs: Mapping[str, Any]) -> tuple[list[float], tuple[Alternative, ...]]:
+    """Return the log probabilities of a message's tokens, and the alternatives at its first one.
+
+    llama-server answers here, too, in the form of the chat endpoint: a list of tokens under `content`.
+    """
+    if content := logprobs.get("content"):
+        known = [token["logprob"] for token in content]
+        return known, tuple(_alternative(one["token"], one["logprob"]) for one in content[0].get("top_logprobs") or ())
+    known = [p for p in logprobs.get("token_logprobs") or () if p is not None]
+    tops = logprobs.get("top_logprobs") or [{}]
+    return known, tuple(_alternative(text, p) for text, p in (tops[0] or {}).items())
 
 
 def _alternative(text: str, logprob: float) -> Alternative:
