@@ -365,7 +365,7 @@ class Pipeline:
         anchor = doc.anchors.better(snapshot, self._context.lead_ids(snapshot.uri))
         if anchor is None:
             return
-        others = [other.snapshot for other in self._docs.values() if other is not doc]
+        others = [other.snapshot for other in self._docs.values() if other is not doc and not self._is_secret(other)]
         if self._context.refresh(snapshot, others, lambda: self._prefill(doc, doc.snapshot)) and anchor.full:
             return  # it is prefilled with the block as that will be then
         prompt = Prompt((*anchor.fixed_ids, *self._tokenizer.encode(lf(anchor.typed(snapshot)))))

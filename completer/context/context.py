@@ -14,6 +14,7 @@ from completer.config import ContextPart
 from completer.context.block import Block, BlockMaker
 from completer.context.gather import Gatherer, Place
 from completer.context.recent import RecentEdits
+from completer.secrets import find_secret
 from completer.tokenizer import Tokenizer
 from completer.types import Edit, Snapshot
 
@@ -134,5 +135,7 @@ class Context:
 def _grown(gatherer: Gatherer, maker: BlockMaker, place: Place, block: Block) -> tuple[Block, tuple[int, ...]]:
     """Runs in the context thread."""
     found = gatherer.gather(place)
-    grown = maker.grow(block, found.pieces, found.name)
+    # Whatever the engine is: a secret of another file has no place in a suggestion for this one.
+    pieces = [piece for piece in found.pieces if find_secret(piece.text) is None]
+    grown = maker.grow(block, pieces, found.name)
     return grown, (*grown.ids, *maker.file_ids(found.path)) if grown.pieces else ()

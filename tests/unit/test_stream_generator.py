@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
 
@@ -267,3 +268,35 @@ async def test_a_document_that_holds_a_secret_is_not_sent_until_it_is_gone(token
     assert len(engine.asked) == n
     await made.close()
     generator.close()
+
+
+@pytest.mark.parametrize("secret", [True, False])
+async def test_an_open_document_that_holds_a_secret_tells_others_nothing(
+    tokenizer: Tokenizer, tmp_path: Path, secret: bool
+) -> None:
+    engine = TalkingEngine(tokenizer, lambda _: pieces(tokenizer, "1"))
+    generator = StreamGenerator(engine, tokenizer)
+    settings = Settings(budget_ms=400, confidence=0.0)
+    made = Pipeline(generator, tokenizer, engine.costs, 4096, settings, {"engine": "remote"}, leaves_machine=True)
+    made.set_folders([tmp_path])
+    key = "AKIA" + "IOSFODNN7QWERTYU" if secret else "a_harmless_name"
+    body = "".join(f"def connect_{n}(host, port):\n    return open_socket(host, port, {n})\n\n\n" for n in range(6))
+    other = f"{body}KEY = '{key}'\ndef connect_special(host, port):\n    return open_socket(host, port, 99)\n"
+    here = f"{body}def connect_more(host, port):\n    return "
+    for name, text in (("other.py", other), ("here.py", here)):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    made.did_open(Snapshot((tmp_path / "other.py").as_uri(), 1, "python", other, len(other)))
+    snapshot = Snapshot((tmp_path / "here.py").as_uri(), 1, "python", here, len(here))
+    made.did_open(snapshot)
+    await made.complete(snapshot, explicit=True)
+    assert await made.settled(10)
+    made.did_move_cursor(snapshot)
+    await asyncio.sleep(0.1)
+    assert await made.settled(10)
+    await made.complete(snapshot, explicit=True)
+    prompts = [tokenizer.bytes_of(request.ids).decode(errors="replace") for request in engine.asked]
+    await made.close()
+    generator.close()
+    assert prompts
+    assert any("connect_special" in prompt for prompt in prompts) is not secret
+    assert not any("AKIA" in prompt for prompt in prompts)
