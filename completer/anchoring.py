@@ -27,11 +27,11 @@ MAX_TYPED = 160
 MAX_ANCHORS = 4
 MAX_COLD_CONTEXT = 16
 """Tokens of the context block that a first answer at a new place may have to prefill."""
-CONTEXT_MS = 800.0
+CONTEXT_MS = 1200.0
 """What the prefill of the context block may take in idle time."""
 PATH_TOKENS = 64
 """Kept for the document's own path behind the block."""
-MAX_CONTEXT = 512
+MAX_CONTEXT = 720
 """Longest context block; each token behind it costs a little in every decode step."""
 
 RESERVE = MAX_TYPED + 128

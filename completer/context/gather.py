@@ -29,9 +29,11 @@ GATHER_S = 1.0
 """After this time what was found so far is all."""
 NEAR_CP = 2_400
 """Characters on each side of the cursor whose names count most."""
+JUST_BEFORE_CP = 800
+"""Characters before the cursor whose names count still more."""
 MAX_PARSED_CP = 200_000
 """A longer document is read for its imports only, which stand at its head."""
-SHARES: dict[ContextPart, float] = {"imports": 0.8, "edits": 0.3, "outline": 0.4, "similar": 0.6}
+SHARES: dict[ContextPart, float] = {"imports": 0.9, "edits": 0.3, "outline": 0.4, "similar": 0.6}
 """Largest share of the block for each part, in order of precedence."""
 SNIPPET_LINES = 6
 N_SIMILAR = 2
@@ -116,6 +118,9 @@ class _Search:
         cursor = snapshot.cursor_cp
         self._near = self._text[max(0, cursor - NEAR_CP) : cursor + NEAR_CP]
         self._counts = Counter(_WORD.findall(self._text[:MAX_PARSED_CP]))
+        bases = re.findall(r"\bclass \w+[^\n:{]*?(?:\(|extends |: ?(?:public )?)([^\n{]*)", self._text[:MAX_PARSED_CP])
+        self._bases = frozenset(_WORD.findall(" ".join(bases)))
+        self._just_before = Counter(_WORD.findall(self._text[max(0, cursor - JUST_BEFORE_CP) : cursor + JUST_BEFORE_CP // 4]))
         self._near_counts = Counter(_WORD.findall(self._near))
         self._languages = {path_of(other.uri): other.language_id for other in place.others}
 
@@ -179,7 +184,7 @@ class _Search:
         if not target.names and (listed := listing(tree)):
             yield target.path.stem, Piece("imports", path, listed)
         known = set()
-        for definition in skeletons(tree, self._counts):
+        for definition in skeletons(tree, self._counts, self._bases):
             if definition.name in wanted and definition.text:
                 known.add(definition.name)
                 yield definition.name, Piece("imports", path, definition.text)
@@ -203,8 +208,8 @@ class _Search:
         return tree
 
     def _score(self, name: str) -> float:
-        near, elsewhere = self._near_counts[name], self._counts[name]
-        return 4.0 * min(near, 4) + min(elsewhere, 8)
+        just_before, near, elsewhere = self._just_before[name], self._near_counts[name], self._counts[name]
+        return 12.0 * min(just_before, 3) + 4.0 * min(near, 4) + min(elsewhere, 8)
 
     def _name_of_open(self, uri: str) -> str | None:
         """Return the name of an open document that may be used, or None."""

@@ -34,9 +34,10 @@ class Skeleton:
     text: str
 
 
-def skeletons(tree: SyntaxTree, mentioned: Collection[str]) -> list[Skeleton]:
-    """Return the top-level definitions of a file in order. mentioned: names that the caller's file uses.
+def skeletons(tree: SyntaxTree, mentioned: Collection[str], bases: Collection[str] = ()) -> list[Skeleton]:
+    """Return the top-level definitions of a file in order.
 
+    mentioned: names that the caller's file uses.  bases: types that it extends, whose private members it may use.
     A definition may come several times under one name (Rust's `impl` blocks, overloads).
     """
     root = tree.root
@@ -46,7 +47,7 @@ def skeletons(tree: SyntaxTree, mentioned: Collection[str]) -> list[Skeleton]:
     for node in _top_level(root, tree.language):
         inner = _inner(node)
         if name := _name(inner, tree.language):
-            found.append(Skeleton(name, _text(node, tree, mentioned)))
+            found.append(Skeleton(name, _text(node, tree, mentioned, name in bases)))
     return found
 
 
@@ -55,6 +56,8 @@ def listing(tree: SyntaxTree) -> str:
     lines = []
     for node in tree.root.named_children if tree.root is not None else ():
         inner = _inner(node)
+        if node.type in tree.language.imports:
+            continue
         name = _name(inner, tree.language)
         if not name:  # a constant
             found = re.match(r"(?:export |const |pub |static |final |let |var )*([A-Za-z]\w*)\b[^=\n(]*=[^=]", _source(node))
@@ -119,14 +122,15 @@ def _name(node: tree_sitter.Node, language: Language) -> str:
     return ""
 
 
-def _text(node: tree_sitter.Node, tree: SyntaxTree, mentioned: Collection[str]) -> str:
-    for detail in _DETAILS:
-        cutter = _Cutter(tree.language, mentioned, detail)
+def _text(node: tree_sitter.Node, tree: SyntaxTree, mentioned: Collection[str], own: bool) -> str:
+    for detail, limit_cp in _DETAILS.items():
+        cutter = _Cutter(tree.language, mentioned, detail, own)
         cutter.definition(node)
         text = _without(cutter.cuts, node)
-        if len(text) <= MAX_CP:
+        if len(text) <= limit_cp:
             return text
-    return text[: text.rindex("\n", 0, MAX_CP)] if "\n" in text[:MAX_CP] else text[:MAX_CP]
+    text = re.sub(r"^( +\w+: [^=\n]{1,40})[^=\n]*(=.*)?(?<!,)$", lambda line: line[1].rstrip(), text, flags=re.MULTILINE)
+    return text if len(text) <= MAX_CP else text[: text.rindex("\n", 0, MAX_CP)] if "\n" in text[:MAX_CP] else text[:MAX_CP]
 
 
 def _without(cuts: list[tuple[int, int, bytes]], node: tree_sitter.Node) -> str:
@@ -148,7 +152,8 @@ def _without(cuts: list[tuple[int, int, bytes]], node: tree_sitter.Node) -> str:
 
 
 Detail = Literal["documented", "signatures", "names"]
-_DETAILS: tuple[Detail, ...] = ("documented", "signatures", "names")
+_DETAILS: dict[Detail, int] = {"documented": 600, "signatures": 1_000, "names": MAX_CP}
+"""The longest skeleton that says so much of each function."""
 _BODY, _BODY_IN_BRACES = b" ...", b";"
 
 
@@ -156,12 +161,14 @@ _BODY, _BODY_IN_BRACES = b" ...", b";"
 class _Cutter:
     """Finds the byte ranges of a definition that go, and what stands in their place: (start, end, instead).
 
-    detail: what is said of functions; "names" spares those parameters that the caller's file does not ask for.
+    detail: what is said of functions; "names" spares the parameters of those that the caller's file does not name.
+    own: whether the caller's file may use private members, being a subclass.
     """
 
     language: Language
     mentioned: Collection[str]
     detail: Detail
+    own: bool
     cuts: list[tuple[int, int, bytes]] = field(default_factory=list)
 
     def definition(self, node: tree_sitter.Node) -> None:
@@ -182,6 +189,8 @@ class _Cutter:
                     self._function(inner)
                 else:
                     self.cuts.append((child.start_byte, child.end_byte, b""))
+            elif not self._shows_private and _PRIVATE_FIELD.match(_source(child)):
+                self.cuts.append((child.start_byte, child.end_byte, b""))
             elif self.language.docstrings and _is_string(child):
                 self.cuts.append((child.start_byte, child.end_byte, _first_line(_source(child))))
             else:
@@ -195,7 +204,11 @@ class _Cutter:
             self.cuts.append((node.start_byte, node.end_byte, b"\n" if _source(node).endswith("\n") else b""))
 
     def _is_shown(self, name: str) -> bool:
-        return name in _CONSTRUCTORS or name in self.mentioned or not name.startswith("__")
+        return name in _CONSTRUCTORS or name in self.mentioned or not name.startswith("__" if self._shows_private else "_")
+
+    @property
+    def _shows_private(self) -> bool:
+        return self.own or self.detail == "documented"
 
     def _function(self, node: tree_sitter.Node) -> None:
         body, parameters = node.child_by_field_name("body"), node.child_by_field_name("parameters")
@@ -211,21 +224,25 @@ class _Cutter:
             in_braces = _source(body).startswith("{")
             self.cuts.append((body.start_byte, body.end_byte, _BODY_IN_BRACES if in_braces else _BODY))
         elif name_of(node) in _CONSTRUCTORS:
-            self.cuts += _all_but_fields(body)
+            self.cuts += _all_but_fields(body, self._shows_private)
         elif self.detail == "documented" and body.named_children and _is_string(first := body.named_children[0]):
             self.cuts.append((first.start_byte, body.end_byte, _first_line(_source(first))))
         else:
             self.cuts.append((body.start_byte, body.end_byte, _BODY))
 
 
-def _all_but_fields(body: tree_sitter.Node) -> Iterator[tuple[int, int, bytes]]:
+def _all_but_fields(body: tree_sitter.Node, private: bool) -> Iterator[tuple[int, int, bytes]]:
     """Of a constructor the statements stay that set fields."""
     n = 0
     for statement in body.named_children:
         is_field = re.match(r"self\.\w+\b[^=]*=", _source(statement)) and statement.start_point[0] == statement.end_point[0]
+        is_field = is_field and (private or not _PRIVATE_FIELD.match(_source(statement)))
         n += bool(is_field)
         if not is_field or n > _MAX_FIELDS:
             yield statement.start_byte, statement.end_byte, b""
+
+
+_PRIVATE_FIELD = re.compile(r"(?:self\.)?_\w+\b\s*(?::|=)|private\b|#")
 
 
 def _is_string(statement: tree_sitter.Node) -> bool:
