@@ -76,6 +76,7 @@ class Anchors:
         self._cached = cached
         self._anchors: list[Anchor] = []
         self._full = _full_window(costs, max_len)
+        self._longest = max_len - RESERVE
         n_cold = max(64, min(int(COLD_MS / costs.prefill_ms_per_token), FULL_BEFORE))
         self._cold = Window(n_cold * 3 // 4, n_cold // 4, full=False)
 
@@ -114,9 +115,11 @@ class Anchors:
             if self._is_good(anchor, match, prompt) and (anchor.n_context or not context_ids):
                 return None if warm else anchor
             served = served or warm
-        return (
-            set_anchor(snapshot, self._full, self._tokenizer, context_ids) if served else self._cold_anchor(snapshot, context_ids)
-        )
+        if not served:
+            return self._cold_anchor(snapshot, context_ids)
+        anchor = set_anchor(snapshot, self._full, self._tokenizer, context_ids)
+        # A window is measured in characters: where they make more tokens than code does, the block gives way.
+        return anchor if len(anchor.fixed_ids) <= self._longest else set_anchor(snapshot, self._full, self._tokenizer)
 
     def _cold_anchor(self, snapshot: Snapshot, context_ids: Sequence[int]) -> Anchor:
         """Return an anchor with the small window, and with the block only where that costs next to nothing."""

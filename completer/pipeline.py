@@ -170,7 +170,11 @@ class Pipeline:
         doc.snapshot = snapshot
         if doc.resting is not None:
             doc.resting.cancel()
-        doc.resting = asyncio.get_running_loop().call_later(CURSOR_REST_S, self._prefill, doc, snapshot)
+        doc.resting = asyncio.get_running_loop().call_later(CURSOR_REST_S, self._rested, doc, snapshot)
+
+    def _rested(self, doc: _Doc, snapshot: Snapshot) -> None:
+        doc.resting = None
+        self._prefill(doc, snapshot)
 
     def did_close(self, uri: str) -> None:
         doc = self._docs.pop(uri, None)
@@ -216,7 +220,7 @@ class Pipeline:
         """Wait until nothing is left to do in idle time; return whether that came about. For tests and benchmarks."""
         end = time.monotonic() + timeout_s
         while time.monotonic() < end:
-            if not self._context.busy and not any(doc.prefill_anchor or _rests(doc) for doc in self._docs.values()):
+            if not self._context.busy and not any(doc.prefill_anchor or doc.resting for doc in self._docs.values()):
                 return True
             await asyncio.sleep(0.01)
         return False
@@ -420,12 +424,6 @@ class Pipeline:
         trace.complete = self._is_complete(hit)
         trace.answered_by = self._answered_by(hit, fresh)
         trace.n_chars = len(shown.text) if shown is not None else 0
-
-
-def _rests(doc: _Doc) -> bool:
-    """Whether the cursor moved just now, and its place will be looked at when it has rested."""
-    timer = doc.resting
-    return timer is not None and not timer.cancelled() and timer.when() > asyncio.get_running_loop().time()
 
 
 def _trimmed(hit: Hit, sure: Sure, snapshot: Snapshot, where: Place, selected: Selected | None, explicit: bool) -> Trimmed | None:
