@@ -1,11 +1,12 @@
 """Fit generated text between what stands before and behind the cursor without breaking the balance of the document.
 
 The brackets and literals of the cursor's surroundings are lexed with and without the new text. A balanced document must
-stay balanced; brackets that the document owes may be closed. Pure.
+stay balanced; brackets that the document owes may be closed, and those that the lines below close may be opened. Pure.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from os.path import commonprefix
@@ -49,7 +50,7 @@ def fit(text: str, snapshot: Snapshot, where: Place) -> Fitted | None:
         if not piece.strip():
             return None
         if "\n" in piece:
-            if text[end : end + 1] == "{":  # the head of a block without the block is half a statement
+            if _ends_in_head(text, end, where):
                 continue
             piece = piece.rstrip() + tail
         elif end < len(text):
@@ -114,7 +115,12 @@ class _Fits:
 
     def _brackets_fit(self, after: Balance) -> bool:
         before = self._before
-        if not before.excess.startswith(after.excess) or not before.stack.startswith(after.stack):
+        if not before.excess.startswith(after.excess):
+            return False
+        if after.stack.startswith(before.stack):  # what is left open must be what the lines below close
+            opened = after.stack[len(before.stack) :]
+            return self._where.wanted.startswith("".join(CLOSER[opener] for opener in reversed(opened)))
+        if not before.stack.startswith(after.stack):
             return False
         return not Counter(before.stack[len(after.stack) :]) - Counter(self._where.owed)
 
@@ -156,6 +162,14 @@ def _rewrites(rest: str, text: str) -> bool:
     """Whether all of `rest` comes again in `text`, in order: only then can an editor show the change as ghost text."""
     characters = iter(text)
     return all(character in characters for character in rest)
+
+
+def _ends_in_head(text: str, end: int, where: Place) -> bool:
+    """Whether the last of several lines of `text[:end]` is, as `text` has it, the head of a block: half a statement."""
+    start = text.rstrip().rfind("\n", 0, end) + 1
+    line = text[start : end + len(text[end:].split("\n", 1)[0])]
+    cut_short = start < end < start + len(line.rstrip()) or not text[end:].strip()
+    return start > 0 and cut_short and re.search(rf"(?:{where.language.opener}|\{{)\s*\Z", line) is not None
 
 
 def _before_rest(text: str, snapshot: Snapshot) -> str:

@@ -12,6 +12,7 @@ from completer.types import Snapshot
 _COMPARED_LINES = 3
 _FUZZY_FROM = 20
 _SAME_LINES = 5
+_DANGLING = " \t,+-*/%=<>&|^"
 _REPEATED = re.compile(r"([^\n]{2,40}?)\1{4,}")
 
 
@@ -37,8 +38,8 @@ def cut_suffix_lines(text: str, snapshot: Snapshot) -> str:
 def _repeats(ahead: list[str], below: list[str]) -> bool:
     n = min(len(ahead), len(below))
     mine, theirs = ([line.rstrip() for line in lines[:n]] for lines in (ahead, below))
-    if len(ahead) <= len(below) and mine == theirs:
-        return True
+    if mine == theirs and (len(ahead) <= len(below) or len(below) < _COMPARED_LINES):
+        return True  # all of the text, or all that is left of the document
     if mine[0] == theirs[0] and sum(c.isalnum() for c in mine[0]) >= 10:
         return True
     a, b = ("\n".join(line.strip() for line in lines) for lines in (mine, theirs))
@@ -60,7 +61,7 @@ def cut_repetition(text: str) -> str:
                 return "\n".join(lines[: i + size])
     for match in _REPEATED.finditer(text):
         if any(character.isalnum() for character in match[1]):
-            return text[: match.end(1)]
+            return text[: match.end(1)].rstrip(_DANGLING)
     return text
 
 

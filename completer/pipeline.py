@@ -436,5 +436,11 @@ def _trimmed(hit: Hit, sure: Sure, snapshot: Snapshot, where: Place, selected: S
     if not text:
         return None
     return trim(
-        text, snapshot, where, selected=selected, finished=not unfinished, explicit=explicit, typed_through=hit.n_typed > 0
+        text,
+        snapshot,
+        where,
+        selected=selected,
+        finished=not sure.cut and hit.entry.reason == "end",
+        explicit=explicit,
+        typed_through=hit.n_typed > 0,
     )

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from completer.languages import Language, language
-from completer.lexical import Balance, balance, balance_of, close_of, tokens, unclosed
+from completer.lexical import CLOSER, Balance, balance, balance_of, close_of, tokens, unclosed
 from completer.syntax import Scope, SyntaxTree
 from completer.types import Snapshot
 
@@ -39,6 +40,7 @@ class Place:
     lex_start_cp: start of the last literal or bracket before the cursor; from there the text lexes as it does
         in the document, below the open brackets `stack` (outermost first).
     owed: open brackets that nothing behind the cursor closes, innermost first.
+    wanted: closing brackets behind the cursor that nothing opens, in order: the line being written may open them.
     inside, delimiter, closed: the literal around the cursor, and whether it ends behind the cursor.
     """
 
@@ -53,6 +55,7 @@ class Place:
     lex_start_cp: int
     stack: str
     owed: str
+    wanted: str
     inside: str
     delimiter: str
     closed: bool
@@ -86,6 +89,7 @@ def place(snapshot: Snapshot, tree: SyntaxTree | None = None) -> Place:
         lex_start_cp=lex_start_cp,
         stack=stack,
         owed=owed,
+        wanted=_wanted(at_cursor.stack, snapshot, lang) if in_code else "",
         inside=at_cursor.inside,
         delimiter=at_cursor.delimiter,
         closed=_literal_closed(at_cursor, snapshot, lang),
@@ -148,6 +152,20 @@ def _owed(stack: str, snapshot: Snapshot, lang: Language) -> str:
     end = snapshot.cursor_cp + 2 * _WINDOW_CP
     owed = unclosed(stack, snapshot.text[snapshot.cursor_cp : end], lang)
     return owed if end >= len(snapshot.text) else ""  # cut off: the partner may come later
+
+
+def _wanted(stack: str, snapshot: Snapshot, lang: Language) -> str:
+    if not lang.brackets or len(snapshot.text) - snapshot.cursor_cp > _WINDOW_CP:
+        return ""  # too far to read: every closing bracket may have its partner above
+    excess = _excess(snapshot.suffix, lang)
+    closing = "".join(CLOSER[opener] for opener in reversed(stack))
+    return excess.removesuffix(closing) if excess.endswith(closing) else ""
+
+
+@lru_cache(maxsize=8)
+def _excess(text: str, lang: Language) -> str:
+    """Return the closing brackets of `text` that it does not open. What stands behind the cursor is the same for many keys."""
+    return balance(text, lang).excess
 
 
 def _literal_closed(at_cursor: Balance, snapshot: Snapshot, lang: Language) -> bool:

@@ -56,12 +56,15 @@ def trim(
 ) -> Trimmed | None:
     """Return the suggestion made of the model's raw output, or None where there is nothing worth a Tab.
 
-    selected: the suggestion must begin with it.  finished: the model ended by itself (not cut by a limit), which
-    lets text in front of code on the same line stand.  explicit: the user asked, so `where.suppress` is ignored.
+    selected: the suggestion must begin with it.  finished: the model ended the middle itself (not by a limit or
+    a line break), which lets text in front of code on the same line stand.  explicit: the user asked, so
+    `where.suppress` is ignored.
     typed_through: the text is the rest of a visible suggestion, which does not vanish for being short.
     """
     text = cut_special(raw).replace("\r\n", "\n").replace("\r", "\n")
-    text = _indented(_within_literal(text, snapshot, where), snapshot, where)
+    within = _within_literal(text, snapshot, where)
+    finished = finished or (where.closed and not text.endswith(within))  # it came to the end of the literal
+    text = _indented(within, snapshot, where)
     text = cut_suffix_lines(cut_repetition(text), snapshot)
     text = _cut_block(text, snapshot, where)
     text = "\n".join(line.rstrip() for line in text.rstrip("\n").split("\n")) if "\n" in text else text
@@ -136,9 +139,7 @@ def _indented(text: str, snapshot: Snapshot, where: Place) -> str:
     first, *others = text.split("\n")
     line = snapshot.line_prefix
     if where.inside == "code" and first.strip():
-        segment = _SAID_TWICE.match(first)
-        if segment and re.search(rf"(?<!\w){re.escape(segment[0])}\Z", line):
-            first = first[segment.end() :]
+        first = first[_said_twice(first, line) :]
         if line[-1:] in (" ", "\t") and line.strip():
             first = first.lstrip(" \t")
         elif not line.strip():
@@ -148,6 +149,15 @@ def _indented(text: str, snapshot: Snapshot, where: Place) -> str:
     tabs = _uses_tabs(snapshot)
     first = _reindent(first, tabs) if not line.strip() else first
     return "\n".join([first, *(_reindent(other, tabs) for other in others)])
+
+
+def _said_twice(first: str, line: str) -> int:
+    """Return how many characters of `first` are the end of `line` once more: its last segment, or two words and more."""
+    segment = _SAID_TWICE.match(first)
+    if segment and re.search(rf"(?<!\w){re.escape(segment[0])}\Z", line):
+        return segment.end()
+    starts = [match.start() for match in re.finditer(r"\w+", line)][:-1]
+    return next((len(line) - at for at in starts if first.startswith(line[at:])), 0)
 
 
 def _uses_tabs(snapshot: Snapshot) -> bool | None:

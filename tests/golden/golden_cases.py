@@ -70,9 +70,9 @@ def expected_now(case: Case) -> tuple[str, str] | None:
     snapshot = case.snapshot
     where = place(snapshot, SyntaxTree(case.language, snapshot.text))
     raw = case.raw if where.multiline else _first_line(case.raw)
-    finished = case.finished or raw != case.raw
-    raw = raw if finished else clean_partial(raw, snapshot, where)
-    shown: Trimmed | None = trim(raw, snapshot, where, finished=finished)
+    whole_line = raw != case.raw
+    raw = raw if case.finished or whole_line else clean_partial(raw, snapshot, where)
+    shown: Trimmed | None = trim(raw, snapshot, where, finished=case.finished and not whole_line)
     return None if shown is None else (shown.text, snapshot.text[snapshot.cursor_cp : shown.end_cp])
 
 
