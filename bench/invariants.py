@@ -193,7 +193,7 @@ def make(loaded: Any, generator: Any) -> Any:
 
     costs = replace(loaded.engine.costs, prefill_ms_per_token=MS_PER_TOKEN)
     settings = Settings(budget_ms=NO_HURRY_MS, confidence=0.0, max_tokens=24, context="off")
-    return Pipeline(generator, loaded.tokenizer, costs, loaded.engine.max_len, settings, {})
+    return Pipeline(generator, loaded.tokenizer, lambda: costs, loaded.engine.max_len, settings, {})
 
 
 def invariants(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import threading
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
@@ -30,6 +31,7 @@ BYTES_PER_PARAMETER = 0.8
 """Of the default weights: 4 bits with scales, attention and head in 8 bits."""
 
 Progress = Callable[[str, int, int], None]
+_Key = tuple[object, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,8 @@ class Engines:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._generators: dict[tuple[object, ...], tuple[Loaded | Served, Generator]] = {}
+        self._generators: dict[_Key, tuple[Loaded | Served, Generator]] = {}
+        self._n_clients: Counter[_Key] = Counter()
 
     def make_completer(self, settings: Settings, report: Report) -> Pipeline:
         """Return the completer of one client. Blocks while the model is pulled, converted or loaded.
@@ -118,19 +121,32 @@ class Engines:
         key = tuple(getattr(settings, name) for name in RELOAD_SETTINGS)
         with self._lock:  # one load at a time: two would need the memory of both
             if key not in self._generators:
+                for unused in [other for other in self._generators if not self._n_clients[other]]:
+                    self._free(unused)  # a client that changes its model must not leave the old one in memory
                 loaded = load_engine(settings, progress)
                 self._generators[key] = loaded, make_generator(loaded, settings, progress)
                 # A vocabulary is a million objects that live for ever: the collector need not walk them at some key.
                 gc.collect()
                 gc.freeze()
             loaded, generator = self._generators[key]
-        return make_pipeline(loaded, generator, settings)
+            self._n_clients[key] += 1
+        return make_pipeline(loaded, generator, settings, lambda: self._leave(key))
+
+    def _leave(self, key: _Key) -> None:
+        """A client is gone. Its model stays for the next one that wants it, until another model is loaded."""
+        with self._lock:
+            self._n_clients[key] -= 1
 
     def close(self) -> None:
         """Stop all engine threads and free the models."""
-        for _, generator in self._generators.values():
-            generator.close()
-        self._generators.clear()
+        for key in list(self._generators):
+            self._free(key)
+
+    def _free(self, key: _Key) -> None:
+        loaded, generator = self._generators.pop(key)
+        if isinstance(loaded, Loaded):
+            loaded.keep_costs(loaded.engine.costs)
+        generator.close()
 
 
 def load_engine(settings: Settings, progress: Progress, may_pull: bool = True) -> Loaded | Served:
@@ -162,9 +178,20 @@ def make_generator(loaded: Loaded | Served, settings: Settings, progress: Progre
     return LocalGenerator(loaded.engine, loaded.tokenizer, draft)
 
 
-def make_pipeline(loaded: Loaded | Served, generator: Generator, settings: Settings) -> Pipeline:
-    """Return a pipeline over a loaded model."""
+def make_pipeline(
+    loaded: Loaded | Served, generator: Generator, settings: Settings, on_close: Callable[[], None] = lambda: None
+) -> Pipeline:
+    """Return a pipeline over a loaded model. on_close: called once, when its client is gone."""
     engine = loaded.engine
     names = {"model": loaded.model, "engine": engine.name}
     leaves_machine = engine.name == "remote"
-    return Pipeline(generator, loaded.tokenizer, engine.costs, engine.max_len, settings, names, leaves_machine=leaves_machine)
+    return Pipeline(
+        generator,
+        loaded.tokenizer,
+        lambda: engine.costs,
+        engine.max_len,
+        settings,
+        names,
+        leaves_machine=leaves_machine,
+        on_close=on_close,
+    )

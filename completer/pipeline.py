@@ -59,14 +59,17 @@ class Pipeline:
         self,
         generator: Generator,
         tokenizer: Tokenizer,
-        costs: CostCurve,
+        costs: Callable[[], CostCurve],
         max_len: int,
         settings: Settings,
         names: dict[str, str],
         *,
         leaves_machine: bool = False,
+        on_close: Callable[[], None] = lambda: None,
     ) -> None:
-        """names: what `status` says of model and engine.  leaves_machine: the engine is a server, and gets no secrets.
+        """costs: returns what a forward costs, as far as is known then.  names: what `status` says of model and engine.
+
+        leaves_machine: the engine is a server, and gets no secrets.  on_close: called once, when the client is gone.
 
         Must be made on the event loop that it will serve.
         """
@@ -77,9 +80,10 @@ class Pipeline:
         self._costs = costs
         self._max_len = max_len
         self._names = names
-        self._context = Context(tokenizer, context_budget(costs, max_len), full_window_cp(costs, max_len))
+        self._context = Context(tokenizer, context_budget(costs(), max_len), full_window_cp(costs(), max_len))
         self._context.set_parts(context_parts(settings))
         self._leaves_machine = leaves_machine
+        self._on_close = on_close
         self._reuse = ReuseStore()
         self._traces = TraceLog()
         self._docs: dict[str, _Doc] = {}
@@ -229,6 +233,7 @@ class Pipeline:
         for uri in list(self._docs):
             self.did_close(uri)
         await self._context.close()
+        self._on_close()
 
     # Foreground.
 
@@ -247,7 +252,7 @@ class Pipeline:
         return doc
 
     def _new_anchors(self) -> Anchors:
-        return Anchors(self._tokenizer, self._costs, self._generator.n_cached, self._max_len)
+        return Anchors(self._tokenizer, self._costs(), self._generator.n_cached, self._max_len)
 
     def _is_secret(self, doc: _Doc) -> bool:
         return doc.secrets is not None and doc.secrets.found is not None

@@ -7,7 +7,7 @@ All calls on one engine come from one thread. Nothing here imports an inference 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -20,7 +20,7 @@ Logits = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class CostCurve:
-    """What a forward costs on this machine, measured when the engine was loaded.
+    """What a forward costs on this machine, measured when the engine was loaded. A busy machine can only seem slower than it is.
 
     forward_ms: {n: milliseconds of a forward over n tokens}, for some n in 1..16.
     prefill_ms_per_token: marginal price of a prompt token in a long prefill.
@@ -33,6 +33,16 @@ class CostCurve:
         """Milliseconds of a forward over n tokens, n >= 1; linear between the measured widths."""
         widths = sorted(self.forward_ms)
         return float(np.interp(n, widths, [self.forward_ms[w] for w in widths]))
+
+    def seen(self, n: int, ms: float) -> CostCurve:
+        """Return the curve after a forward over n tokens took `ms`: of all readings of a measured width the least counts."""
+        if ms >= self.forward_ms.get(n, 0.0):
+            return self
+        return replace(self, forward_ms={**self.forward_ms, n: ms})
+
+    def seen_prefill(self, ms_per_token: float) -> CostCurve:
+        """Return the curve after a long prefill at `ms_per_token`."""
+        return self if ms_per_token >= self.prefill_ms_per_token else replace(self, prefill_ms_per_token=ms_per_token)
 
 
 @dataclass(frozen=True, slots=True)

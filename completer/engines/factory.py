@@ -14,11 +14,11 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from completer.config import Settings
-from completer.engines.base import StepEngine, StreamEngine
+from completer.engines.base import CostCurve, StepEngine, StreamEngine
 from completer.engines.converted import MAX_LEN as EXPORTED_LEN
 from completer.engines.converted import is_converted
 from completer.engines.folder import FOLDER_ENGINES, load_folder
-from completer.engines.measure import kept_costs, measure_costs
+from completer.engines.measure import KeptCosts, measure_costs
 from completer.engines.phased import PendingPrefiller, PhasedEngine, Prefiller
 from completer.engines.registry import ENGINES, availability, has_cuda
 from completer.errors import ConfigError, EngineUnavailable
@@ -44,6 +44,8 @@ class Loaded:
     engine: StepEngine
     tokenizer: Tokenizer
     model: str
+    keep_costs: Callable[[CostCurve], None]
+    """Keeps what the engine has learned of its costs for the next start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +90,18 @@ def load(files: ModelFiles, settings: Settings, progress: Progress = lambda *_: 
         engine, tokenizer = _load_converted(name, files, settings, progress)
     if files.converted.is_dir():
         key = f"{name} {settings.weights}, {physical_threads(settings)} threads, {versions}"
-        engine.costs = kept_costs(files.converted / "costs.json", key, lambda: measure_costs(engine), again=measure)
+        kept = KeptCosts(files.converted / "costs.json", key)
+        engine.costs = kept.read(lambda: measure_costs(engine), again=measure)
+        keep = kept.write
     else:
         engine.costs = measure_costs(engine)
+        keep = _forget
     progress("ready", 1, 1)
-    return Loaded(engine, tokenizer, files.name)
+    return Loaded(engine, tokenizer, files.name, keep)
+
+
+def _forget(costs: CostCurve) -> None:
+    """Keep nothing: the model has no folder of ours."""
 
 
 def resolve(settings: Settings) -> tuple[str, str]:
@@ -150,7 +159,7 @@ def _load_on_cuda(files: ModelFiles, settings: Settings, progress: Progress) -> 
     engine = load_on_cuda(checkpoint, settings, tokenizer.vocab_size)
     engine.costs = measure_costs(engine)
     progress("ready", 1, 1)
-    return Loaded(engine, tokenizer, files.name)
+    return Loaded(engine, tokenizer, files.name, _forget)
 
 
 def _keep_freed_memory() -> None:

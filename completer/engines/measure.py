@@ -35,26 +35,32 @@ def measure_costs(engine: StepEngine, repeats: int = 2) -> CostCurve:
     return CostCurve(forward_ms, prefill_ms / PREFILL_TOKENS)
 
 
-def kept_costs(file: Path, key: str, measure: Callable[[], CostCurve], again: bool = False) -> CostCurve:
-    """Return the curve that `file` keeps under `key`, or measure one and keep it.
+class KeptCosts:
+    """A cost curve on disk, so that a start need not measure. key: all that it depends on besides the machine's name."""
 
-    key: all that a curve depends on besides the machine's name.  again: measure in any case.  Mutates: the file.
-    """
-    key = f"{key}; {platform.node()}"
-    known = _read_kept(file)
-    entry = known.get(key)
-    if entry is not None and not again and 0 <= time.time() - entry["measured"] < KEPT_FOR_S:
-        forward_ms = {int(n): float(ms) for n, ms in entry["forward_ms"].items()}
-        return CostCurve(forward_ms, float(entry["prefill_ms_per_token"]))
-    costs = measure()
-    known[key] = {"measured": time.time(), **asdict(costs)}
-    fresh = file.with_name(f"{file.name}.{os.getpid()}")
-    try:
-        fresh.write_text(json.dumps(known), encoding="utf-8")
-        os.replace(fresh, file)
-    except OSError:  # a full disk costs the next start half a second, nothing else
-        fresh.unlink(missing_ok=True)
-    return costs
+    def __init__(self, file: Path, key: str) -> None:
+        self._file = file
+        self._key = f"{key}; {platform.node()}"
+
+    def read(self, measure: Callable[[], CostCurve], again: bool = False) -> CostCurve:
+        """Return the curve that is kept, or measure one and keep it. again: measure in any case.  Mutates: the file."""
+        entry = _read_kept(self._file).get(self._key)
+        if entry is not None and not again and 0 <= time.time() - entry["measured"] < KEPT_FOR_S:
+            forward_ms = {int(n): float(ms) for n, ms in entry["forward_ms"].items()}
+            return CostCurve(forward_ms, float(entry["prefill_ms_per_token"]))
+        costs = measure()
+        self.write(costs)
+        return costs
+
+    def write(self, costs: CostCurve) -> None:
+        """Keep `costs` for the next start. Mutates: the file."""
+        known = {**_read_kept(self._file), self._key: {"measured": time.time(), **asdict(costs)}}
+        fresh = self._file.with_name(f"{self._file.name}.{os.getpid()}")
+        try:
+            fresh.write_text(json.dumps(known), encoding="utf-8")
+            os.replace(fresh, self._file)
+        except OSError:  # a full disk costs the next start half a second, nothing else
+            fresh.unlink(missing_ok=True)
 
 
 def _read_kept(file: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, wait
 from typing import Protocol
@@ -10,7 +11,10 @@ from completer.engines.base import CostCurve, Logits, StepEngine
 from completer.engines.kv import KvSlots
 from completer.errors import CompleterError, EngineUnavailable
 
+LONG_PREFILL = 96
+"""Tokens from which a prefill tells what one more costs."""
 _WAIT_S = 0.01
+_END = object()
 
 
 class Prefiller(Protocol):
@@ -53,7 +57,10 @@ class PendingPrefiller:
 
 
 class PhasedEngine:
-    """A `StepEngine` that decodes on `decoder` and prefills on `prefiller`; both must write the slots of `decoder`."""
+    """A `StepEngine` that decodes on `decoder` and prefills on `prefiller`; both must write the slots of `decoder`.
+
+    Its costs follow the work: measured while something else kept the machine busy, they would make every window too small.
+    """
 
     def __init__(self, decoder: StepEngine, prefiller: Prefiller, name: str) -> None:
         self.name = name
@@ -65,10 +72,23 @@ class PhasedEngine:
         self._prefiller = prefiller
 
     def forward(self, slot: int, ids: Sequence[int], n_logits: int) -> Logits:
-        return self._decoder.forward(slot, ids, n_logits)
+        started = time.perf_counter()
+        logits = self._decoder.forward(slot, ids, n_logits)
+        if n_logits == len(ids):  # as the curve is measured
+            self.costs = self.costs.seen(len(ids), (time.perf_counter() - started) * 1e3)
+        return logits
 
     def prefill(self, slot: int, ids: Sequence[int]) -> Iterator[None]:
-        return self._prefiller.prefill(slot, ids)
+        pieces, spent_ms = iter(self._prefiller.prefill(slot, ids)), 0.0
+        while True:
+            started = time.perf_counter()
+            more = next(pieces, _END) is not _END
+            spent_ms += (time.perf_counter() - started) * 1e3
+            if not more:
+                break
+            yield
+        if len(ids) >= LONG_PREFILL:
+            self.costs = self.costs.seen_prefill(spent_ms / len(ids))
 
     def length(self, slot: int) -> int:
         return self._decoder.length(slot)

@@ -132,7 +132,7 @@ async def test_typing_two_lines_key_by_key_finds_the_prompt_in_the_servers_cache
     engine = connected.engine
     engine.costs = COSTS
     generator = StreamGenerator(engine, connected.tokenizer)
-    made = Pipeline(generator, connected.tokenizer, COSTS, engine.max_len, settings, {"engine": "remote"})
+    made = Pipeline(generator, connected.tokenizer, lambda: COSTS, engine.max_len, settings, {"engine": "remote"})
     first = Snapshot("file:///trim.py", 0, "python", head + tail, len(head))
     made.did_open(first)
     await made.complete(first, explicit=True)

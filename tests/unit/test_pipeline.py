@@ -56,7 +56,7 @@ class ByHeart(FakeEngine):
 @asynccontextmanager
 async def pipeline(engine: ByHeart, tokenizer: Tokenizer, settings: Settings = SETTINGS) -> AsyncIterator[Pipeline]:
     generator = LocalGenerator(engine, tokenizer)
-    made = Pipeline(generator, tokenizer, engine.costs, engine.max_len, settings, {"model": "by heart", "engine": "fake"})
+    made = Pipeline(generator, tokenizer, lambda: engine.costs, engine.max_len, settings, {"model": "by heart", "engine": "fake"})
     try:
         yield made
         await made.close()

@@ -14,7 +14,7 @@ from completer.config import Settings
 from completer.engines import registry
 from completer.engines.base import CostCurve
 from completer.engines.kv import KvSlots
-from completer.engines.measure import KEPT_FOR_S, kept_costs
+from completer.engines.measure import KEPT_FOR_S, KeptCosts
 from completer.engines.phased import PendingPrefiller, Prefiller
 from completer.engines.spec import ModelSpec
 from completer.errors import ContextOverflow, EngineUnavailable
@@ -54,23 +54,28 @@ def test_damaged_kept_vocabulary_is_made_anew(vocabulary: Path) -> None:
 
 def test_costs_are_measured_once_for_each_engine_and_number_of_threads(tmp_path: Path) -> None:
     file = tmp_path / "costs.json"
-    assert kept_costs(file, "phased, 2 threads", lambda: SLOW) == SLOW
-    assert kept_costs(file, "phased, 2 threads", lambda: QUICK) == SLOW
-    assert kept_costs(file, "phased, 4 threads", lambda: QUICK) == QUICK
-    assert kept_costs(file, "phased, 2 threads", lambda: QUICK, again=True) == QUICK
-    assert kept_costs(file, "phased, 2 threads", lambda: SLOW) == QUICK
+    assert KeptCosts(file, "phased, 2 threads").read(lambda: SLOW) == SLOW
+    assert KeptCosts(file, "phased, 2 threads").read(lambda: QUICK) == SLOW
+    assert KeptCosts(file, "phased, 4 threads").read(lambda: QUICK) == QUICK
+    assert KeptCosts(file, "phased, 2 threads").read(lambda: QUICK, again=True) == QUICK
+    assert KeptCosts(file, "phased, 2 threads").read(lambda: SLOW) == QUICK
+
+
+def test_costs_that_were_measured_on_a_busy_machine_follow_the_work() -> None:
+    busy = SLOW.seen(1, 12.0).seen(4, 90.0).seen(2, 5.0).seen_prefill(1.5).seen_prefill(3.0)
+    assert busy == CostCurve({1: 12.0, 4: 40.0}, 1.5)  # never slower, and no widths but the measured ones
 
 
 def test_old_or_unreadable_costs_are_measured_anew(tmp_path: Path) -> None:
     file = tmp_path / "costs.json"
-    kept_costs(file, "onnx", lambda: SLOW)
+    KeptCosts(file, "onnx").read(lambda: SLOW)
     known = json.loads(file.read_text())
     for entry in known.values():
         entry["measured"] -= KEPT_FOR_S + 1
     file.write_text(json.dumps(known))
-    assert kept_costs(file, "onnx", lambda: QUICK) == QUICK
+    assert KeptCosts(file, "onnx").read(lambda: QUICK) == QUICK
     file.write_text("{")
-    assert kept_costs(file, "onnx", lambda: SLOW) == SLOW
+    assert KeptCosts(file, "onnx").read(lambda: SLOW) == SLOW
 
 
 def test_prefill_waits_in_pieces_for_a_prefiller_that_is_being_made() -> None:
@@ -111,3 +116,32 @@ def test_missing_engine_is_said_before_a_model_is_pulled(monkeypatch: pytest.Mon
     monkeypatch.setattr(sys, "frozen", frozen, raising=False)
     with pytest.raises(EngineUnavailable, match=f"not installed: onnxruntime, torch .*{mend}"):
         loader.Engines().make_completer(Settings(), lambda *_: None)
+
+
+class Closed:
+    """A generator that says when it was closed."""
+
+    closed = False
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_a_model_that_nobody_uses_is_freed_before_another_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Closed] = []
+    monkeypatch.setattr(loader, "load_engine", lambda *_: object())
+    monkeypatch.setattr(loader, "make_generator", lambda *_: made.append(Closed()) or made[-1])
+    monkeypatch.setattr(loader, "make_pipeline", lambda loaded, generator, settings, on_close: on_close)
+    engines = loader.Engines()
+    first, second = Settings(model="first"), Settings(model="second")
+    leave_first, leave_again = engines.make_completer(first, print), engines.make_completer(first, print)
+    engines.make_completer(second, print)
+    assert [generator.closed for generator in made] == [False, False]
+    leave_first()  # type: ignore[operator]
+    engines.make_completer(Settings(model="third"), print)
+    assert made[0].closed is False  # somebody still uses it
+    leave_again()  # type: ignore[operator]
+    engines.make_completer(Settings(model="fourth"), print)
+    assert [generator.closed for generator in made] == [True, False, False, False]
+    engines.close()
+    assert all(generator.closed for generator in made)
