@@ -9,7 +9,6 @@ import pytest
 
 from tests.editors.tape import Said
 from tests.editors.vscode_session import ROOT, Session
-from tests.editors.workbench import SIZE
 
 pytestmark = [pytest.mark.editor, pytest.mark.model, pytest.mark.timeout(280)]
 
@@ -30,6 +29,21 @@ def suggest(vscode: Session, name: str) -> str:
     editor.go_to(LINE, 1)
     editor.type(TYPED, delay_ms=20)
     return editor.wait_for_ghost(lambda text: text.startswith("ther.x"))
+
+
+def test_a_picture_of_ghost_text_is_taken(vscode: Session) -> None:
+    """The first test, so that no other file is open yet."""
+    editor = vscode.workbench
+    editor.open("search.py")
+    editor.go_to(13, 1)
+    editor.press("Control+b")  # the side bar goes
+    editor.type("        i", delay_ms=30)
+    editor.wait_for_ghost(lambda text: "items[middle]" in text)
+    editor.page.wait_for_timeout(1000)  # what else is drawn: brackets, colours, and the rest of the suggestion
+    PICTURE.parent.mkdir(exist_ok=True)
+    editor.page.screenshot(path=PICTURE)
+    editor.press("Control+b")
+    assert PICTURE.stat().st_size > 10_000
 
 
 def test_tab_accepts_the_ghost_text_and_the_server_hears_of_it(vscode: Session) -> None:
@@ -77,7 +91,6 @@ def test_undo_takes_back_what_was_accepted(vscode: Session) -> None:
     text = editor.saved("undo.py")
     assert ghost not in text
     assert f"\n{TYPED}\n" in text
-    editor.wait_for_no_ghost()
 
 
 def test_escape_dismisses_and_the_server_hears_of_it(vscode: Session) -> None:
@@ -128,7 +141,7 @@ def test_the_status_bar_tells_the_latency_on_hover(vscode: Session) -> None:
     editor.wait(lambda: bool(re.search(r"p50 \d+ ms, p95 \d+ ms", editor.status_tooltip())), editor.status_tooltip)
 
 
-def test_statistics_are_a_page_and_the_report_holds_no_code(vscode: Session) -> None:
+def test_the_report_of_a_problem_holds_no_code(vscode: Session) -> None:
     editor = vscode.workbench
     suggest(vscode, "report.py")
     editor.run_command("Completer: Report a Problem")
@@ -136,7 +149,7 @@ def test_statistics_are_a_page_and_the_report_holds_no_code(vscode: Session) -> 
     report.wait_for(timeout=30_000)
     text = report.inner_text().replace("\u00a0", " ")
     assert "Settings that differ" in text
-    assert "self" not in text and "report.py" not in text
+    assert "Point" not in text and "report.py" not in text
 
 
 def test_switching_off_ends_the_server_and_switching_on_starts_one(vscode: Session) -> None:
@@ -150,19 +163,3 @@ def test_switching_off_ends_the_server_and_switching_on_starts_one(vscode: Sessi
     tape.wait_for("$/progress", lambda one: one.params["value"]["kind"] == "end", after=n_loaded)
     editor.wait(lambda: "check" in editor.status_icon(), "the status bar to say ready")
     suggest(vscode, "on.py")
-
-
-def test_a_picture_of_ghost_text_is_taken(vscode: Session) -> None:
-    editor = vscode.workbench
-    editor.open("search.py")
-    editor.go_to(13, 9)
-    editor.press("Control+b")  # the side bar goes
-    editor.page.set_viewport_size({"width": 900, "height": 560})
-    editor.type("i", delay_ms=50)
-    editor.wait_for_ghost(lambda text: "items[middle]" in text)
-    editor.page.wait_for_timeout(500)  # what else is drawn: brackets, colours
-    PICTURE.parent.mkdir(exist_ok=True)
-    editor.page.screenshot(path=PICTURE)
-    editor.page.set_viewport_size({"width": SIZE[0], "height": SIZE[1]})
-    editor.press("Control+b")
-    assert PICTURE.stat().st_size > 10_000

@@ -61,7 +61,7 @@ def binary_search(items: Sequence[int], target: int) -> int:
         middle = (low + high) // 2
         if items[middle] == target:
             return middle
-        
+
     return -1
 
 
@@ -69,10 +69,11 @@ def contains(items: Sequence[int], target: int) -> bool:
     """Return whether target is one of the sorted items."""
     return binary_search(items, target) >= 0
 '''
-"""For the picture: line 13 is empty but for its indentation."""
+"""For the picture: line 13 is empty."""
 
 LATENCY_LINE = 10
-LATENCY_FILES = {f"{name}.py": ACCOUNT.format(title=name.title(), name=name) for name in ("savings", "budget", "quota", "credit")}
+ACCOUNTS = ("savings", "budget", "quota", "credit", "ledger", "wallet", "deposit", "fund")
+LATENCY_FILES = {f"{name}.py": ACCOUNT.format(title=name.title(), name=name) for name in ACCOUNTS}
 NAMES = ("tab", "word", "through", "undo", "escape", "first", "second", "off", "hover", "report", "on")
 FILES = {f"{name}.py": POINT for name in NAMES} | LATENCY_FILES | {"search.py": SEARCH}
 

@@ -19,7 +19,7 @@ from playwright.sync_api import Locator, Page, sync_playwright
 from tests.editors.install_code_server import CodeServer, run
 
 TIMEOUT_S = 30.0
-SIZE = (1280, 800)
+SIZE = (960, 560)
 
 QUIET = {
     "chat.disableAIFeatures": True,
@@ -28,6 +28,7 @@ QUIET = {
     "workbench.tips.enabled": False,
     "workbench.enableExperiments": False,
     "workbench.layoutControl.enabled": False,
+    "workbench.secondarySideBar.defaultVisibility": "hidden",
     "workbench.editor.enablePreview": False,
     "window.commandCenter": False,
     "telemetry.telemetryLevel": "off",
@@ -85,11 +86,8 @@ class Workbench:
     folder: Path
 
     def open(self, name: str) -> None:
-        """Open a file by its name (quick open) and wait for its editor."""
-        self.press("Control+p")
-        self.page.locator(".quick-input-widget input").first.fill(name)
-        self.page.locator(f".quick-input-list .monaco-list-row:has-text('{name}')").first.wait_for(timeout=TIMEOUT_S * 1000)
-        self.press("Enter")
+        """Open a file by its name and wait for its editor."""
+        self._pick("Control+p", name, name)
         self.wait(lambda: self.page.locator(f".tab.active[data-resource-name='{name}']").count() == 1, f"tab {name}")
         self.page.locator(".editor-instance .view-lines").first.wait_for()
 
@@ -102,10 +100,7 @@ class Workbench:
 
     def run_command(self, title: str) -> None:
         """Run a command by its title in the palette."""
-        self.press("F1")
-        self.page.locator(".quick-input-widget input").first.fill(f">{title}")
-        self.page.locator(f".quick-input-list .monaco-list-row:has-text('{title}')").first.wait_for(timeout=TIMEOUT_S * 1000)
-        self.press("Enter")
+        self._pick("F1", f">{title}", title)
 
     def notification_button(self, text: str, button: str) -> Locator:
         """Return a button of the notification that holds a text."""
@@ -163,8 +158,9 @@ class Workbench:
 
     def status_tooltip(self) -> str:
         """Return what the extension's item of the status bar says on hover."""
-        item = self.page.locator(".statusbar-item[id$='completer.status']").first
-        item.hover()
+        self.page.mouse.move(SIZE[0] / 2, SIZE[1] / 2)
+        self.page.locator(".statusbar-item[id$='completer.status']").first.hover()
+        self.page.wait_for_timeout(1000)
         hovers = self.page.locator(".monaco-hover:visible, .workbench-hover:visible").all_inner_texts()
         return " ".join(hovers).replace("\u00a0", " ")
 
@@ -176,6 +172,13 @@ class Workbench:
         """Return what was written down, times in milliseconds since the epoch: keys (`key`) and changes (`ghost`)."""
         log: list[dict[str, Any]] = self.page.evaluate("() => window.ghostLog")
         return log
+
+    def _pick(self, key: str, search: str, wanted: str) -> None:
+        """Open a list by a key, search it, and take its first row once that is the one that is wanted."""
+        self.press(key)
+        self.page.locator(".quick-input-widget input").first.fill(search)
+        self.page.locator(f".quick-input-list .monaco-list-row.focused:has-text('{wanted}')").wait_for(timeout=TIMEOUT_S * 1000)
+        self.press("Enter")
 
     def wait(self, holds: Callable[[], bool], what: str | Callable[[], str]) -> None:
         """Poll until `holds()`."""
@@ -232,7 +235,8 @@ def _page(tools: CodeServer) -> Iterator[Page]:
             args=["--no-sandbox", "--disable-dev-shm-usage"],
         )
         try:
-            yield browser.new_page(viewport={"width": SIZE[0], "height": SIZE[1]})
+            context = browser.new_context(viewport={"width": SIZE[0], "height": SIZE[1]}, permissions=["clipboard-write"])
+            yield context.new_page()
         finally:
             browser.close()
 

@@ -112,6 +112,10 @@ export class Session {
       initializationOptions: () => serverSettings(extension),
       middleware: {
         provideInlineCompletionItems: (document, position, context, token) => {
+          const automatic = context.triggerKind === vscode.InlineCompletionTriggerKind.Automatic;
+          if (automatic && isOff(document.languageId)) {
+            return [];
+          }
           this.#askStatus(STATUS_EVERY_MS);
           return this.ghostText.provide(document, position, context, token);
         },
