@@ -41,11 +41,14 @@ def _write_program(program: Path) -> None:
     lisp = [path for path in (share / "lisp").rglob("*") if path.is_dir()]
     load_path = [*sorted((usr / "share/emacs/site-lisp/elpa-src").iterdir()), share / "lisp", *sorted(lisp)]
     libraries = usr / "lib" / dump.parent.name  # both folders are named by the architecture
+    binary = usr / "bin/emacs-nox"
+    # Emacs looks for its parts from the folder of argv0 on.
+    start = f"exec '{loader}' --argv0 '{binary}' --library-path '{libraries}' '{binary}' --dump-file='{dump}' \"$@\""
     lines = [
         "#!/bin/sh",
         f"export EMACSLOADPATH='{':'.join(map(str, load_path))}'",
         f"export EMACSDATA='{share}/etc' EMACSDOC='{share}/etc' EMACSPATH='{dump.parent}'",
-        f"exec '{loader}' --argv0 emacs --library-path '{libraries}' '{usr}/bin/emacs-nox' --dump-file='{dump}' \"$@\"",
+        start,
     ]
     draft = program.with_suffix(".tmp")
     draft.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -2,6 +2,8 @@
 ;; Arguments after "--": the file with the user's configuration, the file to edit. Prints one line of JSON for each step.
 
 (require 'json)
+(setq native-comp-enable-subr-trampolines nil ; the unpacked Emacs has no compiler beside it
+      native-comp-jit-compilation nil)
 
 (defun drive-say (step &rest fields)
   (princ (concat (json-encode (cons (cons 'step step) fields)) "\n")))
@@ -26,6 +28,10 @@
 (let* ((arguments (cdr (member "--" command-line-args)))
        (file (cadr arguments)))
   (setq command-line-args-left nil)
+  ;; What the package manager does when Emacs starts.
+  (dolist (folder load-path)
+    (dolist (autoloads (directory-files folder t "-autoloads\\.el\\'"))
+      (load autoloads nil t)))
   (load (car arguments))
   (setq lsp-auto-guess-root t
         lsp-enable-suggest-server-download nil
