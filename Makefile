@@ -55,6 +55,7 @@ binary: setup  ## the standalone binary, with the CPU engines and slim: dist/com
 test-binary: setup model  ## the binary, from an empty environment and another folder, against the package's own test
 	test -x dist/completer/completer || $(MAKE) binary
 	$(BIN)/pytest tests/e2e/test_real_model.py tests/e2e/test_binary.py --server-command dist/completer/completer
+	$(BIN)/pytest tests/e2e/test_binary.py --server-command dist/completer-slim/completer
 
 vsix: setup  ## the VS Code extension with the server inside: editors/vscode/completer.vsix
 	rm -rf editors/vscode/server

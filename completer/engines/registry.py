@@ -76,7 +76,7 @@ def availability(name: str, try_import: bool = True) -> Availability:
 
 def _mend(extra: str) -> str:
     if getattr(sys, "frozen", False):  # the standalone binary: nothing can be installed into it
-        return "this build has no engines of its own: take the full one, or the package"
+        return "not in this binary: take the full one for the CPU engines, the package for others, or the engine 'remote'"
     return f"pip install 'completer[{extra}]'"
 
 

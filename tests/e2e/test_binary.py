@@ -7,6 +7,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from lsp_client import attach, finish, start_alone
+
+from completer.store import locate
+from tests.contract.llama_server import llama_server
 
 
 @pytest.fixture
@@ -39,3 +43,23 @@ def test_an_error_is_one_line_with_the_mend(command: list[str], tmp_path: Path) 
     done = say(command, "complete", "missing.py:1:1", cwd=tmp_path)
     assert done.returncode == 1
     assert done.stderr.startswith("completer: ") and done.stderr.count("\n") == 1
+
+
+@pytest.mark.model
+def test_it_completes_over_a_llama_server_also_without_engines_of_its_own(command: list[str], tmp_path: Path) -> None:
+    with llama_server(locate("qwen2.5-coder-0.5b").path) as url:
+        process = start_alone(shlex.join(command), "lsp", "--stdio", cwd=tmp_path)
+        try:
+            client = attach(process)
+            settings = {"engine": "remote", "endpoints": [url], "budget_ms": 15_000, "confidence": 0}
+            client.initialize(textDocument={"inlineCompletion": {}}, settings=settings)
+            client.wait_until_ready()
+            status = client.call("completer/status")
+            assert (status["state"], status["engine"]) == ("ready", "remote"), status["message"]
+            text = "def add(left: int, right: int) -> int:\n    return le"
+            client.open(text)
+            (item,) = client.inline(1, len("    return le"), trigger_kind=1)
+            assert item["insertText"].startswith("ft + right")
+        finally:
+            code, said = finish(process)
+    assert code == 0, said.decode()
