@@ -44,8 +44,8 @@ class PendingPrefiller:
         yield from self._made().prefill(slot, ids)
 
     def close(self) -> None:
-        if not self._making.cancel():
-            self._made().close()
+        if not self._making.cancel() and self._making.exception() is None:
+            self._making.result().close()
 
     def _made(self) -> Prefiller:
         try:

@@ -100,8 +100,10 @@ def test_prefill_waits_in_pieces_for_a_prefiller_that_is_being_made() -> None:
 def test_prefiller_that_cannot_be_made_is_an_error_of_the_prefill_with_the_mend() -> None:
     making: Future[Prefiller] = Future()
     making.set_exception(OSError("libtorch_cpu.so: cannot open shared object file"))
+    pending = PendingPrefiller(making, KvSlots(SPEC, 1, 32))
     with pytest.raises(EngineUnavailable, match="libtorch_cpu"):
-        list(PendingPrefiller(making, KvSlots(SPEC, 1, 32)).prefill(0, [1]))
+        list(pending.prefill(0, [1]))
+    pending.close()  # there is nothing to close
 
 
 def test_too_long_prefill_fails_before_it_waits() -> None:
