@@ -32,6 +32,8 @@ WARM_DEADLINE_S = 30.0
 N_REMEMBERED = 8
 """Prompts of which we believe that the engine still has them in its prefix cache."""
 CLOSE_S = 5.0
+MAX_MISSED = 64
+"""Prefix caches work in blocks of tokens: so many fewer than we believed may be found without our belief being wrong."""
 
 
 @dataclass(slots=True, eq=False)
@@ -222,6 +224,8 @@ class StreamGenerator:
             stats.n_keep = self.n_cached(prompt.ids)
             self._remember(prompt.ids[: len(prompt.ids) - prompt.n_heal])
         if piece.n_cached is not None:
+            if piece.n_cached < stats.n_keep - MAX_MISSED:  # another server, or one that was restarted or has no room
+                self._warm = self._warm[:1]
             stats.n_keep = piece.n_cached
         stats.n_feed = max(0, len(prompt.ids) - prompt.n_heal - stats.n_keep)
         stats.n_forwards += 1

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
 from completer.config import Settings
-from completer.errors import ConfigError
+from completer.errors import ConfigError, DeadlineOver, ServerUnreachable
 from completer.frontend import RELOAD_SETTINGS, Completer, Report
 from completer.loader import Engines
 from completer.server import run_stdio, run_tcp
 from completer.server.recorder import Recorder
+
+RETRY_S = 5.0
+"""How long to leave a server alone that did not answer when the engine was loaded."""
 
 
 def serve(
@@ -36,7 +40,12 @@ def serve(
     engines = Engines()
 
     def make_completer(settings: Settings, report: Report) -> Completer:
-        return engines.make_completer(filled(settings, defaults), report)
+        wanted = filled(settings, defaults)
+        while True:
+            try:
+                return engines.make_completer(wanted, report)
+            except (ServerUnreachable, DeadlineOver) as error:  # a network that is not up yet, a server that is being restarted
+                _wait(f"{error}; tried again every {RETRY_S:.0f} s", report)
 
     try:
         if tcp:
@@ -49,6 +58,14 @@ def serve(
         if recorder is not None:
             recorder.close()
     sys.exit(code)
+
+
+def _wait(why: str, report: Report) -> None:
+    """Sleep for RETRY_S, and say why. Raises: DownloadCancelled when nobody waits any more."""
+    end = time.monotonic() + RETRY_S
+    while time.monotonic() < end:
+        report(why, None)
+        time.sleep(0.2)
 
 
 def filled(settings: Settings, defaults: Settings) -> Settings:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -55,16 +56,42 @@ def test_the_language_server_completes_over_a_remote_engine_without_any_inferenc
     assert prompt.startswith("<|fim_prefix|>")
 
 
-def test_a_server_that_is_down_is_told_when_the_engine_is_loaded() -> None:
+def test_a_server_that_is_not_up_yet_is_told_and_waited_for() -> None:
+    script, up = script_of(), [False]
+    models = script.answers["/v1/models"]
+    script.answers["/v1/models"] = lambda body: models(body) if up[0] else plain({"error": "starting"}, 503)
+    with serving(script):
+        process = start_process(SLIM, "lsp", "--stdio")
+        try:
+            client = attach(process)
+            client.initialize(textDocument={"inlineCompletion": {}}, settings={"engine": "remote", "endpoints": [script.url]})
+            while not (message := client.call("completer/status")["message"]).startswith("no endpoint takes requests"):
+                time.sleep(0.02)
+            assert script.url in message and "HTTP 503 starting" in message and "tried again" in message
+            up[0] = True
+            client.wait_until_ready()
+            assert client.call("completer/status")["state"] == "ready"
+        finally:
+            finish(process)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"engine": "remote"}, "needs the setting 'endpoints'"),
+        ({"engine": "remote", "endpoints": ["http://models.example.org"], "token_env": "T"}, "use https"),
+        ({"engine": "remote", "endpoints": ["http://127.0.0.1:9"], "token_env": "NOT_SET_ANYWHERE"}, "NOT_SET_ANYWHERE"),
+    ],
+)
+def test_wrong_settings_are_told_when_the_engine_is_loaded(settings: dict[str, Any], says: str) -> None:
     process = start_process(SLIM, "lsp", "--stdio")
     try:
         client = attach(process)
-        settings = {"engine": "remote", "endpoints": ["http://127.0.0.1:9"]}
         client.initialize(textDocument={"inlineCompletion": {}}, settings=settings)
         client.wait_until_ready()
         status = client.call("completer/status")
         assert status["state"] == "error"
-        assert "http://127.0.0.1:9" in status["message"]
+        assert says in status["message"]
     finally:
         finish(process)
 
