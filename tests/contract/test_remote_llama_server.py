@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import statistics
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
@@ -13,6 +15,7 @@ import httpx
 import pytest
 from llama_server import llama_server
 
+from bench.capacity import USUAL, serial_answer_ms
 from completer.config import Settings
 from completer.engines.base import CostCurve, StreamEngine, StreamRequest
 from completer.engines.remote.load import Connected, connect
@@ -222,3 +225,27 @@ async def test_no_tokenizer_is_needed_for_text_prompts(
     assert not made.engine.sends_ids
     assert made.tokenizer.text_of(await tokens_of(made.engine, prompt_ids(made, "    return"), 8)).startswith(" left + right")
     await made.engine.close()
+
+
+async def test_people_at_one_slot_wait_as_the_capacity_model_says(connected: Connected, engine: StreamEngine) -> None:
+    ids = prompt_ids(connected, "    return")
+
+    async def answer_ms() -> float:
+        started = time.perf_counter()
+        await tokens_of(engine, ids, 8)
+        return (time.perf_counter() - started) * 1e3
+
+    await answer_ms()
+    service_ms = statistics.mean([await answer_ms() for _ in range(10)])
+    print(f"\none request alone: {service_ms:.0f} ms")
+    rng = random.Random(1)
+    for busy in (0.3, 0.6):
+        rate = busy / service_ms * 1e3
+        tasks = []
+        for _ in range(30):
+            tasks.append(asyncio.create_task(answer_ms()))
+            await asyncio.sleep(rng.expovariate(rate))
+        measured = statistics.mean(await asyncio.gather(*tasks))
+        predicted = serial_answer_ms(1, service_ms, service_ms, replace(USUAL, keys_s=rate, asked=1.0))
+        print(f"{rate:.1f} requests/s, {busy:.0%} busy: {measured:.0f} ms, predicted {predicted:.0f}")
+        assert 0.5 < measured / predicted < 2.0  # thirty requests on a machine that does other things, too
