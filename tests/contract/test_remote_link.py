@@ -141,6 +141,16 @@ async def test_a_token_that_cannot_be_had_is_an_error_and_not_a_request(bearer: 
     assert not script.asked
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_no_proxy_stands_before_a_server_of_this_machine(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, closed_port())
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with serving(Script({"/x": ok})) as script:
+        assert await get(Link([script.url.replace("127.0.0.1", host)], Bearer())) == {"ok": True}
+
+
 async def test_an_answer_that_is_no_json_is_an_error() -> None:
     page = Answer([b"<html>sign in</html>"], kind="text/html")
     with serving(Script({"/x": lambda _: page})) as script, pytest.raises(ServerError, match="behind a proxy"):
