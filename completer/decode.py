@@ -39,8 +39,8 @@ class SlotState:
 
 
 Emit = Callable[[list[Token]], None]
-Choice = Callable[[int], Token]
-"""Tells the token that is chosen in a row of a forward; valid until the next one."""
+Choice = Callable[[int], Token | None]
+"""Tells the token that is chosen in a row of a forward, None where it is too close to tell there; valid until the next one."""
 Steps = Generator[None, None, FinishReason]
 """One request at work: each `next` is a piece of work, the value at the end says why it ended."""
 
@@ -144,14 +144,19 @@ def _generate(
     pending = request.prompt.heal_bytes
     stopper = Stopper(request.stop, tokenizer, n_healed_bytes=len(pending))
     reason: FinishReason | None = None
+    undecided = False
     while reason is None:
         if len(ids) > engine.max_len:
             return "length"
         n_generated = len(ids) - n_context
-        known = rows.after(ids)
+        known = None if undecided else rows.after(ids)
         drafts: tuple[Draft, ...] = ()
         if known is not None:
-            choice = _from_rows(known[None], [pending], tokenizer)
+            choice = _from_rows(known[None], [pending], tokenizer, engine.costs.logit_noise)
+        elif undecided:
+            _feed_all_but_the_last(engine, slot, ids)
+            choice = _forward(engine, slot, ids, [], pending, tokenizer, rows)
+            stats.n_forwards += 1
         else:
             drafts = _drafts(request, ids, n_context, pending, engine, slot, tokenizer, drafter)
             choice = _forward(engine, slot, ids, [id_ for draft in drafts for id_ in draft.ids], pending, tokenizer, rows)
@@ -161,6 +166,9 @@ def _generate(
         n_right = 0
         for row in range(1 + len(proposed)):
             token = choice(row)
+            undecided = token is None
+            if token is None:
+                break  # a forward over this token alone decides it, as it would without drafts
             reason = stopper.before(token)
             if reason is None:
                 pending = remaining(pending, tokenizer.token_bytes[token.id])
@@ -210,11 +218,32 @@ def _forward(
     slot.ids.extend([*feed, *proposed])
     for n in range(1 + len(proposed)):
         rows.keep(slot.ids[: len(ids) + n], logits[n])
-    return _from_rows(logits, left, tokenizer)
+    n_fed = len(feed) + len(proposed)
+    return _from_rows(logits, left, tokenizer, engine.costs.logit_noise if n_fed > 1 else 0.0)
 
 
-def _from_rows(logits: Logits, pending: Sequence[bytes], tokenizer: Tokenizer) -> Choice:
-    return lambda row: choose(logits[row], pending[row], tokenizer)
+def _feed_all_but_the_last(engine: StepEngine, slot: SlotState, ids: Sequence[int]) -> None:
+    """Bring the slot to `ids` but for the last one, whose forward then stands alone. Mutates: slot."""
+    feed = list(ids[truncate(engine, slot, min(common_length(slot.ids, ids), len(ids) - 1)) : -1])
+    if feed:
+        engine.forward(slot.index, feed, 0)
+        slot.ids.extend(feed)
+
+
+def _from_rows(logits: Logits, pending: Sequence[bytes], tokenizer: Tokenizer, noise: float = 0.0) -> Choice:
+    def choice(row: int) -> Token | None:
+        token = choose(logits[row], pending[row], tokenizer)
+        return None if noise and _is_close(logits[row], token, pending[row], tokenizer, 2 * noise) else token
+
+    return choice
+
+
+def _is_close(row: Logits, token: Token, pending: bytes, tokenizer: Tokenizer, margin: float) -> bool:
+    """Return whether another allowed token lies within `margin` of the chosen one."""
+    if token.prob > 1.0 / (1.0 + np.exp(-margin)):
+        return False  # nothing else can be so near
+    scores = row[tokenizer.index.allowed(pending)] if pending else row[: tokenizer.vocab_size]
+    return int(np.count_nonzero(scores >= row[token.id] - margin)) > 1
 
 
 def _pending_by_row(pending: bytes, proposed: Sequence[int], tokenizer: Tokenizer) -> list[bytes]:

@@ -24,10 +24,13 @@ class CostCurve:
 
     forward_ms: {n: milliseconds of a forward over n tokens}, for some n in 1..16.
     prefill_ms_per_token: marginal price of a prompt token in a long prefill.
+    logit_noise: largest difference of a logit that matters between a forward over many tokens and forwards over one each:
+        kernels add in another order. 0: none, or not measured; near-ties are then decided as they fall.
     """
 
     forward_ms: dict[int, float]
     prefill_ms_per_token: float
+    logit_noise: float = 0.0
 
     def cost(self, n: int) -> float:
         """Milliseconds of a forward over n tokens, n >= 1; linear between the measured widths."""

@@ -11,11 +11,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from completer.engines.base import ChoosingEngine, CostCurve, StepEngine
 
 WIDTHS = (1, 2, 4, 8, 16)
 CONTEXT_TOKENS = 128
 PREFILL_TOKENS = 96
+NOISE_TOKENS = 4
+LIKELY = 3.0
+"""Logits below the best: only the noise of tokens that might be chosen matters."""
 KEPT_FOR_S = 7 * 24 * 3600.0
 """How long a measured curve is believed; `completer doctor` measures anew at any time."""
 
@@ -87,6 +92,26 @@ def _forward_ms(engine: StepEngine, ids: list[int]) -> float:
     else:
         engine.forward(0, ids, len(ids))
     return (time.perf_counter() - start) * 1e3
+
+
+def measure_noise(engine: StepEngine) -> float:
+    """Return how far the likely logits of a token lie apart when it is forwarded with others and alone: `CostCurve.logit_noise`.
+
+    Mutates: slot 0, which is empty afterwards.
+    """
+    ids = [(i * 7919) % min(engine.vocab_size, 50_000) for i in range(CONTEXT_TOKENS + NOISE_TOKENS)]
+    engine.truncate(0, 0)
+    for _ in engine.prefill(0, ids[:CONTEXT_TOKENS]):
+        pass
+    together = engine.forward(0, ids[CONTEXT_TOKENS:], NOISE_TOKENS).copy()
+    engine.truncate(0, CONTEXT_TOKENS)
+    noise = 0.0
+    for id_, row in zip(ids[CONTEXT_TOKENS:], together, strict=True):
+        alone = engine.forward(0, [id_], 1)[0]
+        likely = alone >= alone.max() - LIKELY
+        noise = max(noise, float(np.abs(alone - row)[likely].max()))
+    engine.truncate(0, 0)
+    return noise
 
 
 @dataclass(frozen=True, slots=True)
