@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from completer.languages import Language, language
 from completer.lexical import CLOSER, Balance, balance, balance_of, close_of, tokens, unclosed
@@ -142,15 +142,44 @@ def _lex(snapshot: Snapshot, lang: Language, tree: SyntaxTree | None) -> tuple[i
     elif start:  # begin at a definition, where no literal is open
         head = _AT_MARGIN.search(snapshot.text, start, snapshot.cursor_cp)
         start = head.start() if head else start
-    found = tokens(snapshot.text[start : snapshot.cursor_cp], lang)
+    # What stands above the cursor's line stays the same from key to key, so it is lexed once.
+    line_start = max(start, snapshot.line_start_cp)
+    above = _lex_above(snapshot.text[start:line_start], lang)
+    resume = start + above.resume
+    found = tokens(snapshot.text[resume : snapshot.cursor_cp], lang)
     if not found:
-        return max(start, snapshot.line_start_cp), "", Balance("", "")
-    return start + found[-1].start, balance_of(found[:-1], lang).stack, balance_of(found, lang)
+        return (start + above.last if above.last >= 0 else line_start), above.stack_before_last, above.balance
+    here = balance_of(found, lang, above.balance.stack)
+    whole = Balance(here.stack, above.balance.excess + here.excess, here.inside, here.delimiter)
+    return resume + found[-1].start, balance_of(found[:-1], lang, above.balance.stack).stack, whole
+
+
+class _Above(NamedTuple):
+    """The lexing of whole lines. resume: offset from which what follows lexes as it does in the document.
+
+    balance: at `resume`.  last: start of the last token before it, -1 without one.  stack_before_last: open brackets there.
+    """
+
+    resume: int
+    balance: Balance
+    last: int
+    stack_before_last: str
+
+
+@lru_cache(maxsize=16)
+def _lex_above(lines: str, lang: Language) -> _Above:
+    found = tokens(lines, lang)
+    resume = len(lines)
+    if found and not found[-1].closed:  # a literal that goes on in the cursor's line
+        resume = found.pop().start
+    if not found:
+        return _Above(resume, Balance("", ""), -1, "")
+    return _Above(resume, balance_of(found, lang), found[-1].start, balance_of(found[:-1], lang).stack)
 
 
 def _owed(stack: str, snapshot: Snapshot, lang: Language) -> str:
     end = snapshot.cursor_cp + 2 * _WINDOW_CP
-    owed = unclosed(stack, snapshot.text[snapshot.cursor_cp : end], lang)
+    owed = _unclosed(stack, snapshot.text[snapshot.cursor_cp : end], lang)
     return owed if end >= len(snapshot.text) else ""  # cut off: the partner may come later
 
 
@@ -166,6 +195,12 @@ def _wanted(stack: str, snapshot: Snapshot, lang: Language) -> str:
 def _excess(text: str, lang: Language) -> str:
     """Return the closing brackets of `text` that it does not open. What stands behind the cursor is the same for many keys."""
     return balance(text, lang).excess
+
+
+@lru_cache(maxsize=16)
+def _unclosed(stack: str, behind: str, lang: Language) -> str:
+    """While the user types, what stands behind the cursor stays the same."""
+    return unclosed(stack, behind, lang)
 
 
 def _literal_closed(at_cursor: Balance, snapshot: Snapshot, lang: Language) -> bool:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from completer.languages import LANGUAGES, language
+from completer.lexical import balance_of, tokens
 from completer.place import place
 from completer.stops import sibling_stop
 from completer.syntax import EXCERPT_BYTES, LARGE_BYTES, SyntaxTree, grammar
@@ -171,3 +172,20 @@ def test_in_a_large_document_an_insertion_is_parsed_with_the_lines_around_it_onl
     assert root.end_byte < 4 * EXCERPT_BYTES
     node = root.descendant_for_byte_range(at + 4, at + 5)
     assert node is not None and node.text == b"first"
+
+
+LEXED = st.sampled_from(
+    ["(", ")", "{", "}", '"', "'", '"""', "`", "/*", "*/", "//", "#", "\n", "\r\n", "\\", "x", " ", "--[[", "]]"]
+)
+
+
+@given(st.sampled_from(["python", "javascript", "rust", "lua", "shellscript"]), st.lists(LEXED, max_size=24), st.data())
+def test_lexing_line_by_line_equals_lexing_the_whole(language_id: str, pieces: list[str], data: st.DataObject) -> None:
+    text, lang = "".join(pieces), language(language_id)
+    cursor_cp = data.draw(st.integers(0, len(text)))
+    where = place(Snapshot("file:///x", 1, language_id, text, cursor_cp))
+    whole = tokens(text[:cursor_cp], lang)
+    at_cursor = balance_of(whole, lang)
+    assert (where.inside, where.delimiter) == (at_cursor.inside, at_cursor.delimiter)
+    if whole:
+        assert (where.lex_start_cp, where.stack) == (whole[-1].start, balance_of(whole[:-1], lang).stack)
