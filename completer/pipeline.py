@@ -116,7 +116,7 @@ class Pipeline:
         trace.tokenise_ms = (time.perf_counter() - started) * 1e3
         typed = lf(anchor.typed(snapshot))
         hit = self._reuse.lookup(anchor.number, typed)
-        if hit is None or (explicit and hit.entry.reason == "confidence"):  # the user wants to see what was not sure enough
+        if hit is None or (explicit and hit.entry.stops_unsure):  # the user wants to see what is not sure enough
             hit = Hit(self._start(doc, anchor, prompt, snapshot, where, typed, explicit), 0)
             fresh = True
         else:

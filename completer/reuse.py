@@ -38,6 +38,11 @@ class Entry:
     stats: GenerateStats = field(default_factory=GenerateStats)
     answered: str = ""
 
+    @property
+    def stops_unsure(self) -> bool:
+        """Whether its text was ended, or may be, because it became too unsure."""
+        return not self.asked_for and self.reason in (None, "confidence")
+
 
 @dataclass(frozen=True, slots=True)
 class Hit:

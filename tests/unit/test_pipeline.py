@@ -99,6 +99,37 @@ async def test_typing_through_a_suggestion_calls_no_engine(tokenizer: Tokenizer)
         assert {t["answered_by"] for t in made.metrics()[1:]} == {"typed-through"}
 
 
+class Unsure(ByHeart):
+    """Says the same, but each token only with probability .7."""
+
+    def logits_after(self, ids: Sequence[int]) -> Logits:
+        row = super().logits_after(ids)
+        others = self.vocab_size - 1
+        return np.where(row > 0, np.float32(np.log(0.7 / 0.3 * others)), np.float32(0))
+
+
+async def test_what_is_not_sure_enough_is_shown_when_the_user_has_typed_up_to_it(tokenizer: Tokenizer) -> None:
+    engine = Unsure(tokenizer)
+    async with pipeline(engine, tokenizer, replace(SETTINGS, confidence=0.3)) as made:
+        made.did_open(at(9))
+        shown = text_of(await made.complete(at(9), explicit=False))
+        assert LINE[9:].startswith(shown) and 0 < len(shown) < len(LINE[9:])
+        await asyncio.sleep(0.2)
+        n = 9 + len(shown)
+        for typed in range(10, n + 1):
+            later = text_of(await made.complete(key(made, typed), explicit=False))
+        assert later and LINE[n:].startswith(later)
+        assert made.metrics()[-1]["answered_by"] == "typed-through"
+
+
+async def test_an_explicit_request_shows_all_however_unsure(tokenizer: Tokenizer) -> None:
+    async with pipeline(Unsure(tokenizer), tokenizer, replace(SETTINGS, confidence=0.3)) as made:
+        made.did_open(at(9))
+        assert text_of(await made.complete(at(9), explicit=False)) != LINE[9:]
+        assert text_of(await made.complete(at(9), explicit=True)) == LINE[9:]
+        assert text_of(await made.complete(key(made, 10), explicit=False)) == LINE[10:]  # and goes on to be shown
+
+
 async def test_a_deletion_returns_to_a_suggestion_seen_before(tokenizer: Tokenizer) -> None:
     engine = ByHeart(tokenizer)
     async with pipeline(engine, tokenizer) as made:
