@@ -11,9 +11,15 @@ from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 
 from completer.config import Settings
+<<<<<<< HEAD
 from completer.engines.base import ChoosingEngine, StepEngine
 from completer.engines.factory import Loaded, Served, load, load_remote, physical_threads, resolve
 from completer.engines.measure import MachineLimits, measure_limits, measure_noise
+=======
+from completer.engines.base import StepEngine
+from completer.engines.factory import Loaded, Served, load, load_lmdeploy, load_remote, physical_threads, resolve
+from completer.engines.measure import MachineLimits, measure_limits
+>>>>>>> 0c883e0 (Engine lmdeploy: TurboMind or its PyTorch engine behind the streaming contract, over a stand-in held to the real release)
 from completer.errors import ConfigError, EngineUnavailable, ModelNotPulled
 from completer.frontend import RELOAD_SETTINGS, Report
 from completer.generator import Generator, LocalGenerator
@@ -154,7 +160,8 @@ def load_engine(settings: Settings, progress: Progress, may_pull: bool = True) -
     if settings.engine == "remote":
         return load_remote(settings, progress)
     resolve(settings)  # before a model is pulled that nothing here can run
-    return load(model_files(settings, progress, may_pull), settings, progress)
+    files = model_files(settings, progress, may_pull)
+    return load_lmdeploy(files, settings, progress) if settings.engine == "lmdeploy" else load(files, settings, progress)
 
 
 def load_draft(loaded: Loaded, settings: Settings, progress: Progress) -> StepEngine:

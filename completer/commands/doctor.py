@@ -45,6 +45,8 @@ def _report_local(console: Console, settings: Settings) -> None:
         console.print(f"[yellow]{error}[/yellow]")
         return
     console.print(f"{files.name} lies in {files.path}")
+    if settings.engine == "lmdeploy":  # its costs are an estimate, and loading it would take the card's memory
+        return
     with progress_bar() as report:
         loaded = load(files, settings, lambda label, done, total: report(label, done / total if total else None), measure=True)
     _print_costs(console, loaded.engine.costs, settings)

@@ -17,7 +17,7 @@ from completer.config import Settings
 from completer.engines.base import CostCurve, StepEngine, StreamEngine
 from completer.engines.converted import MAX_LEN as EXPORTED_LEN
 from completer.engines.converted import is_converted
-from completer.engines.folder import FOLDER_ENGINES, load_folder
+from completer.engines.folder import FOLDER_ENGINES, load_folder, open_lmdeploy
 from completer.engines.measure import KeptCosts, measure_costs
 from completer.engines.phased import PendingPrefiller, PhasedEngine, Prefiller
 from completer.engines.registry import ENGINES, availability, has_cuda
@@ -65,6 +65,15 @@ def load_remote(settings: Settings, progress: Progress = lambda *_: None) -> Ser
     return Served(made.engine, made.tokenizer, made.engine.model)
 
 
+def load_lmdeploy(files: ModelFiles, settings: Settings, progress: Progress = lambda *_: None) -> Served:
+    """Load the model in lmdeploy, which decodes for itself. Raises: as `load`."""
+    resolve(settings)
+    progress("loading", 0, 1)
+    engine, tokenizer = open_lmdeploy(files, settings, MAX_LEN)
+    progress("ready", 1, 1)
+    return Served(engine, tokenizer, files.name)
+
+
 def physical_threads(settings: Settings) -> int:
     """Return the number of threads for a CPU engine: the setting, or one for each core we may run on."""
     return settings.threads or len(os.sched_getaffinity(0))
@@ -74,9 +83,11 @@ def load(files: ModelFiles, settings: Settings, progress: Progress = lambda *_: 
     """Convert the model if that was not done yet, load it, and find out what it costs.
 
     progress: called with (what is being done, steps done, steps in all).  measure: anew, whatever was measured before.
-    Raises: ConfigError for an unknown engine; EngineUnavailable; ModelError.
+    Raises: ConfigError for an unknown engine or one that streams; EngineUnavailable; ModelError.
     """
     name, versions = resolve(settings)
+    if ENGINES[name].streams:
+        raise ConfigError(f"the engine {name!r} decodes for itself and forwards no single steps: choose another one for this")
     if name == "torch" and has_cuda():
         return _load_on_cuda(files, settings, progress)
     _keep_freed_memory()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from completer.config import Settings
-from completer.engines.base import StepEngine
+from completer.engines.base import StepEngine, StreamEngine
 from completer.engines.registry import cuda_name
 from completer.errors import ConfigError, UnsupportedModel
 from completer.store import ModelFiles
@@ -19,11 +19,24 @@ def load_folder(name: str, files: ModelFiles, settings: Settings, max_len: int) 
 
     Raises: UnsupportedModel, ModelError, ConfigError, EngineError.
     """
+    tokenizer = _vocabulary(name, files)
+    return FOLDER_ENGINES[name](name, files.path, settings, max_len), tokenizer
+
+
+def open_lmdeploy(files: ModelFiles, settings: Settings, max_len: int) -> tuple[StreamEngine, Tokenizer]:
+    """Return lmdeploy over the folder, and its tokenizer. Raises: as `load_folder`."""
+    from completer.engines.lmdeploy import Library, open_engine
+
+    tokenizer = _vocabulary("lmdeploy", files)
+    return open_engine(Library(), files.path, max_len, int(settings.kv_bits)), tokenizer
+
+
+def _vocabulary(name: str, files: ModelFiles) -> Tokenizer:
+    """Return the folder's tokenizer; asked for first, it tells quickly that a model cannot fill in the middle."""
     vocabulary = files.path / "tokenizer.json"
     if not vocabulary.is_file():
         raise UnsupportedModel(f"the engine {name!r} needs a Hugging Face folder with a tokenizer.json; {files.path} is none")
-    tokenizer = Tokenizer.load(vocabulary, files.fim)  # first: it tells quickly that a model cannot fill in the middle
-    return FOLDER_ENGINES[name](name, files.path, settings, max_len), tokenizer
+    return Tokenizer.load(vocabulary, files.fim)
 
 
 def _hf(name: str, folder: Path, settings: Settings, max_len: int) -> StepEngine:

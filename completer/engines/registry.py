@@ -20,13 +20,14 @@ class Requirements:
     """What an engine needs. packages: names on the index, the same as the modules; the first gives the engine its version.
 
     device: "cpu", "cuda" and "server" name the only one that it runs on; with "any" it takes CUDA where torch has it.
-    capability: the least compute capability of a card that it uses.
+    capability: the least compute capability of a card that it uses.  streams: it is a StreamEngine.
     """
 
     packages: tuple[str, ...]
     extra: str
     device: Device = "cpu"
     capability: tuple[int, int] = (0, 0)
+    streams: bool = False
 
 
 AMPERE = (8, 0)
@@ -39,8 +40,8 @@ ENGINES: dict[str, Requirements] = {
     "hf": Requirements(("transformers", "torch"), "hf", "any"),
     "exllamav2": Requirements(("exllamav2", "torch"), "exllamav2", "cuda"),
     "exllamav3": Requirements(("exllamav3", "torch"), "exllamav3", "cuda"),
-    "lmdeploy": Requirements(("lmdeploy", "torch"), "lmdeploy", "cuda"),
-    "remote": Requirements(("httpx", "httpx_sse"), "", "server"),
+    "lmdeploy": Requirements(("lmdeploy", "torch"), "lmdeploy", "cuda", streams=True),
+    "remote": Requirements(("httpx", "httpx_sse"), "", "server", streams=True),
 }
 
 
