@@ -11,15 +11,9 @@ from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 
 from completer.config import Settings
-<<<<<<< HEAD
 from completer.engines.base import ChoosingEngine, StepEngine
-from completer.engines.factory import Loaded, Served, load, load_remote, physical_threads, resolve
-from completer.engines.measure import MachineLimits, measure_limits, measure_noise
-=======
-from completer.engines.base import StepEngine
 from completer.engines.factory import Loaded, Served, load, load_lmdeploy, load_remote, physical_threads, resolve
-from completer.engines.measure import MachineLimits, measure_limits
->>>>>>> 0c883e0 (Engine lmdeploy: TurboMind or its PyTorch engine behind the streaming contract, over a stand-in held to the real release)
+from completer.engines.measure import MachineLimits, measure_limits, measure_noise
 from completer.errors import ConfigError, EngineUnavailable, ModelNotPulled
 from completer.frontend import RELOAD_SETTINGS, Report
 from completer.generator import Generator, LocalGenerator
