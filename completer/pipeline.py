@@ -1,30 +1,33 @@
-"""The whole flow of a keystroke: reuse, prompt, generate, trim; and what is done in idle time."""
+"""The whole flow of a keystroke: reuse, prompt, generate, trim. What is done while nobody waits: completer.idle."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from completer.anchoring import Anchors, context_budget, full_window_cp
-from completer.confidence import DECODED_ON, Sure, sure_part
+from completer.confidence import DECODED_ON
 from completer.config import Settings, context_parts
 from completer.context.context import Context
 from completer.engines.base import CostCurve
 from completer.generator import Generator
+from completer.idle import IdleWork
 from completer.live import MULTILINE_TOKENS, Live
+from completer.opened import OpenDocument
 from completer.place import Place, place
-from completer.prompt import Anchor, build_prompt, lf
+from completer.prompt import Anchor, lf
 from completer.reuse import Entry, Hit, ReuseStore
 from completer.secrets import SecretScan
+from completer.showing import is_complete, visible
 from completer.syntax import SyntaxTree
 from completer.tokenizer import Tokenizer
 from completer.trace import Trace, TraceLog
-from completer.trim import Selected, Trimmed, clean_partial, trim
-from completer.types import Edit, FinishReason, Prompt, SelectedCompletion, Snapshot, StopRule, Suggestion
+from completer.trim import Selected, Trimmed
+from completer.types import Edit, Prompt, SelectedCompletion, Snapshot, StopRule, Suggestion
 
 SOFT_SHARE = 0.5
 """Share of the budget after which the first clean piece is shown at once, and the rest when it is ready."""
@@ -32,24 +35,6 @@ MARGIN_MS = 4.0
 """Kept back from the budget for trimming and the way to the editor."""
 CURSOR_REST_S = 0.03
 """A cursor that moved is left alone for so long before its place is prefilled; editors wait themselves before they tell."""
-_UNFINISHED: tuple[FinishReason | None, ...] = (None, "length", "confidence", "cancelled", "error")
-
-
-@dataclass(slots=True)
-class _Doc:
-    """What belongs to one open document."""
-
-    anchors: Anchors
-    tree: SyntaxTree
-    snapshot: Snapshot
-    secrets: SecretScan | None = None
-    running: Entry | None = None
-    prefetch: Entry | None = None
-    prefill_id: int | None = None
-    prefill_anchor: Anchor | None = None
-    resting: asyncio.TimerHandle | None = None
-    parsing: asyncio.Future[Any] | None = None
-    corpora: tuple[tuple[int, ...], ...] = field(default_factory=tuple)
 
 
 class Pipeline:
@@ -70,8 +55,6 @@ class Pipeline:
         """costs: returns what a forward costs, as far as is known then.  names: what `status` says of model and engine.
 
         leaves_machine: the engine is a server, and gets no secrets.  on_close: called once, when the client is gone.
-
-        Must be made on the event loop that it will serve.
         """
         self.settings = settings
         self.on_extend: Callable[[Suggestion], None] | None = None
@@ -86,8 +69,7 @@ class Pipeline:
         self._on_close = on_close
         self._reuse = ReuseStore()
         self._traces = TraceLog()
-        self._docs: dict[str, _Doc] = {}
-        self._live_: Live | None = None
+        self._docs: dict[str, OpenDocument] = {}
         self._n_requests = 0
 
     async def complete(
@@ -101,7 +83,7 @@ class Pipeline:
         where = place(snapshot, doc.tree)
         trace.place = where.kind
         suggestion = None
-        if not self._is_secret(doc) and (explicit or self._wanted(snapshot, where)):
+        if not doc.is_secret and (explicit or self._wanted(snapshot, where)):
             chosen = Selected(selected.text, selected.start_cp, selected.end_cp) if selected else None
             suggestion = await self._answer(doc, snapshot, where, explicit, chosen, started, trace)
         trace.total_ms = (time.perf_counter() - started) * 1e3
@@ -109,7 +91,14 @@ class Pipeline:
         return suggestion
 
     async def _answer(
-        self, doc: _Doc, snapshot: Snapshot, where: Place, explicit: bool, selected: Selected | None, started: float, trace: Trace
+        self,
+        doc: OpenDocument,
+        snapshot: Snapshot,
+        where: Place,
+        explicit: bool,
+        selected: Selected | None,
+        started: float,
+        trace: Trace,
     ) -> Suggestion | None:
         anchor, prompt, _ = doc.anchors.choose(snapshot, self._context.lead_ids(snapshot.uri))
         trace.n_context = anchor.n_context
@@ -123,11 +112,13 @@ class Pipeline:
             fresh = False
         hit.entry.asked_for |= explicit
 
+        confidence = self.settings.confidence
+
         def current() -> Trimmed | None:
-            return _trimmed(hit, self._sure(hit), snapshot, where, selected, explicit)
+            return visible(hit, confidence, snapshot, where, selected=selected, explicit=explicit)
 
         def complete() -> bool:
-            return self._is_complete(hit)
+            return is_complete(hit, confidence)
 
         def worth_showing() -> bool:
             late = (time.perf_counter() - started) * 1e3 > SOFT_SHARE * self.settings.budget_ms
@@ -144,7 +135,9 @@ class Pipeline:
         trace.trim_ms = (time.perf_counter() - trim_started) * 1e3
         self._record(trace, hit, fresh, shown)
         hit.entry.answered = shown.text if shown else ""
-        self._use_idle_time(doc, snapshot, where, anchor, hit, shown)
+        if shown is not None and complete() and shown.start_cp == shown.end_cp:
+            self._idle.prefetch(doc, snapshot, anchor, shown, self._stop_rule)
+        self._idle.prefill(doc, snapshot)
         return self._suggestion(snapshot, shown, hit, fresh)
 
     # What the client tells.
@@ -176,9 +169,9 @@ class Pipeline:
             doc.resting.cancel()
         doc.resting = asyncio.get_running_loop().call_later(CURSOR_REST_S, self._rested, doc, snapshot)
 
-    def _rested(self, doc: _Doc, snapshot: Snapshot) -> None:
+    def _rested(self, doc: OpenDocument, snapshot: Snapshot) -> None:
         doc.resting = None
-        self._prefill(doc, snapshot)
+        self._idle.prefill(doc, snapshot)
 
     def did_close(self, uri: str) -> None:
         doc = self._docs.pop(uri, None)
@@ -237,25 +230,25 @@ class Pipeline:
 
     # Foreground.
 
-    @property
+    @cached_property
     def _live(self) -> Live:
-        if self._live_ is None:
-            self._live_ = Live(self._generator, self._tokenizer)
-        return self._live_
+        """Made at the first use, which is on the event loop: the pipeline itself is made in another thread."""
+        return Live(self._generator, self._tokenizer)
 
-    def _doc(self, snapshot: Snapshot) -> _Doc:
+    @cached_property
+    def _idle(self) -> IdleWork:
+        return IdleWork(self._live, self._tokenizer, self._reuse, self._context, self._docs)
+
+    def _doc(self, snapshot: Snapshot) -> OpenDocument:
         doc = self._docs.get(snapshot.uri)
         if doc is None:
             secrets = SecretScan(snapshot) if self._leaves_machine else None
             tree = SyntaxTree(snapshot.language_id, snapshot.text)
-            doc = self._docs[snapshot.uri] = _Doc(self._new_anchors(), tree, snapshot, secrets)
+            doc = self._docs[snapshot.uri] = OpenDocument(self._new_anchors(), tree, snapshot, secrets)
         return doc
 
     def _new_anchors(self) -> Anchors:
         return Anchors(self._tokenizer, self._costs(), self._generator.n_cached, self._max_len)
-
-    def _is_secret(self, doc: _Doc) -> bool:
-        return doc.secrets is not None and doc.secrets.found is not None
 
     def _kept_here(self) -> str:
         """Return which documents are not sent to the server, and why; "" when all may be."""
@@ -266,7 +259,7 @@ class Pipeline:
         return where.suppress != "word" and snapshot.language_id not in self.settings.disabled_languages
 
     def _start(
-        self, doc: _Doc, anchor: Anchor, prompt: Prompt, snapshot: Snapshot, where: Place, typed: str, asked_for: bool
+        self, doc: OpenDocument, anchor: Anchor, prompt: Prompt, snapshot: Snapshot, where: Place, typed: str, asked_for: bool
     ) -> Entry:
         """Start a foreground generation; those that it makes useless are cancelled. Mutates: doc, the reuse store."""
         corpora = doc.corpora
@@ -303,18 +296,10 @@ class Pipeline:
             suffix_line=next((line for line in below if len(line) > 2), ""),
         )
 
-    def _sure(self, hit: Hit) -> Sure:
-        threshold = 0.0 if hit.entry.asked_for else self.settings.confidence
-        return sure_part(hit.entry.text, hit.entry.pieces, hit.n_typed, threshold)
-
-    def _is_complete(self, hit: Hit) -> bool:
-        """Whether nothing more will be shown: decoding is over, or goes on with what is not sure enough."""
-        return hit.entry.reason is not None or self._sure(hit).cut
-
     def _suggestion(self, snapshot: Snapshot, shown: Trimmed | None, hit: Hit, fresh: bool) -> Suggestion | None:
         if shown is None:
             return None
-        complete = self._is_complete(hit)
+        complete = is_complete(hit, self.settings.confidence)
         answered_by = self._answered_by(hit, fresh)
         return Suggestion(snapshot.uri, snapshot.version, shown.text, shown.start_cp, shown.end_cp, answered_by, complete)
 
@@ -323,96 +308,15 @@ class Pipeline:
             return "background" if hit.entry.background and hit.n_typed == 0 else "typed-through"
         return "extended" if hit.entry.stats.n_feed <= 16 else "cold"
 
-    def _extended(self, doc: _Doc, entry: Entry, snapshot: Snapshot, where: Place) -> None:
+    def _extended(self, doc: OpenDocument, entry: Entry, snapshot: Snapshot, where: Place) -> None:
         """Tell the client when a suggestion that was answered in part is complete."""
         if self.on_extend is None or doc.running is not entry or entry.reason in ("cancelled", "error"):
             return
-        hit = Hit(entry, 0)
-        shown = _trimmed(hit, self._sure(hit), snapshot, where, None, entry.asked_for)
+        shown = visible(Hit(entry, 0), self.settings.confidence, snapshot, where, explicit=entry.asked_for)
         if shown is not None and shown.text != entry.answered and shown.text.startswith(entry.answered):
             self.on_extend(
                 Suggestion(snapshot.uri, snapshot.version, shown.text, shown.start_cp, shown.end_cp, "background", True)
             )
-
-    # Idle time.
-
-    def _use_idle_time(
-        self, doc: _Doc, snapshot: Snapshot, where: Place, anchor: Anchor, hit: Hit, shown: Trimmed | None
-    ) -> None:
-        if shown is not None and self._is_complete(hit) and shown.start_cp == shown.end_cp:
-            self._prefetch(doc, snapshot, anchor, shown)
-        self._prefill(doc, snapshot)
-
-    def _prefetch(self, doc: _Doc, snapshot: Snapshot, anchor: Anchor, shown: Trimmed) -> None:
-        """Generate what follows accepting `shown`, behind everything else. Mutates: doc, the reuse store."""
-        text = snapshot.text[: shown.start_cp] + shown.text + snapshot.text[shown.end_cp :]
-        accepted = replace(snapshot, text=text, cursor_cp=shown.start_cp + len(shown.text))
-        typed = lf(anchor.typed(accepted))
-        if self._reuse.lookup(anchor.number, typed) is not None or anchor.match(accepted) is None:
-            return
-        if doc.prefetch is not None and doc.prefetch.reason is None:
-            self._live.cancel(doc.prefetch.request_id)
-        where = place(accepted)
-        if where.suppress:
-            return
-        prompt = build_prompt(anchor, anchor.typed(accepted), self._tokenizer)
-        stop = self._stop_rule(where, accepted)
-        doc.prefetch = self._live.start(anchor, prompt, accepted, where, stop, typed, background=True)
-        self._reuse.put(doc.prefetch)
-
-    def _prefill(self, doc: _Doc, snapshot: Snapshot) -> None:
-        """Prefill a better anchor for this place in idle time, if there is one. Mutates: doc."""
-        if snapshot.uri not in self._docs or self._is_secret(doc):
-            return  # closed meanwhile
-        if doc.prefill_anchor is not None:
-            if doc.prefill_anchor.match(snapshot) == "exact":
-                return  # it is on its way
-            assert doc.prefill_id is not None
-            self._live.cancel(doc.prefill_id)
-            doc.prefill_anchor = None
-        self._catch_up(doc)
-        anchor = doc.anchors.better(snapshot, self._context.lead_ids(snapshot.uri))
-        if anchor is None:
-            return
-        others = [other.snapshot for other in self._docs.values() if other is not doc and not self._is_secret(other)]
-        if self._context.refresh(snapshot, others, lambda: self._prefill(doc, doc.snapshot)) and anchor.full:
-            return  # it is prefilled with the block as that will be then
-        prompt = Prompt((*anchor.fixed_ids, *self._tokenizer.encode(lf(anchor.typed(snapshot)))))
-
-        def done(reason: FinishReason) -> None:
-            if doc.prefill_anchor is anchor:
-                doc.prefill_anchor = None
-                if reason == "length":
-                    self._adopt(doc, anchor)
-                    if not anchor.full:
-                        self._prefill(doc, snapshot)
-
-        doc.prefill_anchor = anchor
-        doc.prefill_id = self._live.prefill(snapshot.uri, prompt, done)
-
-    def _catch_up(self, doc: _Doc) -> None:
-        """Parse a large document in another thread: no key waits for it. Mutates: the tree."""
-        if doc.parsing is not None or (parse := doc.tree.overdue()) is None:
-            return
-        doc.parsing = asyncio.get_running_loop().run_in_executor(None, parse)
-        started = time.monotonic()
-
-        def done(parsed: asyncio.Future[Any]) -> None:
-            if not parsed.cancelled() and parsed.exception() is None:
-                doc.tree.catch_up(parsed.result())
-            # A parse may take as long as a key; the next one waits ten times that.
-            pause_s = 10 * (time.monotonic() - started)
-            asyncio.get_running_loop().call_later(pause_s, setattr, doc, "parsing", None)
-
-        doc.parsing.add_done_callback(done)
-
-    def _adopt(self, doc: _Doc, anchor: Anchor) -> None:
-        """Put a prefilled anchor first; what was suggested stays valid behind it. Mutates: doc, the reuse store."""
-        old = doc.anchors.first
-        if old is not None and anchor.anchor_cp >= old.anchor_cp:
-            self._reuse.carry(old.number, anchor.number, anchor.anchor_cp - old.anchor_cp)
-        doc.anchors.use(anchor)
-        doc.corpora = (anchor.fixed_ids,)
 
     # Traces.
 
@@ -426,26 +330,6 @@ class Pipeline:
             for name in ("queue_ms", "prefill_ms", "ttft_ms", "decode_ms", "n_keep", "n_feed", "n_forwards", "n_generated"):
                 setattr(trace, name, getattr(stats, name))
             trace.drafted, trace.accepted = dict(stats.drafted), dict(stats.accepted)
-        trace.complete = self._is_complete(hit)
+        trace.complete = is_complete(hit, self.settings.confidence)
         trace.answered_by = self._answered_by(hit, fresh)
         trace.n_chars = len(shown.text) if shown is not None else 0
-
-
-def _trimmed(hit: Hit, sure: Sure, snapshot: Snapshot, where: Place, selected: Selected | None, explicit: bool) -> Trimmed | None:
-    """Return what of the entry's text, as far as it is, and sure, can be shown at the snapshot."""
-    raw = hit.entry.text[hit.n_typed : sure.end_cp]
-    if not raw:
-        return None
-    unfinished = sure.cut or hit.entry.reason in _UNFINISHED
-    text = clean_partial(raw, snapshot, where, whole_words=sure.cut) if unfinished else raw
-    if not text:
-        return None
-    return trim(
-        text,
-        snapshot,
-        where,
-        selected=selected,
-        finished=not sure.cut and hit.entry.reason == "end",
-        explicit=explicit,
-        typed_through=hit.n_typed > 0,
-    )

@@ -1,0 +1,41 @@
+"""What belongs to one open document while its client is there."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from completer.anchoring import Anchors
+from completer.prompt import Anchor
+from completer.reuse import Entry
+from completer.secrets import SecretScan
+from completer.syntax import SyntaxTree
+from completer.types import Snapshot
+
+
+@dataclass(slots=True)
+class OpenDocument:
+    """Owned by the event loop.
+
+    snapshot: the latest.  secrets: None where nothing leaves the machine.  running, prefetch: the last generation for a key, and
+    for what follows accepting.  prefill_anchor: what idle time is prefilling, by the request prefill_id.
+    resting: the timer of a cursor that moved.  parsing: a parse in another thread.  corpora: where drafts are looked up.
+    """
+
+    anchors: Anchors
+    tree: SyntaxTree
+    snapshot: Snapshot
+    secrets: SecretScan | None = None
+    running: Entry | None = None
+    prefetch: Entry | None = None
+    prefill_id: int | None = None
+    prefill_anchor: Anchor | None = None
+    resting: asyncio.TimerHandle | None = None
+    parsing: asyncio.Future[Any] | None = None
+    corpora: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether it must not be sent to a server."""
+        return self.secrets is not None and self.secrets.found is not None
