@@ -15,8 +15,9 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from completer.errors import ConfigError
 
 ContextPart = Literal["imports", "outline", "edits", "similar"]
-CONTEXT_AUTO: tuple[ContextPart, ...] = ("imports", "outline", "edits", "similar")
-"""The parts that "auto" means."""
+CONTEXT_PARTS: tuple[ContextPart, ...] = get_args(ContextPart)
+CONTEXT_AUTO: tuple[ContextPart, ...] = ("imports",)
+"""The parts that "auto" means: those that showed a gain, see docs/log.md."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_pipeline import HEAD, LINE, SETTINGS, TAIL, ByHeart, pipeline
 
-from completer.config import CONTEXT_AUTO, Settings, context_parts, update
+from completer.config import CONTEXT_AUTO, CONTEXT_PARTS, Settings, context_parts, update
 from completer.context.block import STALE_SHARE, Block, BlockMaker, Piece
 from completer.context.gather import Gatherer, Place
 from completer.context.recent import RecentEdits, snippet
@@ -129,7 +129,7 @@ def gather(folder: Path, text: str, files: dict[str, str], **others: str) -> lis
         (folder / name).write_text(content, encoding="utf-8")
     opened = tuple(Snapshot((folder / f"{name}.py").as_uri(), 1, "python", content, 0) for name, content in others.items())
     snapshot = Snapshot((folder / "main.py").as_uri(), 1, "python", text, len(text))
-    return list(Gatherer([folder]).gather(Place(snapshot, opened, (), (0, 10**6), CONTEXT_AUTO, 1000)).pieces)
+    return list(Gatherer([folder]).gather(Place(snapshot, opened, (), (0, 10**6), CONTEXT_PARTS, 1000)).pieces)
 
 
 def test_an_imported_name_is_found_through_the_package_that_hands_it_on(tmp_path: Path) -> None:

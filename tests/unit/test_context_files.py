@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from completer.config import CONTEXT_AUTO
+from completer.config import CONTEXT_PARTS
 from completer.context.gather import Gatherer, Place
 from completer.context.imports import imported_files
 from completer.context.workspace import MAX_FILE_BYTES, Workspace
@@ -116,7 +116,7 @@ def test_no_piece_ever_comes_from_a_forbidden_file(
     names = " ".join(f"of_{number} value_{number}" for number in range(len(everything)))
     text = "".join(f"from {module} import *\n" for module in modules) + f"# {names}\n"
     others = tuple(Snapshot((folder / name).as_uri(), 1, "python", texts[name] + f"# {names}\n", 0) for name in opened)
-    place = Place(Snapshot((folder / "main.py").as_uri(), 1, "python", text, 0), others, (), (0, 10**6), CONTEXT_AUTO, 2000)
+    place = Place(Snapshot((folder / "main.py").as_uri(), 1, "python", text, 0), others, (), (0, 10**6), CONTEXT_PARTS, 2000)
     found = Gatherer([folder]).gather(place)
     assert not forbidden & {piece.path for piece in found.pieces}
     said = "\n".join(piece.text.split("#")[0] for piece in found.pieces)
