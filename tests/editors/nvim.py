@@ -23,7 +23,7 @@ from tests.editors.screen import GHOST_COLOUR, Frame, Screen
 ROOT = Path(__file__).parents[2]
 PLUGIN = ROOT / "editors/nvim"
 TIMEOUT_S = 10.0
-COLUMNS, LINES = 100, 24
+COLUMNS, LINES = 100, 40
 
 INIT = f"""
 vim.opt.runtimepath:prepend({str(PLUGIN)!r})

@@ -11,7 +11,7 @@ import pytest
 
 from tests.editors.nvim import ROOT, Nvim, running
 from tests.editors.picture import draw
-from tests.editors.real_server import setup, traces, wait_until_ready
+from tests.editors.real_server import open_block, setup, traces, wait_until_ready
 
 pytestmark = [pytest.mark.editor, pytest.mark.model]
 
@@ -113,13 +113,9 @@ def test_key_to_ghost_text_and_the_clients_share(nvim_program: Path, tmp_path: P
 def test_picture_of_ghost_text(nvim_program: Path, tmp_path: Path) -> None:
     if not nvim_program.parent.name.endswith("0.12"):
         pytest.skip("one picture is enough")
-    head = '"""Numbers."""\n\n\ndef factorial(n: int) -> int:\n    """Return n!, recursively."""\n'
     with running(nvim_program, setup(budget_ms=3000), tmp_path / "nvim") as nvim:
         nvim.command("set cursorline number laststatus=0 noruler noshowcmd")
-        nvim.open("numbers.py", head)
-        wait_until_ready(nvim)
-        nvim.keys("o<C-u>")
-        nvim.type("    if n == 0:\n")
+        open_block(nvim)
         nvim.wait(lambda frame: "\n" in frame.ghost, "ghost text of several lines", anew=False)
         OUT.mkdir(parents=True, exist_ok=True)
-        draw(nvim.screen, "numbers.py — Neovim", 11).save(OUT / "neovim.png")
+        draw(nvim.screen, "examples.py — Neovim", 11).save(OUT / "neovim.png")
