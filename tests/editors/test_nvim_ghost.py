@@ -84,6 +84,15 @@ def test_several_lines_push_what_stands_behind_the_cursor_to_their_end(editor: N
     assert editor.text == "if x:\n    call(\n        left,\n     = z  # why"
 
 
+def test_lines_below_the_window_are_scrolled_into_view(editor: Nvim) -> None:
+    target(editor, "if x:\n    one = 1\n    two = 2\n    three = 3")
+    start_line(editor, "".join(f"line{n} = {n}\n" for n in range(100)), "long.py")
+    editor.keys("<CR>if x:")
+    editor.wait_for_ghost("    one = 1\n    two = 2\n    three = 3")
+    editor.keys("<Tab>")
+    editor.wait(lambda frame: frame.shows("three = 3") and not frame.ghost)
+
+
 def test_tabs_are_drawn_as_wide_as_they_will_be(editor: Nvim) -> None:
     target(editor, "if x {\n\t\treturn 1\n\t}")
     start_line(editor, "func f() {\n\t\n", "f.go")

@@ -60,7 +60,20 @@ local function draw_over(place, lines, tail)
   mark(place, 0, { virt_text = first, virt_text_pos = "overlay", virt_lines = #rows > 0 and rows or nil })
 end
 
---- Draw what of a suggestion holds at a place, instead of what was drawn before. Mutates: extmarks of the buffer.
+--- Scroll as far as needed to see lines below the cursor's: nobody should take what is hidden below the window.
+--- Mutates: the view of the current window.
+---@param n_lines integer  of virtual text below the cursor's line
+local function make_room(n_lines)
+  local missing = n_lines - (vim.api.nvim_win_get_height(0) - vim.fn.winline())
+  if n_lines > 0 and missing > 0 then
+    local view = vim.fn.winsaveview()
+    view.topline = math.min(view.topline + missing, view.lnum)
+    vim.fn.winrestview(view)
+  end
+end
+
+--- Draw what of a suggestion holds at a place, instead of what was drawn before. Mutates: extmarks of the buffer, and the
+--- view of the current window where it has no room for several lines.
 ---@param place completer.Place
 ---@param match completer.Match
 function M.show(place, match)
@@ -83,6 +96,7 @@ function M.show(place, match)
   else
     draw_over(place, lines, behind:sub(#match.kept + 1))
   end
+  make_room(#lines - 1)
 end
 
 --- Remove the ghost text of a buffer. Mutates: its extmarks.
