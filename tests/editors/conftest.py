@@ -21,8 +21,11 @@ def nvim_program(request: pytest.FixtureRequest) -> Path:
     return programs[request.param]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def vscode(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
-    """VS Code with the extension and the real model, its folder full of files to type into."""
+    """VS Code with the extension and the real model, its folder full of files to type into.
+
+    For a module: while it is open, an event loop runs in this thread, which others could not use.
+    """
     with session(tmp_path_factory.mktemp("vscode"), FILES) as opened:
         yield opened
