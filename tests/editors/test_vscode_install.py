@@ -43,10 +43,10 @@ def test_the_server_in_the_extension_is_installed_where_there_is_none(bare: Work
 
 def test_a_python_that_has_the_server_is_chosen_and_another_one_refused(bare: Workbench) -> None:
     bare.notification_button("needs its server", "Choose a Python").click()
-    bare.answer_prompt("/usr/bin/env")
+    bare.answer_file_dialog("/usr/bin/env")
     bare.notification_button("could not be installed", "Show the Log").wait_for(timeout=30_000)
     assert "warning" in bare.status_icon()
     bare.run_command("Completer: Install or Choose the Server")
     bare.notification_button("needs its server", "Choose a Python").click()
-    bare.answer_prompt(sys.executable)
+    bare.answer_file_dialog(sys.executable)
     assert_suggests(bare)

@@ -107,12 +107,14 @@ class Workbench:
         notification = self.page.locator(".notification-toast").filter(has_text=text)
         return notification.get_by_role("button", name=button)
 
-    def answer_prompt(self, text: str) -> None:
-        """Write into the prompt at the top (a question, or the dialog for files) and confirm it."""
-        self.page.locator(".quick-input-widget input").first.fill(text)
-        self.page.wait_for_timeout(500)  # the dialog for files looks the path up
+    def answer_file_dialog(self, path: str) -> None:
+        """Choose a file in the dialog at the top, which begins by writing a folder of its own choice into its field."""
+        field = self.page.locator(".quick-input-widget input").first
+        self.wait(lambda: field.is_visible() and field.input_value().endswith("/"), "the dialog for files")
+        field.fill(path)
+        self.page.wait_for_timeout(500)  # it looks the path up
         self.press("Enter")
-        self.wait(lambda: self.page.locator(".quick-input-widget").is_hidden(), "the prompt to close")
+        self.wait(lambda: self.page.locator(".quick-input-widget").is_hidden(), "the dialog to close")
 
     def press(self, key: str) -> None:
         self.page.keyboard.press(key)
