@@ -2,6 +2,8 @@
 
 import * as vscode from "vscode";
 
+import { isBehind, type Typed } from "./typed.ts";
+
 const REST_MS = 50;
 
 export interface Listener {
@@ -9,19 +11,11 @@ export interface Listener {
   moved(document: vscode.TextDocument, position: vscode.Position): void;
 }
 
-/** A change that may be a key: the cursor is behind its start then, at its end unless a bracket was closed with it. */
-interface Typed {
-  readonly document: vscode.TextDocument;
-  readonly version: number;
-  readonly start: number;
-  readonly end: number;
-}
-
 /** Watches all editors until it is disposed. A key is one change of text followed by the move of the cursor behind it. */
 export class Keys implements vscode.Disposable {
   readonly #listener: Listener;
   readonly #disposables: vscode.Disposable[];
-  #typed: Typed | undefined;
+  #typed: (Typed & { readonly document: vscode.TextDocument }) | undefined;
   #resting: NodeJS.Timeout | undefined;
 
   constructor(listener: Listener) {
@@ -38,7 +32,7 @@ export class Keys implements vscode.Disposable {
     vscode.Disposable.from(...this.#disposables).dispose();
   }
 
-  /** Undo, redo and edits in several places are no keys: VS Code asks for nothing after them. */
+  /** Undo, redo and edits in several places are no keys. */
   #changed(event: vscode.TextDocumentChangeEvent): void {
     const { document, contentChanges, reason } = event;
     const [change] = contentChanges;
@@ -57,16 +51,12 @@ export class Keys implements vscode.Disposable {
       return;
     }
     const typed = this.#typed;
-    if (typed?.document === document && typed.version === document.version && isBehind(typed, document.offsetAt(selection.active))) {
+    const cursor = document.offsetAt(selection.active);
+    if (typed?.document === document && isBehind(typed, document.version, cursor)) {
       this.#typed = undefined;
       this.#listener.typed(document, selection.active);
     } else {
       this.#resting = setTimeout(() => this.#listener.moved(document, selection.active), REST_MS);
     }
   }
-}
-
-/** False for a cursor that is told of only now, when the next key has changed the text already. */
-function isBehind({ start, end }: Typed, cursor: number): boolean {
-  return cursor === end || (start < cursor && cursor < end);
 }
