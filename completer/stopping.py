@@ -19,7 +19,8 @@ class Stopper:
 
     def before(self, token: Token) -> FinishReason | None:
         """Return why `token` must not be generated, or None."""
-        if token.id in self._rule.end_ids or not self._token_bytes[token.id]:
+        # An engine that decodes for itself may choose a row of the model behind the last token of the vocabulary.
+        if token.id in self._rule.end_ids or token.id >= len(self._token_bytes) or not self._token_bytes[token.id]:
             return "end"
         # Healed text stands in the document already: how likely it was says nothing about what follows.
         if not self._healing(token) and self._joint * token.prob < self._rule.confidence:

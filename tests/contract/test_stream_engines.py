@@ -146,11 +146,14 @@ def test_the_generator_over_it_gives_healed_answers_like_the_slow_path(library: 
     generator = StreamGenerator(open_engine(library, Path("model"), MAX_LEN, kv_bits=16), tokenizer)
     try:
         ids = tokenizer.encode("print('größe 😀")
-        for n_heal in (0, 1, 2):  # a character of several tokens, taken back in part
+        n_split = next(n for n in range(1, 5) if tokenizer.bytes_of(ids[-n:]) == "😀".encode())
+        assert n_split > 1, "the test needs a character of several tokens"
+        for n_heal in range(n_split + 1):
             prompt = prompt_of(tokenizer, ids, n_heal)
             got = submit(generator, GenerateRequest(n_heal + 1, "a", prompt, stop)).wait()  # type: ignore[arg-type]
-            written = tokenizer.bytes_of([*ids[: len(ids) - n_heal], *got.ids])
-            assert written.startswith(tokenizer.bytes_of(ids))
+            whole, written = tokenizer.bytes_of(ids), tokenizer.bytes_of([*ids[: len(ids) - n_heal], *got.ids])
+            # The rest of a character cannot be put in as text: where the engine does not choose it, the answer ends there.
+            assert written.startswith(whole) or (0 < n_heal < n_split and whole.startswith(written))
             if n_heal == 0:
                 assert got.ids == plain_greedy(fake, tokenizer, prompt, stop)[0]
     finally:

@@ -42,6 +42,10 @@ def test_special_tokens_end_the_middle_in_any_case(tokenizer: Tokenizer) -> None
     assert Stopper(StopRule(), tokenizer, 0).before(Token(tokenizer.fim.prefix, 1.0)) == "end"
 
 
+def test_a_row_of_the_model_behind_the_vocabulary_ends_the_middle(tokenizer: Tokenizer) -> None:
+    assert Stopper(StopRule(), tokenizer, 0).before(Token(tokenizer.vocab_size, 1.0)) == "end"
+
+
 def test_at_most_max_tokens_are_taken(tokenizer: Tokenizer) -> None:
     text, reason = run(tokenizer, StopRule(max_tokens=3, single_line=False), "items: list[int]) -> None")
     assert (len(tokenizer.encode(text)), reason) == (3, "length")
