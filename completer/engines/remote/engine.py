@@ -109,6 +109,9 @@ class RemoteEngine:
 
     def _piece(self, event: Event) -> Piece:
         ids = event.ids if event.ids is not None and self._same_vocabulary else tuple(self._tokenizer.encode(event.text))
+        # llama-server holds back half a character and then names only the last of its tokens: there the text is whole.
+        if event.text and self._tokenizer.bytes_of(ids) != event.text.encode():
+            ids = tuple(self._tokenizer.encode(event.text))
         prob = 1.0 if event.prob is None else event.prob
         return Piece(ids, prob, tuple((self._ids_of(one), one.prob) for one in event.top), event.n_cached, event.end)
 
