@@ -4,6 +4,7 @@
 and what is in the file already is not asked again: a long run may be cut into pieces, and the table is drawn from the file.
 
 exact     the hole is filled as it was (white space at line ends aside); of `line` tasks only the line counts
+first     the first line of the hole is; what runs on behind it does not count
 passed    the document with the answer in it passes its tests (HumanEval; `bench.sandbox`)
 shown     something is suggested at all
 matched   characters of the first line right from the cursor on, of those that stood there; wrong: of those shown
@@ -84,6 +85,7 @@ def figures(rows: Sequence[Json]) -> Json:
         "n": n,
         "exact": exact,
         "exact_interval": [round(x, 3) for x in wilson(exact, n)],
+        "first_line": sum(_first_line(r["text"] or "").rstrip() == _first_line(r["truth"]).rstrip() for r in rows),
         "passed": passed if tested else None,
         "passed_interval": [round(x, 3) for x in wilson(passed, n)] if tested else None,
         "shown": sum(r["shown"] > 0 for r in rows),
@@ -170,8 +172,13 @@ def _show(found: dict[str, dict[str, Json]]) -> None:
             if f["passed"] is not None:
                 passed = _share(f["passed"], f["n"], f["passed_interval"])
             shown = f"{f['shown'] / max(1, f['n']):.2f}"
-            rows.append([group, name, str(f["n"]), exact, passed, shown, f"{f['matched_share']:.3f}", f"{f['wrong_share']:.3f}"])
-    columns = ["set", "tool, way", "n", "exact", "passed", "shown", "matched", "wrong"]
+            first, matched, wrong = (
+                f"{f['first_line'] / max(1, f['n']):.3f}",
+                f"{f['matched_share']:.3f}",
+                f"{f['wrong_share']:.3f}",
+            )
+            rows.append([group, name, str(f["n"]), exact, first, passed, shown, matched, wrong])
+    columns = ["set", "tool, way", "n", "exact", "first line", "passed", "shown", "matched", "wrong"]
     inside.console.print(inside.table("quality", columns, rows))
 
 

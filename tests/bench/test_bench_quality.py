@@ -41,13 +41,24 @@ def test_of_a_line_only_the_line_counts() -> None:
 def test_shares_come_with_their_interval() -> None:
     low, high = wilson(5, 10)
     assert (round(low, 3), round(high, 3)) == (0.237, 0.763)
-    row = {"exact": True, "passed": None, "matched": 3, "shown": 4, "rest": 6}
+    row = {"exact": True, "passed": None, "matched": 3, "shown": 4, "rest": 6, "text": "a\nb", "truth": "a"}
     found = figures([row, {**row, "exact": False}])
+    assert found["first_line"] == 2
     assert (found["exact"], found["passed"], found["matched_share"], found["wrong_share"]) == (1, None, 0.5, 0.25)
 
 
 def test_only_cases_that_every_tool_answered_are_compared() -> None:
-    row = {"way": "asked", "set": "single", "exact": True, "passed": True, "matched": 1, "shown": 1, "rest": 1}
+    row = {
+        "way": "asked",
+        "set": "single",
+        "exact": True,
+        "passed": True,
+        "matched": 1,
+        "shown": 1,
+        "rest": 1,
+        "text": "a",
+        "truth": "a",
+    }
     rows = [{**row, "tool": "a", "task": "1"}, {**row, "tool": "a", "task": "2"}, {**row, "tool": "b", "task": "1"}]
     assert [f["n"] for f in summarise(rows)["single"].values()] == [1, 1]
 
