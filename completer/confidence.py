@@ -7,7 +7,7 @@ of use only if all before it are right. So a suggestion ends in front of the fir
         return wid|th * height ** 2
                   .9  .8  .7     .4       .9 · .8 · .7 = .50 is shown, .50 · .4 = .20 is not
 
-The first word may be three times less sure: a short word that is wrong costs little.
+The first word may be eight times less sure: a short word that is wrong costs little.
 What the user types confirms what is in front of it, so the product begins at the cursor and a suggestion grows while it is typed
 along. It begins anew with each line, because a line is read, and accepted or dropped, as a whole. Measured: docs/quality.md.
 """
@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-FIRST_WORD = 1 / 3
+FIRST_WORD = 1 / 8
 """Share of the threshold that holds for the first word."""
 DECODED_ON = 1 / 15
 """Share of the threshold down to which decoding goes on: what is not shown now may be, once the user has typed up to it."""

@@ -31,6 +31,8 @@ from completer.types import Edit, Prompt, SelectedCompletion, Snapshot, StopRule
 
 SOFT_SHARE = 0.5
 """Share of the budget after which the first clean piece is shown at once, and the rest when it is ready."""
+EXPLICIT_MS = 1500.0
+"""Who asks explicitly waits: the budget of such a request, at the least."""
 MARGIN_MS = 4.0
 """Kept back from the budget for trimming and the way to the editor."""
 CURSOR_REST_S = 0.03
@@ -113,6 +115,7 @@ class Pipeline:
         hit.entry.asked_for |= explicit
 
         confidence = self.settings.confidence
+        budget_ms = max(self.settings.budget_ms, EXPLICIT_MS) if explicit else self.settings.budget_ms
 
         def current() -> Trimmed | None:
             return visible(hit, confidence, snapshot, where, selected=selected, explicit=explicit)
@@ -121,13 +124,13 @@ class Pipeline:
             return is_complete(hit, confidence)
 
         def worth_showing() -> bool:
-            late = (time.perf_counter() - started) * 1e3 > SOFT_SHARE * self.settings.budget_ms
+            late = (time.perf_counter() - started) * 1e3 > SOFT_SHARE * budget_ms
             return complete() or ((late or not fresh) and current() is not None)
 
         if not worth_showing():
-            left_ms = self.settings.budget_ms - MARGIN_MS - (time.perf_counter() - started) * 1e3
+            left_ms = budget_ms - MARGIN_MS - (time.perf_counter() - started) * 1e3
             # Wake once at the soft deadline, too: the first piece may have been ready before it.
-            soft_ms = max(0.0, SOFT_SHARE * self.settings.budget_ms - (time.perf_counter() - started) * 1e3)
+            soft_ms = max(0.0, SOFT_SHARE * budget_ms - (time.perf_counter() - started) * 1e3)
             await self._live.wait(complete, soft_ms / 1e3)
             await self._live.wait(worth_showing, (left_ms - soft_ms) / 1e3)
         trim_started = time.perf_counter()

@@ -182,6 +182,11 @@ async def test_an_answer_comes_within_the_budget_and_the_rest_follows(tokenizer:
         assert LINE[9:].startswith(text_of(shown))
 
 
+async def test_an_explicit_request_waits_longer_than_the_budget(tokenizer: Tokenizer) -> None:
+    async with pipeline(ByHeart(tokenizer, delay_s=0.02), tokenizer, replace(SETTINGS, budget_ms=20)) as made:
+        assert text_of(await made.complete(at(9), explicit=True)) == LINE[9:]
+
+
 async def test_the_prefill_of_a_superseded_key_is_not_begun_again(tokenizer: Tokenizer) -> None:
     engine = ByHeart(tokenizer, delay_s=0.03)
     async with pipeline(engine, tokenizer, replace(SETTINGS, budget_ms=40)) as made:
