@@ -58,7 +58,7 @@ def trim(
 
     selected: the suggestion must begin with it.  finished: the model ended the middle itself (not by a limit or
     a line break), which lets text in front of code on the same line stand.  explicit: the user asked, so
-    `where.suppress` is ignored.
+    `where.suppress` is ignored, and so is how short the text is.
     typed_through: the text is the rest of a visible suggestion, which does not vanish for being short.
     """
     text = cut_special(raw).replace("\r\n", "\n").replace("\r", "\n")
@@ -77,7 +77,7 @@ def trim(
     text = _tidy(fitted.text, snapshot, end_cp)
     if snapshot.language_id == "json" and re.match(r"\s*[}\]]", snapshot.text[end_cp:]):
         text = text.rstrip(",")  # the last entry of a JSON object or list has none
-    if not _worth_showing(text, snapshot, end_cp, 1 if typed_through else _MIN_VISIBLE):
+    if not _worth_showing(text, snapshot, end_cp, 1 if typed_through or explicit else _MIN_VISIBLE):
         return None
     return _with_selected(Trimmed(_with_line_ends(text, snapshot), snapshot.cursor_cp, end_cp), snapshot, selected)
 

@@ -23,6 +23,7 @@ from completer.engines.remote.vocabulary import stand_in
 from completer.errors import DeadlineOver, ServerError
 from completer.heal import healed
 from completer.pipeline import Pipeline
+from completer.prefix import common_length
 from completer.reuse import ReuseStore
 from completer.store import locate
 from completer.stream_generator import StreamGenerator
@@ -199,7 +200,11 @@ async def test_characters_split_over_tokens_come_back_whole(connected: Connected
 async def test_requests_at_the_same_time_get_their_own_answers(connected: Connected, engine: StreamEngine) -> None:
     prompts = [prompt_ids(connected, f"    return {name}", head=f"def f({name}s):\n") for name in ("apple", "banana", "cherry")]
     alone = [await tokens_of(engine, ids, 4) for ids in prompts]
-    assert await asyncio.gather(*(tokens_of(engine, ids, 4) for ids in prompts)) == alone
+    together = await asyncio.gather(*(tokens_of(engine, ids, 4) for ids in prompts))
+    # The server puts them into one batch, whose kernels round otherwise: a near-tie may go the other way, a mix-up may not.
+    for mine, answer in enumerate(together):
+        agreement = [common_length(answer, other) for other in alone]
+        assert answer == alone[mine] or (agreement[mine] >= 1 and agreement[mine] == max(agreement)), (together, alone)
 
 
 async def test_the_openai_dialect_with_text_prompts_gives_the_same_answer(connected: Connected, url: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.editors.nvim import ROOT, Nvim, running
 from tests.editors.picture import draw
-from tests.editors.real_server import open_block, setup, traces, wait_until_ready
+from tests.editors.real_server import setup, traces, wait_until_ready
 
 pytestmark = [pytest.mark.editor, pytest.mark.model]
 
@@ -115,7 +115,11 @@ def test_picture_of_ghost_text(nvim_program: Path, tmp_path: Path) -> None:
         pytest.skip("one picture is enough")
     with running(nvim_program, setup(budget_ms=3000), tmp_path / "nvim") as nvim:
         nvim.command("set cursorline number laststatus=0 noruler noshowcmd")
-        open_block(nvim)
-        nvim.wait(lambda frame: "\n" in frame.ghost, "ghost text of several lines", anew=False)
+        nvim.command("autocmd FileType python setlocal noautoindent indentexpr=")
+        nvim.open("orders.py", MODULE)
+        wait_until_ready(nvim)
+        nvim.keys("o<C-u>" + TYPED[0] + "<CR>")
+        nvim.keys(TYPED[1][:15])
+        nvim.wait(lambda frame: len(frame.ghost) > 8, "ghost text")
         OUT.mkdir(parents=True, exist_ok=True)
-        draw(nvim.screen, "examples.py — Neovim", 11).save(OUT / "neovim.png")
+        draw(nvim.screen, "orders.py — Neovim", 24).save(OUT / "neovim.png")
