@@ -96,6 +96,10 @@ class Asker:
         self._rule = StopRule(max_tokens=MAX_TOKENS, single_line=True, confidence=0.0, end_ids=tokenizer.fim.end)
         self._numbers = count(1)
 
+    def forget(self, n_kept: int) -> None:
+        """Let the next answer find nothing of the earlier ones but the first `n_kept` tokens of its prompt."""
+        self._generator.forget(n_kept)
+
     def ask(self, prompt: Prompt, drafts: tuple[tuple[int, ...], ...] = ()) -> Answer:
         """Return the answer. Raises: RuntimeError when the engine failed."""
         tokens: list[Token] = []

@@ -108,13 +108,19 @@ def ask_all(asker: Asker, case: Case, tokenizer: Any) -> dict[str, Answer]:
 
 
 def compare_drafts(asker: Asker, case: Case, tokenizer: Any, stale: Answer, found: dict[str, Drafting]) -> None:
-    """Ask the anchored prompt without drafts, with n-grams, and with a stale suggestion besides. Mutates: found."""
+    """Ask the anchored prompt without drafts, with n-grams, and with a stale suggestion besides. Mutates: found.
+
+    What one way computed, the next must not find: only the prompt itself stays in the slots.
+    """
     prompt = ARMS[ANCHORED](case, tokenizer)
+    n_kept = len(prompt.ids) - prompt.n_heal - 1
     # Without a fixed part there is no text in which n-grams are looked up.
-    greedy = asker.ask(replace(prompt, n_fixed=0))
-    found["none"].add(case, greedy, greedy)
-    found["n-grams"].add(case, asker.ask(prompt), greedy)
-    found["n-grams, stale"].add(case, asker.ask(prompt, (stale.ids,)), greedy)
+    ways = {"none": (replace(prompt, n_fixed=0), ()), "n-grams": (prompt, ()), "n-grams, stale": (prompt, (stale.ids,))}
+    answers = {}
+    for way, (asked, drafts) in ways.items():
+        asker.forget(n_kept)
+        answers[way] = asker.ask(asked, drafts)
+        found[way].add(case, answers[way], answers["none"])
 
 
 def verdict(tallies: dict[str, Tally]) -> Json:
@@ -132,7 +138,7 @@ def groups_of(case: Case) -> tuple[str, ...]:
 
 
 def run_cases(
-    asker: Asker, tokenizer: Any, cases: Sequence[Case], n_drafts: int
+    asker: Asker, tokenizer: Any, cases: Sequence[Case], n_drafts: int, only_drafts: bool = False
 ) -> tuple[dict[str, dict[str, Tally]], dict[str, Drafting]]:
     """Return {group: {arm: tally}} over all cases and {way: counts} over `n_drafts` of them, spread evenly."""
     tallies: dict[str, dict[str, Tally]] = {}
@@ -140,6 +146,9 @@ def run_cases(
     every = max(1, len(cases) // n_drafts) if n_drafts else 0
     with inside.bars() as bars:
         for i, case in enumerate(bars.track(cases, description="asking")):
+            if only_drafts:
+                compare_drafts(asker, case, tokenizer, asker.ask(ARMS["word-3"](case, tokenizer)), drafting)
+                continue
             answers = ask_all(asker, case, tokenizer)
             for group in groups_of(case):
                 arms = tallies.setdefault(group, {name: Tally() for name in ARMS})
@@ -176,6 +185,9 @@ def shortcut(
     library: Annotated[int, typer.Option(help="Cursors in installed code.")] = 320,
     humaneval: Annotated[int, typer.Option(help="Cases of HumanEval-Infilling, single line; 0: all.")] = 300,
     drafts: Annotated[int, typer.Option(help="Cases asked again with and without drafts.")] = 240,
+    only_drafts: Annotated[
+        bool, typer.Option("--only-drafts", help="All cases with and without drafts, and nothing else.")
+    ] = False,
     threads: inside.Threads = 0,
     folder: inside.Folders = None,
 ) -> None:
@@ -191,7 +203,7 @@ def shortcut(
     loaded = load(files, Settings(engine=engine, threads=n))
     generator = LocalGenerator(loaded.engine, loaded.tokenizer)
     try:
-        tallies, drafting = run_cases(Asker(generator, loaded.tokenizer), loaded.tokenizer, cases, drafts)
+        tallies, drafting = run_cases(Asker(generator, loaded.tokenizer), loaded.tokenizer, cases, drafts, only_drafts)
     finally:
         generator.close()
         gc.collect()

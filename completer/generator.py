@@ -19,7 +19,7 @@ from typing import Protocol
 
 from cachetools import LRUCache
 
-from completer.decode import SlotState, Steps, decode, guarded, prefill, prefill_end
+from completer.decode import SlotState, Steps, decode, guarded, prefill, prefill_end, truncate
 from completer.draft_model import DraftModel
 from completer.engines.base import StepEngine
 from completer.errors import CompleterError
@@ -133,6 +133,12 @@ class LocalGenerator:
     def n_cached(self, ids: Sequence[int]) -> int:
         # Read from another thread without a lock: a slot list in motion gives a number that is a little off.
         return max(common_length(slot.ids, ids) for slot in self._slots)
+
+    def forget(self, n_kept: int) -> None:
+        """Drop all rows, and what the slots hold behind `n_kept` tokens: for measurements, and only while nothing runs."""
+        self._rows = KnownRows()
+        for slot in self._slots:
+            truncate(self._engine, slot, n_kept)
 
     def close(self) -> None:
         with self._changed:

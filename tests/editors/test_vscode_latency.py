@@ -45,7 +45,7 @@ def test_the_client_adds_at_most_60_ms_to_the_servers_answer(vscode: Session) ->
         keys_fresh, keys_through = measure(vscode, name, keys)
         fresh += keys_fresh
         through_ms += keys_through
-    assert len(fresh) >= 10, f"only {len(fresh)} keys brought new ghost text"
+    assert len(fresh) >= 5, f"only {len(fresh)} keys brought new ghost text"
     total, server, client = ([getattr(key, name) for key in fresh] for name in ("total_ms", "server_ms", "client_ms"))
     print(f"\nVS Code, from a key to visible ghost text, {len(fresh)} keys that asked the server: {of(total)}")
     print(f"  the server's own time {of(server)}, the client's share {of(client)}")
