@@ -111,8 +111,15 @@ class Workbench:
         """Choose a file in the dialog at the top, which begins by writing a folder of its own choice into its field."""
         field = self.page.locator(".quick-input-widget input").first
         self.wait(lambda: field.is_visible() and field.input_value().endswith("/"), "the dialog for files")
-        field.fill(path)
-        self.page.wait_for_timeout(500)  # it looks the path up
+
+        def stands() -> bool:
+            """The dialog may still write its folder in front of what was filled in, while it looks the path up."""
+            if field.input_value() != path:
+                field.fill(path)
+            self.page.wait_for_timeout(500)
+            return field.input_value() == path
+
+        self.wait(stands, "the path to stand in the dialog")
         self.press("Enter")
         self.wait(lambda: self.page.locator(".quick-input-widget").is_hidden(), "the dialog to close")
 
