@@ -57,7 +57,7 @@ def replay_command(
 
 @app.command()
 def peers(
-    peer: Annotated[list[str] | None, typer.Option(help=f"{', '.join(PEERS)}; again for more.")] = None,
+    peer: Annotated[list[str] | None, typer.Option(help=f"{', '.join(PEERS)} or none; again for more.")] = None,
     server: o.Server = o.DEFAULT_SERVER,
     trace: o.Traces = None,
     editor: o.EditorName = "plain",
@@ -68,19 +68,24 @@ def peers(
     url: Annotated[str, typer.Option(help="A running llama-server, instead of one started from the wheel.")] = "",
     threads: Annotated[int, typer.Option(help="Threads of the started llama.cpp server.")] = 2,
     ours: Annotated[bool, typer.Option("--ours/--no-ours", help="Whether our server takes part.")] = True,
+    variant: Annotated[list[str] | None, typer.Option(help="Our server with other settings, too: NAME=JSON.")] = None,
     out: o.Out = Path("out/bench/peers"),
 ) -> None:
     """Type the same traces into our server and into peers, in turn, in one run."""
-    names = peer or ["llama.vim"]
+    names = (peer or ["llama.vim"]) if peer != ["none"] else []
     for name in names:
         if name not in PEERS:
             raise typer.BadParameter(f"no peer {name!r}: one of {', '.join(PEERS)}")
     traces = o.read_traces(trace, lines)
     tools: list[Tool] = [o.make_editor(server, editor, options, name=OURS)] if ours else []
+    for name, changed in map(o.read_variant, variant or ()):
+        tools.append(o.make_editor(server, editor, changed, name=name))
     tools += [make_peer(name, model=model, url=url, threads=threads, closed=closed) for name in names]
     with o.progress_bar(traces, [tool.name for tool in tools]) as progress:
         runs = o.run(replay(tools, traces, closed=closed, progress=progress))
     settings = {"server": server, "editor": editor, "lines": lines, "options": options, "threads": threads}
+    if variant:
+        settings["variants"] = list(variant)
     result = build(runs, traces, settings=settings, closed=closed, model=model)
     result["ratios"] = ratios(result, OURS)
     o.leave(result, runs, out)

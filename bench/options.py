@@ -68,6 +68,14 @@ def read_settings(text: str) -> dict[str, Any]:
     return settings
 
 
+def read_variant(text: str) -> tuple[str, str]:
+    """Return the name and the settings (JSON) in NAME=JSON; ends the program with one line when there is no name."""
+    name, is_there, settings = text.partition("=")
+    if not (name and is_there):
+        raise typer.BadParameter(f"a variant is NAME=JSON, not {text!r}")
+    return name, settings
+
+
 @contextmanager
 def progress_bar(traces: Sequence[Trace], tools: Sequence[str]) -> Iterator[Report]:
     """Show one bar per tool on stderr; yields the function that moves them."""

@@ -29,6 +29,9 @@ from completer.types import GenerateStats
 REFERENCE = "healed"
 ANCHORED = "word"
 """The arm that is judged, and whose prompts are asked again with drafts."""
+JUDGED = ("plain", REFERENCE, ANCHORED)
+STALE = "word-3"
+"""The arm whose answers are drafts of the others'."""
 
 
 @dataclass(slots=True)
@@ -102,16 +105,17 @@ class Drafting:
         }
 
 
-def ask_all(asker: Asker, case: Case, tokenizer: Any) -> dict[str, Answer]:
+def ask_all(asker: Asker, case: Case, tokenizer: Any, arms: Sequence[str]) -> dict[str, Answer]:
     """Return the answer of each arm. They follow each other, so the engine keeps what their prompts share."""
-    return {name: asker.ask(make(case, tokenizer)) for name, make in ARMS.items()}
+    return {name: asker.ask(ARMS[name](case, tokenizer)) for name in arms}
 
 
-def compare_drafts(asker: Asker, case: Case, tokenizer: Any, stale: Answer, found: dict[str, Drafting]) -> None:
+def compare_drafts(asker: Asker, case: Case, tokenizer: Any, found: dict[str, Drafting]) -> None:
     """Ask the anchored prompt without drafts, with n-grams, and with a stale suggestion besides. Mutates: found.
 
     What one way computed, the next must not find: only the prompt itself stays in the slots.
     """
+    stale = asker.ask(ARMS[STALE](case, tokenizer))
     prompt = ARMS[ANCHORED](case, tokenizer)
     n_kept = len(prompt.ids) - prompt.n_heal - 1
     # Without a fixed part there is no text in which n-grams are looked up.
@@ -138,24 +142,21 @@ def groups_of(case: Case) -> tuple[str, ...]:
 
 
 def run_cases(
-    asker: Asker, tokenizer: Any, cases: Sequence[Case], n_drafts: int, only_drafts: bool = False
+    asker: Asker, tokenizer: Any, cases: Sequence[Case], n_drafts: int, names: Sequence[str]
 ) -> tuple[dict[str, dict[str, Tally]], dict[str, Drafting]]:
-    """Return {group: {arm: tally}} over all cases and {way: counts} over `n_drafts` of them, spread evenly."""
+    """Return {group: {arm: tally}} of the arms `names`, and {way: counts} over `n_drafts` of the cases, spread evenly."""
     tallies: dict[str, dict[str, Tally]] = {}
     drafting = {way: Drafting() for way in ("none", "n-grams", "n-grams, stale")}
     every = max(1, len(cases) // n_drafts) if n_drafts else 0
     with inside.bars() as bars:
         for i, case in enumerate(bars.track(cases, description="asking")):
-            if only_drafts:
-                compare_drafts(asker, case, tokenizer, asker.ask(ARMS["word-3"](case, tokenizer)), drafting)
-                continue
-            answers = ask_all(asker, case, tokenizer)
-            for group in groups_of(case):
-                arms = tallies.setdefault(group, {name: Tally() for name in ARMS})
+            answers = ask_all(asker, case, tokenizer, names)
+            for group in groups_of(case) if names else ():
+                arms = tallies.setdefault(group, {name: Tally() for name in names})
                 for name, answer in answers.items():
                     arms[name].add(case, answer.text, answers[REFERENCE].text)
             if every and i % every == 0 and drafting["none"].n < n_drafts:
-                compare_drafts(asker, case, tokenizer, answers["word-3"], drafting)
+                compare_drafts(asker, case, tokenizer, drafting)
     return tallies, drafting
 
 
@@ -185,9 +186,13 @@ def shortcut(
     library: Annotated[int, typer.Option(help="Cursors in installed code.")] = 320,
     humaneval: Annotated[int, typer.Option(help="Cases of HumanEval-Infilling, single line; 0: all.")] = 300,
     drafts: Annotated[int, typer.Option(help="Cases asked again with and without drafts.")] = 240,
+    arm: Annotated[
+        list[str] | None, typer.Option(help=f"{', '.join(ARMS)}; again for more. The first, second and fourth always run.")
+    ] = None,
     only_drafts: Annotated[
         bool, typer.Option("--only-drafts", help="All cases with and without drafts, and nothing else.")
     ] = False,
+    guard: Annotated[bool, typer.Option(help="Decide near-ties by a forward over one token, as the server does.")] = True,
     threads: inside.Threads = 0,
     folder: inside.Folders = None,
 ) -> None:
@@ -196,14 +201,20 @@ def shortcut(
     from completer.engines.factory import load
     from completer.generator import LocalGenerator
 
+    if unknown := set(arm or ()) - set(ARMS):
+        raise typer.BadParameter(f"no arm {sorted(unknown)}: one of {', '.join(ARMS)}")
+    names = [name for name in ARMS if not only_drafts and (not arm or name in {*JUDGED, *arm})]
     files = inside.open_model(model)
     n = inside.n_threads(threads)
     corpus = read_corpus(16, folder or ())
     cases = [*library_cases(corpus, library), *humaneval_cases(humaneval)]
     loaded = load(files, Settings(engine=engine, threads=n))
+    if not guard:
+        loaded.engine.costs = replace(loaded.engine.costs, logit_noise=0.0)
     generator = LocalGenerator(loaded.engine, loaded.tokenizer)
+    n_drafts = len(cases) if only_drafts else drafts
     try:
-        tallies, drafting = run_cases(Asker(generator, loaded.tokenizer), loaded.tokenizer, cases, drafts, only_drafts)
+        tallies, drafting = run_cases(Asker(generator, loaded.tokenizer), loaded.tokenizer, cases, n_drafts, names)
     finally:
         generator.close()
         gc.collect()
@@ -212,6 +223,7 @@ def shortcut(
         "model": model,
         "engine": engine,
         "threads": n,
+        "logit_noise": loaded.engine.costs.logit_noise,
         "library": library,
         "humaneval": humaneval,
         "corpus": summary(corpus),

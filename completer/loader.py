@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 
 from completer.config import Settings
-from completer.engines.base import ChoosingEngine, StepEngine
+from completer.engines.base import StepEngine
 from completer.engines.factory import Loaded, Served, load, load_lmdeploy, load_remote, physical_threads, resolve
-from completer.engines.measure import MachineLimits, measure_limits, measure_noise
+from completer.engines.measure import MachineLimits, measure_limits
 from completer.errors import ConfigError, EngineUnavailable, ModelNotPulled
 from completer.frontend import RELOAD_SETTINGS, Report
 from completer.generator import Generator, LocalGenerator
@@ -159,11 +159,7 @@ def load_engine(settings: Settings, progress: Progress, may_pull: bool = True) -
 
 
 def load_draft(loaded: Loaded, settings: Settings, progress: Progress) -> StepEngine:
-    """Return the engine of the draft model, on the same kind of engine as the model.
-
-    Mutates: the costs of `loaded`, which then know the noise of its wide forwards: drafts must not change near-ties.
-    Raises: ConfigError; CompleterError.
-    """
+    """Return the engine of the draft model, on the same kind of engine as the model. Raises: ConfigError; CompleterError."""
     own = replace(settings, model=settings.draft_model, draft_model="")
     draft = load(model_files(own, progress), own, progress)
     if draft.tokenizer.token_bytes != loaded.tokenizer.token_bytes:
@@ -172,9 +168,6 @@ def load_draft(loaded: Loaded, settings: Settings, progress: Progress) -> StepEn
             f"setting 'draft_model': {draft.model} has another vocabulary than {loaded.model}: "
             "choose a smaller model of the same family, or none"
         )
-    engine = loaded.engine
-    if not isinstance(engine, ChoosingEngine):
-        engine.costs = replace(engine.costs, logit_noise=measure_noise(engine))
     return draft.engine
 
 

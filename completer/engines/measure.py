@@ -18,15 +18,19 @@ from completer.engines.base import ChoosingEngine, CostCurve, StepEngine
 WIDTHS = (1, 2, 4, 8, 16)
 CONTEXT_TOKENS = 128
 PREFILL_TOKENS = 96
-NOISE_TOKENS = 4
+NOISE_TOKENS = 8
 LIKELY = 3.0
 """Logits below the best: only the noise of tokens that might be chosen matters."""
+_MEASURED = "with noise of 8"
+"""Changes when more is measured: what an older version kept is then not read."""
 KEPT_FOR_S = 7 * 24 * 3600.0
 """How long a measured curve is believed; `completer doctor` measures anew at any time."""
 
 
 def measure_costs(engine: StepEngine, repeats: int = 2) -> CostCurve:
-    """Return the engine's cost curve, measured in its slot 0 (about half a second on two cores; it also warms the engine up).
+    """Return the engine's cost curve, measured in its slot 0 (about 0.7 seconds on two cores; it also warms the engine up).
+
+    An engine that chooses on its device keeps its logits there: its noise is not measured, near-ties fall as they fall.
 
     Mutates: slot 0, which is empty afterwards.
     """
@@ -37,7 +41,8 @@ def measure_costs(engine: StepEngine, repeats: int = 2) -> CostCurve:
     prefill_ms = min(_prefill_ms(engine, ids[CONTEXT_TOKENS:]) for _ in range(repeats))
     forward_ms = {n: min(_forward_ms(engine, ids[:n]) for _ in range(repeats)) for n in WIDTHS}
     engine.truncate(0, 0)
-    return CostCurve(forward_ms, prefill_ms / PREFILL_TOKENS)
+    noise = 0.0 if isinstance(engine, ChoosingEngine) else measure_noise(engine)
+    return CostCurve(forward_ms, prefill_ms / PREFILL_TOKENS, noise)
 
 
 class KeptCosts:
@@ -45,14 +50,14 @@ class KeptCosts:
 
     def __init__(self, file: Path, key: str) -> None:
         self._file = file
-        self._key = f"{key}; {platform.node()}"
+        self._key = f"{key}; {platform.node()}; {_MEASURED}"
 
     def read(self, measure: Callable[[], CostCurve], again: bool = False) -> CostCurve:
         """Return the curve that is kept, or measure one and keep it. again: measure in any case.  Mutates: the file."""
         entry = _read_kept(self._file).get(self._key)
         if entry is not None and not again and 0 <= time.time() - entry["measured"] < KEPT_FOR_S:
             forward_ms = {int(n): float(ms) for n, ms in entry["forward_ms"].items()}
-            return CostCurve(forward_ms, float(entry["prefill_ms_per_token"]))
+            return CostCurve(forward_ms, float(entry["prefill_ms_per_token"]), float(entry["logit_noise"]))
         costs = measure()
         self.write(costs)
         return costs

@@ -92,6 +92,17 @@ def test_a_replay_from_the_command_line_leaves_json_page_and_picture(fake: Fake,
     assert "| keys | 11 |" in again.stdout
 
 
+def test_our_own_server_with_other_settings_is_compared_like_a_peer(fake: Fake, typed: Typed, tmp_path: Path) -> None:
+    save(typed("word", gap_ms=30.0), tmp_path / "t.jsonl")
+    options = ["--server", fake(delays_ms=[2], answer="z"), "--trace", str(tmp_path / "t.jsonl"), "--out", str(tmp_path / "out")]
+    done = CliRunner().invoke(app, ["peers", "--peer", "none", "--variant", 'unlimited={"budget_ms": 5000}', *options])
+    assert done.exit_code == 0, done.output
+    result = json.loads(done.stdout.strip().splitlines()[-1])
+    assert list(result["tools"]) == ["completer", "unlimited"]
+    assert result["settings"]["variants"] == ['unlimited={"budget_ms": 5000}']
+    assert result["ratios"]["unlimited"]["answered_before_next"] == 1.0
+
+
 def test_a_server_that_cannot_be_started_is_one_line_and_a_bad_status(tmp_path: Path, typed: Typed) -> None:
     save(typed("ab"), tmp_path / "t.jsonl")
     options = ["--server", "no-such-server-here", "--trace", str(tmp_path / "t.jsonl"), "--out", str(tmp_path)]

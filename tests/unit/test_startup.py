@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,8 @@ def test_costs_are_measured_once_for_each_engine_and_number_of_threads(tmp_path:
     assert KeptCosts(file, "phased, 4 threads").read(lambda: QUICK) == QUICK
     assert KeptCosts(file, "phased, 2 threads").read(lambda: QUICK, again=True) == QUICK
     assert KeptCosts(file, "phased, 2 threads").read(lambda: SLOW) == QUICK
+    noisy = replace(SLOW, logit_noise=0.25)
+    assert KeptCosts(file, "onnx").read(lambda: noisy) == KeptCosts(file, "onnx").read(lambda: QUICK) == noisy
 
 
 def test_costs_that_were_measured_on_a_busy_machine_follow_the_work() -> None:
