@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from itertools import count
 
 from bench.cursors import Case
+from completer.confidence import Piece, sure_part
+from completer.config import Settings
 from completer.generator import LocalGenerator
 from completer.prompt import frame, n_word_tokens
 from completer.tokenizer import Tokenizer, whole_characters
@@ -80,10 +82,14 @@ def _anchored(head_ids: list[int], tail_ids: list[int], typed_ids: list[int], to
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """ids: what was generated, healed tokens included.  text: the rest of the line that they say."""
+    """ids: what was generated, healed tokens included.  text: the rest of the line that they say.
+
+    sure: as much of it as the confidence rule shows by default.
+    """
 
     ids: tuple[int, ...]
     text: str
+    sure: str
     stats: GenerateStats
 
 
@@ -118,5 +124,9 @@ class Asker:
         if reason == "error":
             raise RuntimeError("the engine failed: see the log above")
         ids = tuple(token.id for token in tokens)
-        data = self._tokenizer.bytes_of(ids)[len(prompt.heal_bytes) :]
-        return Answer(ids, whole_characters(data).split("\n", 1)[0].rstrip(), stats)
+        n_healed = len(prompt.heal_bytes)
+        text, *_ = whole_characters(self._tokenizer.bytes_of(ids)[n_healed:]).split("\n", 1)
+        ends = (len(whole_characters(self._tokenizer.bytes_of(ids[: n + 1])[n_healed:])) for n in range(len(ids)))
+        pieces = [Piece(end, token.prob) for end, token in zip(ends, tokens, strict=True)]
+        sure = text[: sure_part(text, pieces, 0, Settings().confidence).end_cp]
+        return Answer(ids, text.rstrip(), sure.rstrip(), stats)

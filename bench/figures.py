@@ -131,10 +131,10 @@ def model_work(keys: Sequence[Record]) -> Summary:
     if not traced:
         return {"traced": 0}
     model = [r for r in traced if answered_by(r) in NEEDS_MODEL] or traced
-    generated = sum(_count(r, "n_generated") for r in traced)
-    forwards = sum(_count(r, "n_forwards") for r in traced)
+    generated = sum(_in_all(r, "n_generated") for r in traced)
+    forwards = sum(_in_all(r, "n_forwards") for r in traced)
     drafted, accepted = _by_source(traced, "drafted"), _by_source(traced, "accepted")
-    wasted = sum(_count(r, "n_generated") for r in traced if r.status not in ("shown", "empty"))
+    wasted = sum(_in_all(r, "n_generated") for r in traced if r.status not in ("shown", "empty"))
     return {
         "traced": len(traced),
         "model_keys": len(model),
@@ -211,6 +211,11 @@ def _present(records: Sequence[Record], name: str) -> list[float]:
 
 def _count(record: Record, name: str) -> int:
     return int(record.stages.get(name) or 0)
+
+
+def _in_all(record: Record, name: str) -> int:
+    """Return a count over a whole generation, or up to the answer where the server says no more."""
+    return _count(record, f"{name}_in_all") or _count(record, name)
 
 
 def _by_source(records: Sequence[Record], name: str) -> dict[str, int]:

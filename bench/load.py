@@ -121,7 +121,7 @@ async def _type(tool: Editor, trace: Trace, prefix: str, origin_s: float) -> Run
     run = Run(tool, Meter(None))
     for segment in trace.segments():
         records = await typist.play(segment)
-        run.background_ids |= join_stages(records, await tool.stages())
+        join_stages(records, await tool.stages())
     typist.finish()
     collect(run, typist.records)
     return run

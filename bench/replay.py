@@ -27,7 +27,6 @@ class Run:
     meter: Meter
     records: list[Record] = field(default_factory=list)
     frames: list[Frame] = field(default_factory=list)
-    background_ids: set[int] = field(default_factory=set)
 
     def summary(self, *, closed: bool, redacted: bool = False) -> Summary:
         """Return the figures of this run, with the server's own particulars and cost."""
@@ -38,7 +37,6 @@ class Run:
             "cpu_s": round(self.meter.cpu_s, 2),
             "cpu_ms_per_key": round(1e3 * self.meter.cpu_s / max(1, sum(r.kind == "key" for r in self.records)), 2),
             "peak_mb": round(self.meter.peak_mb, 1),
-            "background_requests": len(self.background_ids),
         }
 
 
@@ -102,7 +100,7 @@ async def _play(
         for run in runs if turn % 2 == 0 else list(reversed(runs)):
             run.meter.resume()
             records = await typists[id(run)].play(segment)
-            run.background_ids |= join_stages(records, await run.tool.stages())
+            join_stages(records, await run.tool.stages())
             run.meter.pause()
             progress(run.tool.name, len(segment.events))
     for run in runs:
@@ -123,22 +121,15 @@ def collect(run: Run, records: Sequence[Record]) -> None:
     run.records.extend(records)
 
 
-def join_stages(records: Sequence[Record], traces: Sequence[Json]) -> set[int]:
-    """Give each record the server's trace of the same document version; return the ids of background traces.
+def join_stages(records: Sequence[Record], traces: Sequence[Json]) -> None:
+    """Give each record the server's trace of the same document version, the last of several.
 
-    The last foreground trace of a version wins. Mutates: stages and answered_by of the records.
+    Mutates: stages and answered_by of the records.
     """
-    by_version: dict[tuple[str, int], Json] = {}
-    background: set[int] = set()
-    for trace in traces:
-        if trace.get("answered_by") == "background":
-            background.add(int(trace.get("id") or 0))
-        else:
-            by_version[(str(trace.get("uri", "")), int(trace.get("version") or 0))] = trace
+    by_version = {(str(trace.get("uri", "")), int(trace.get("version") or 0)): trace for trace in traces}
     for record in records:
         found = by_version.get((record.uri, record.version))
         if found is not None and record.asked_ms is not None:
             record.stages = found
             if found.get("answered_by") and not record.answered_by:
                 record.answered_by = str(found["answered_by"])
-    return background

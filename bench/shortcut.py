@@ -67,10 +67,15 @@ class Tally:
 
 @dataclass(slots=True)
 class Drafting:
-    """Counts of decoding the same prompts in one way. same: answers equal to greedy ones; different: names of the other cases."""
+    """Counts of decoding the same prompts in one way.
+
+    same: whole lines equal to greedy ones, token by token; different: names of the others. same_sure: equal as far as they
+    would be shown by default, which is what a person sees.
+    """
 
     n: int = 0
     same: int = 0
+    same_sure: int = 0
     n_forwards: int = 0
     n_generated: int = 0
     decode_ms: float = 0.0
@@ -82,6 +87,7 @@ class Drafting:
         stats: GenerateStats = answer.stats
         self.n += 1
         self.same += answer.ids == greedy.ids
+        self.same_sure += answer.sure == greedy.sure
         if answer.ids != greedy.ids:
             self.different.append(case.name)
         self.n_forwards += stats.n_forwards
@@ -96,6 +102,7 @@ class Drafting:
         return {
             "n": self.n,
             "same_as_greedy": round(self.same / self.n, 4) if self.n else None,
+            "same_as_shown": round(self.same_sure / self.n, 4) if self.n else None,
             "tokens_per_forward": round(self.n_generated / forwards, 3),
             "decode_ms_per_token": round(self.decode_ms / max(1, self.n_generated), 2),
             "drafted": dict(self.drafted),
@@ -174,9 +181,11 @@ def show(tallies: dict[str, dict[str, Tally]], drafting: Iterable[tuple[str, Dra
     for way, counts in drafting:
         f = counts.figures()
         by_source = ", ".join(f"{s} {f['accepted'][s]}/{n}" for s, n in f["drafted"].items())
-        same = inside.figure(f["same_as_greedy"], "{:.1%}".format)
-        rows.append([way, str(counts.n), same, f"{f['tokens_per_forward']:.2f}", f"{f['decode_ms_per_token']:.1f}", by_source])
-    columns = ["drafts", "n", "same as greedy", "tokens per forward", "ms per token", "accepted/drafted"]
+        same, shown = (inside.figure(f[key], "{:.1%}".format) for key in ("same_as_greedy", "same_as_shown"))
+        rows.append(
+            [way, str(counts.n), same, shown, f"{f['tokens_per_forward']:.2f}", f"{f['decode_ms_per_token']:.1f}", by_source]
+        )
+    columns = ["drafts", "n", "same as greedy", "as shown", "tokens per forward", "ms per token", "accepted/drafted"]
     inside.console.print(inside.table("drafts", columns, rows))
 
 

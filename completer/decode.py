@@ -276,14 +276,11 @@ def _drafts(
 
 
 def _healing_draft(request: GenerateRequest, context: Sequence[int], tokenizer: Tokenizer, drafter: Drafter) -> Draft:
-    """Return what probably stands at the healed place: a longer token seen after the same text, or the typed token itself."""
-    n_heal, heal_bytes = request.prompt.n_heal, request.prompt.heal_bytes
-    if not n_heal:
+    """Return what probably stands at the healed place: what was seen there elsewhere, or the typed tokens themselves."""
+    if not request.prompt.n_heal:
         return NO_DRAFT
-    seen = drafter.propose(context, [], 1, 1)
-    if seen.ids and tokenizer.bytes_of(seen.ids).startswith(heal_bytes):
-        return seen
-    return Draft("heal", list(request.prompt.ids[len(context) :]))
+    seen = drafter.heal(context, request.prompt.heal_bytes, tokenizer.token_bytes)
+    return Draft("heal", seen or list(request.prompt.ids[len(context) :]))
 
 
 def choose(row: Logits, pending: bytes, tokenizer: Tokenizer) -> Token:

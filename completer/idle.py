@@ -23,6 +23,8 @@ from completer.tokenizer import Tokenizer
 from completer.trim import Trimmed
 from completer.types import FinishReason, Prompt, Snapshot, StopRule
 
+DRAFT_CP = 16_000
+"""Characters on each side of the cursor in which drafts are looked up."""
 PARSE_PAUSE = 10
 """A parse in another thread may take as long as a key; the next one waits so many times that."""
 
@@ -99,7 +101,19 @@ class IdleWork:
         if old is not None and anchor.anchor_cp >= old.anchor_cp:
             self._reuse.carry(old.number, anchor.number, anchor.anchor_cp - old.anchor_cp)
         doc.anchors.use(anchor)
-        doc.corpora = (anchor.fixed_ids,)
+        self._read_for_drafts(doc)
+
+    def _read_for_drafts(self, doc: OpenDocument) -> None:
+        """Tokenise the document in another thread: what stands elsewhere in it drafts for what is typed. Mutates: doc."""
+        at, text = doc.snapshot.cursor_cp, doc.snapshot.text
+        near = lf(text[max(0, at - DRAFT_CP) : at + DRAFT_CP])
+        reading = asyncio.get_running_loop().run_in_executor(None, self._tokenizer.encode, near)
+
+        def done(read: asyncio.Future[Any]) -> None:
+            if not read.cancelled() and read.exception() is None:
+                doc.text_ids = tuple(read.result())
+
+        reading.add_done_callback(done)
 
     def _catch_up(self, doc: OpenDocument) -> None:
         """Parse a large document in another thread: no key waits for it. Mutates: the tree."""

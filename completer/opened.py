@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,8 @@ from completer.secrets import SecretScan
 from completer.syntax import SyntaxTree
 from completer.types import Snapshot
 
+MAX_CORPORA = 4
+
 
 @dataclass(slots=True)
 class OpenDocument:
@@ -20,7 +23,8 @@ class OpenDocument:
 
     snapshot: the latest.  secrets: None where nothing leaves the machine.  running, prefetch: the last generation for a key, and
     for what follows accepting.  prefill_anchor: what idle time is prefilling, by the request prefill_id.
-    resting: the timer of a cursor that moved.  parsing: a parse in another thread.  corpora: where drafts are looked up.
+    resting: the timer of a cursor that moved.  parsing: a parse in another thread.
+    text_ids: tokens of its text as it was when the cursor last rested in it, where drafts are looked up.
     """
 
     anchors: Anchors
@@ -33,9 +37,15 @@ class OpenDocument:
     prefill_anchor: Anchor | None = None
     resting: asyncio.TimerHandle | None = None
     parsing: asyncio.Future[Any] | None = None
-    corpora: tuple[tuple[int, ...], ...] = ()
+    text_ids: tuple[int, ...] = ()
 
     @property
     def is_secret(self) -> bool:
         """Whether it must not be sent to a server."""
         return self.secrets is not None and self.secrets.found is not None
+
+
+def draft_corpora(doc: OpenDocument, docs: Iterable[OpenDocument]) -> tuple[tuple[int, ...], ...]:
+    """Return the tokens in which drafts are looked up: those of `doc`, then of others in its language, MAX_CORPORA at most."""
+    others = (other for other in docs if other is not doc and other.snapshot.language_id == doc.snapshot.language_id)
+    return tuple(ids for ids in (doc.text_ids, *(other.text_ids for other in others)) if ids)[:MAX_CORPORA]

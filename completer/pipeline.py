@@ -17,7 +17,7 @@ from completer.engines.base import CostCurve
 from completer.generator import Generator
 from completer.idle import IdleWork
 from completer.live import MULTILINE_TOKENS, Live
-from completer.opened import OpenDocument
+from completer.opened import OpenDocument, draft_corpora
 from completer.place import Place, place
 from completer.prompt import Anchor, lf
 from completer.reuse import Entry, Hit, ReuseStore
@@ -29,7 +29,7 @@ from completer.trace import Trace, TraceLog
 from completer.trim import Selected, Trimmed
 from completer.types import Edit, Prompt, SelectedCompletion, Snapshot, StopRule, Suggestion
 
-SOFT_SHARE = 0.5
+SOFT_SHARE = 0.6
 """Share of the budget after which the first clean piece is shown at once, and the rest when it is ready."""
 EXPLICIT_MS = 1500.0
 """Who asks explicitly waits: the budget of such a request, at the least."""
@@ -108,7 +108,7 @@ class Pipeline:
         typed = lf(anchor.typed(snapshot))
         hit = self._reuse.lookup(anchor.number, typed)
         if hit is None or (explicit and hit.entry.stops_unsure):  # the user wants to see what is not sure enough
-            hit = Hit(self._start(doc, anchor, prompt, snapshot, where, typed, explicit), 0)
+            hit = Hit(self._start(doc, anchor, prompt, snapshot, where, typed, explicit, trace), 0)
             fresh = True
         else:
             fresh = False
@@ -262,10 +262,18 @@ class Pipeline:
         return where.suppress != "word" and snapshot.language_id not in self.settings.disabled_languages
 
     def _start(
-        self, doc: OpenDocument, anchor: Anchor, prompt: Prompt, snapshot: Snapshot, where: Place, typed: str, asked_for: bool
+        self,
+        doc: OpenDocument,
+        anchor: Anchor,
+        prompt: Prompt,
+        snapshot: Snapshot,
+        where: Place,
+        typed: str,
+        asked_for: bool,
+        trace: Trace,
     ) -> Entry:
         """Start a foreground generation; those that it makes useless are cancelled. Mutates: doc, the reuse store."""
-        corpora = doc.corpora
+        corpora = draft_corpora(doc, self._docs.values())
         for old in (doc.running, doc.prefetch):
             if old is not None and old.reason is None:
                 self._live.cancel(old.request_id)
@@ -281,7 +289,7 @@ class Pipeline:
             background=False,
             corpora=corpora,
             tree=doc.tree,
-            on_done=lambda done: self._extended(doc, done, snapshot, where),
+            on_done=lambda done: self._over(doc, done, snapshot, where, trace),
         )
         self._reuse.put(entry)
         return entry
@@ -311,8 +319,9 @@ class Pipeline:
             return "background" if hit.entry.background and hit.n_typed == 0 else "typed-through"
         return "extended" if hit.entry.stats.n_feed <= 16 else "cold"
 
-    def _extended(self, doc: OpenDocument, entry: Entry, snapshot: Snapshot, where: Place) -> None:
-        """Tell the client when a suggestion that was answered in part is complete."""
+    def _over(self, doc: OpenDocument, entry: Entry, snapshot: Snapshot, where: Place, trace: Trace) -> None:
+        """Tell the client when a suggestion that was answered in part is complete. Mutates: the trace."""
+        trace.in_all(entry.stats)
         if self.on_extend is None or doc.running is not entry or entry.reason in ("cancelled", "error"):
             return
         shown = visible(Hit(entry, 0), self.settings.confidence, snapshot, where, explicit=entry.asked_for)
@@ -329,10 +338,7 @@ class Pipeline:
 
     def _record(self, trace: Trace, hit: Hit, fresh: bool, shown: Trimmed | None) -> None:
         if fresh:
-            stats = hit.entry.stats
-            for name in ("queue_ms", "prefill_ms", "ttft_ms", "decode_ms", "n_keep", "n_feed", "n_forwards", "n_generated"):
-                setattr(trace, name, getattr(stats, name))
-            trace.drafted, trace.accepted = dict(stats.drafted), dict(stats.accepted)
+            trace.at_answer(hit.entry.stats)
         trace.complete = is_complete(hit, self.settings.confidence)
         trace.answered_by = self._answered_by(hit, fresh)
         trace.n_chars = len(shown.text) if shown is not None else 0

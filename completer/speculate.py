@@ -9,13 +9,15 @@ Sources, in the order in which they are asked:
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import NamedTuple, Protocol
 
 from completer.engines.base import CostCurve
 
-MIN_MATCH = 2
 MAX_MATCH = 12
+MAX_PLACES = 256
+"""The latest places of a token that are looked at: a comma stands at hundreds of them."""
 MAX_WIDTH = 8
 
 
@@ -30,31 +32,34 @@ class Draft(NamedTuple):
 NO_DRAFT = Draft("", [])
 
 
+Fits = Callable[[Sequence[int], int], bool]
+"""Tells whether the tokens of a corpus from a position on can stand at the place that is drafted for."""
+
+
 class NgramIndex:
     """Finds earlier places at which the same tokens stood. Source: prompt lookup decoding, REST (2311.08252)."""
 
     def __init__(self, ids: Iterable[int] = ()) -> None:
         self.ids: list[int] = []
-        self._ends: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
+        self._ends: defaultdict[int, list[int]] = defaultdict(list)
         self.extend(ids)
 
     def extend(self, ids: Iterable[int]) -> None:
         """Append `ids`. Mutates: the index."""
         for id_ in ids:
             self.ids.append(id_)
-            if len(self.ids) >= MIN_MATCH:
-                self._ends[(self.ids[-2], self.ids[-1])].append(len(self.ids))
+            self._ends[id_].append(len(self.ids))
 
-    def continue_(self, tail: Sequence[int], width: int) -> Draft:
-        """Return up to `width` ids that followed the longest (then the latest) match of `tail`'s end, MIN_MATCH at least."""
-        if len(tail) < MIN_MATCH or width < 1:
+    def continue_(self, tail: Sequence[int], width: int, fits: Fits | None = None) -> Draft:
+        """Return up to `width` ids that followed the longest (then the latest) match of `tail`'s end and that `fits` allows."""
+        if not tail or width < 1:
             return NO_DRAFT
-        best, best_length = -1, MIN_MATCH - 1
-        for end in reversed(self._ends.get((tail[-2], tail[-1]), ())):
+        best, best_length = -1, 0
+        for end in islice(reversed(self._ends.get(tail[-1], ())), MAX_PLACES):
             if end >= len(self.ids):
                 continue
             length = _backward_match(self.ids, end, tail)
-            if length > best_length:
+            if length > best_length and (fits is None or fits(self.ids, end)):
                 best, best_length = end, length
                 if length >= MAX_MATCH:
                     break
@@ -67,6 +72,18 @@ def _backward_match(ids: Sequence[int], end: int, tail: Sequence[int]) -> int:
     while n < limit and ids[end - 1 - n] == tail[-1 - n]:
         n += 1
     return n
+
+
+def n_covering(ids: Sequence[int], at: int, wanted: bytes, token_bytes: Sequence[bytes]) -> int:
+    """Return how many tokens from `at` on it takes to begin with the bytes `wanted`; 0: they do not."""
+    for n, id_ in enumerate(ids[at : at + len(wanted)], 1):
+        token = token_bytes[id_] if id_ < len(token_bytes) else b""  # the padding behind a vocabulary
+        if len(token) >= len(wanted):
+            return n if token.startswith(wanted) else 0
+        if not token or not wanted.startswith(token):
+            return 0
+        wanted = wanted[len(token) :]
+    return 0
 
 
 class AcceptanceRates:
@@ -150,6 +167,15 @@ class Drafter:
         ids = self._model.propose([*context, *generated], pending, n_feed, limit, self._costs)
         return Draft("model", ids) if ids else NO_DRAFT
 
+    def heal(self, context: Sequence[int], wanted: bytes, token_bytes: Sequence[bytes]) -> list[int]:
+        """Return the tokens seen elsewhere behind `context`'s end that reproduce the bytes `wanted`; [] where none were."""
+
+        def fits(ids: Sequence[int], at: int) -> bool:
+            return n_covering(ids, at, wanted, token_bytes) > 0
+
+        seen = [ids for ids in self._stale if fits(ids, 0)][:1] or [self._from_corpora(context[-MAX_MATCH:], MAX_WIDTH, fits).ids]
+        return seen[0][: n_covering(seen[0], 0, wanted, token_bytes)]
+
     def record(self, draft: Draft, n_right: int) -> None:
         """Learn how much of a draft was right. Mutates: the shared rates."""
         if draft.source == "model" and self._model is not None:
@@ -164,6 +190,6 @@ class Drafter:
                 return Draft("stale", ids[n : n + limit])
         return None
 
-    def _from_corpora(self, tail: Sequence[int], limit: int) -> Draft:
-        found = [corpus.continue_(tail, limit) for corpus in self._corpora]
+    def _from_corpora(self, tail: Sequence[int], limit: int, fits: Fits | None = None) -> Draft:
+        found = [corpus.continue_(tail, limit, fits) for corpus in self._corpora]
         return max(found, key=lambda draft: draft.match, default=NO_DRAFT)

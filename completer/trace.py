@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from completer.types import AnsweredBy
+from completer.types import AnsweredBy, GenerateStats
 
 MAX_TRACES = 1000
 
@@ -20,7 +20,8 @@ class Trace:
     n_context: of the context block in front of the prompt.
     answered_by: "suppressed" where no suggestion is wanted and nothing was asked.  n_chars 0: nothing was shown.
     complete: decoding was over when the answer went out.
-    prefill_ms to accepted: of the generation that the answer came from, as far as it was when the answer went out.
+    prefill_ms to n_generated: of the generation that the answer came from, as far as it was when the answer went out.
+    n_forwards_in_all to accepted: of the same, as far as it came at all: it goes on in the background.
     """
 
     id: int
@@ -43,8 +44,21 @@ class Trace:
     n_feed: int = 0
     n_forwards: int = 0
     n_generated: int = 0
+    n_forwards_in_all: int = 0
+    n_generated_in_all: int = 0
     drafted: dict[str, int] = field(default_factory=dict)
     accepted: dict[str, int] = field(default_factory=dict)
+
+    def at_answer(self, stats: GenerateStats) -> None:
+        """Take what a generation has cost by the time of the answer. Mutates: the trace."""
+        for name in ("queue_ms", "prefill_ms", "ttft_ms", "decode_ms", "n_keep", "n_feed", "n_forwards", "n_generated"):
+            setattr(self, name, getattr(stats, name))
+        self.in_all(stats)
+
+    def in_all(self, stats: GenerateStats) -> None:
+        """Take what a generation has cost so far, the background included. Mutates: the trace."""
+        self.n_forwards_in_all, self.n_generated_in_all = stats.n_forwards, stats.n_generated
+        self.drafted, self.accepted = dict(stats.drafted), dict(stats.accepted)
 
 
 class TraceLog:

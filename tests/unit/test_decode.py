@@ -170,12 +170,16 @@ def test_a_token_that_healing_leaves_alone_costs_no_forward(tokenizer: Tokenizer
 
 
 def test_healing_drafts_a_longer_token_that_stood_behind_the_same_text(tokenizer: Tokenizer) -> None:
-    prompt = prompt_of(tokenizer, [*tokenizer.encode("def "), *tokenizer.encode("p")], 1)
-    expected = plain_greedy(engine(), tokenizer, prompt, STOP)[0]
-    run = Run(engine(), tokenizer, prompt, STOP, corpora=([*prompt.ids[:-1], *expected],)).finish()
-    assert run.ids == expected
-    assert "heal" not in run.stats.drafted
-    assert run.stats.accepted["ngram"] > 0
+    for letter in "abcdefghijklmnoprst":
+        prompt = prompt_of(tokenizer, [*tokenizer.encode("def "), *tokenizer.encode(letter)], 1)
+        expected = plain_greedy(engine(), tokenizer, prompt, STOP)[0]
+        if tokenizer.token_bytes[expected[0]] != letter.encode():
+            run = Run(engine(), tokenizer, prompt, STOP, corpora=([*prompt.ids[:-1], *expected],)).finish()
+            assert run.ids == expected
+            assert run.stats.accepted["heal"] == run.stats.drafted["heal"] == 1
+            assert run.stats.accepted["ngram"] > 0
+            return
+    pytest.fail("no letter at which the model wants a longer token")
 
 
 def test_the_padding_behind_a_vocabulary_is_never_chosen(tokenizer: Tokenizer) -> None:

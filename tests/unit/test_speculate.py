@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from completer.engines.base import CostCurve
-from completer.speculate import MAX_MATCH, MAX_WIDTH, AcceptanceRates, Draft, Drafter, NgramIndex, best_width
+from completer.speculate import MAX_MATCH, MAX_WIDTH, AcceptanceRates, Draft, Drafter, NgramIndex, best_width, n_covering
 
 FLAT = CostCurve({1: 10.0, 16: 10.0}, 1.0)
 """A draft costs nothing."""
@@ -18,7 +18,7 @@ IDS = st.lists(st.integers(0, 3), max_size=60)
 
 def slow_match(ids: list[int], tail: list[int]) -> int:
     """Return the length of the longest end of `tail`, up to MAX_MATCH, that something follows in `ids`."""
-    lengths = range(min(len(tail), MAX_MATCH), 1, -1)
+    lengths = range(min(len(tail), MAX_MATCH), 0, -1)
     return next((n for n in lengths if any(ids[i : i + n] == tail[-n:] for i in range(len(ids) - n))), 0)
 
 
@@ -95,6 +95,26 @@ def test_a_stale_suggestion_goes_on_while_it_agrees() -> None:
     assert agreeing.propose([], [1, 2], 1, 8) == Draft("stale", [3, 4])
     assert agreeing.propose([], [1, 9], 1, 8).ids == []
     assert agreeing.propose([], [1, 2, 3, 4], 1, 8).ids == []
+
+
+BYTES = [b"", b" ret", b" return", b"urn", b" r", b"def", b" x"]
+
+
+@given(
+    ids=st.lists(st.integers(0, len(BYTES) - 1), max_size=8),
+    wanted=st.sampled_from([b" ret", b" retu", b" return x", b"u", b" r"]),
+)
+def test_tokens_cover_bytes_as_soon_as_their_text_begins_with_them(ids: list[int], wanted: bytes) -> None:
+    n = n_covering(ids, 0, wanted, BYTES)
+    texts = [b"".join(BYTES[id_] for id_ in ids[:k]) for k in range(1, len(ids) + 1)]
+    whole = 0 not in ids[: n or len(ids)]  # a special token stands for no text
+    assert n == (next((k for k, text in enumerate(texts, 1) if text.startswith(wanted)), 0) if whole else 0)
+
+
+def test_a_typed_piece_of_a_word_is_healed_to_what_stood_behind_the_same_tokens() -> None:
+    assert drafter(corpus=[5, 6, 5, 1, 3, 6]).heal([9, 5], b" retu", BYTES) == [1, 3]  # and not 6, which is no beginning of it
+    assert drafter([2, 6], corpus=[5, 1, 3]).heal([5], b" ret", BYTES) == [2]
+    assert drafter(corpus=[5, 6]).heal([5], b" retu", BYTES) == []
 
 
 def test_the_best_stale_suggestion_that_agrees_is_taken() -> None:
