@@ -29,7 +29,7 @@ from completer.trace import Trace, TraceLog
 from completer.trim import Selected, Trimmed
 from completer.types import Edit, Prompt, SelectedCompletion, Snapshot, StopRule, Suggestion
 
-SOFT_SHARE = 0.6
+SOFT_SHARE = 0.55
 """Share of the budget after which the first clean piece is shown at once, and the rest when it is ready."""
 EXPLICIT_MS = 1500.0
 """Who asks explicitly waits: the budget of such a request, at the least."""
