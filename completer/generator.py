@@ -93,12 +93,22 @@ class _Job:
 
 
 class LocalGenerator:
-    """Runs a StepEngine in a thread of this process. draft: a smaller model of the same vocabulary, which drafts for it."""
+    """Runs a StepEngine in a thread of this process. draft: a smaller model of the same vocabulary, which drafts for it.
+
+    ahead: a generator on the same cores or card that goes first: this one takes a step only while that has nothing to do.
+    """
 
     message = ""
 
-    def __init__(self, engine: StepEngine, tokenizer: Tokenizer, draft: StepEngine | None = None) -> None:
+    def __init__(
+        self,
+        engine: StepEngine,
+        tokenizer: Tokenizer,
+        draft: StepEngine | None = None,
+        ahead: LocalGenerator | None = None,
+    ) -> None:
         self._engine = engine
+        self._ahead = ahead
         self._draft_model = DraftModel(draft, tokenizer) if draft is not None else None
         self._tokenizer = tokenizer
         self._slots = [SlotState(i) for i in range(engine.n_slots)]
@@ -106,7 +116,7 @@ class LocalGenerator:
         self._rows = KnownRows()
         self._indexes: LRUCache[tuple[int, ...], NgramIndex] = LRUCache(maxsize=16)
         self._jobs: list[_Job] = []
-        self._changed = threading.Condition()
+        self._changed: threading.Condition = threading.Condition() if ahead is None else ahead._changed
         self._closed = False
         self._clock = 0
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
@@ -118,7 +128,7 @@ class LocalGenerator:
             accepted = not self._closed
             if accepted:
                 self._jobs.append(job)
-                self._changed.notify()
+                self._changed.notify_all()
         if not accepted:
             _report(job, "cancelled")
         return job.stats
@@ -128,7 +138,7 @@ class LocalGenerator:
             for job in self._jobs:
                 if job.request.id == request_id:
                     job.cancelled = True
-            self._changed.notify()
+            self._changed.notify_all()
 
     def n_cached(self, ids: Sequence[int]) -> int:
         # Read from another thread without a lock: a slot list in motion gives a number that is a little off.
@@ -143,13 +153,13 @@ class LocalGenerator:
     def close(self) -> None:
         with self._changed:
             self._closed = True
-            self._changed.notify()
+            self._changed.notify_all()
         self._thread.join(timeout=10)
 
     def _run(self) -> None:
         while True:
             with self._changed:
-                while not self._jobs and not self._closed:
+                while not self._closed and (not self._jobs or (self._ahead is not None and self._ahead._jobs)):
                     self._changed.wait()
                 if self._closed:
                     break
@@ -293,6 +303,8 @@ class LocalGenerator:
         job.slot = job.filling = None
         with self._changed:
             self._jobs.remove(job)
+            if not self._jobs:
+                self._changed.notify_all()  # who lets us go ahead may step now
         _report(job, reason)
 
     def _index(self, ids: tuple[int, ...]) -> NgramIndex:

@@ -18,9 +18,6 @@ from completer.types import FinishReason, GenerateRequest, Prompt, Snapshot, Sto
 
 _ids = itertools.count(1)
 
-MULTILINE_TOKENS = 2.0
-"""A block may be so many times longer than a line."""
-
 
 class Live:
     """The running generations of one client. Owned by the event loop; the engine's thread only posts to it."""
@@ -42,15 +39,14 @@ class Live:
         typed: str,
         *,
         background: bool,
+        drafts: tuple[tuple[int, ...], ...] = (),
         corpora: tuple[tuple[int, ...], ...] = (),
         tree: SyntaxTree | None = None,
         on_done: Callable[[Entry], None] = lambda _: None,
     ) -> Entry:
         """Submit a generation and return its entry, which grows from now on. on_done: called once, on the event loop."""
         entry = Entry(anchor.number, typed, next(_ids), background=background)
-        request = GenerateRequest(
-            entry.request_id, snapshot.uri, prompt, stop, priority=1 if background else 0, corpus_ids=corpora
-        )
+        request = GenerateRequest(entry.request_id, snapshot.uri, prompt, stop, 1 if background else 0, drafts, corpora)
 
         def grow(tokens: list[Token]) -> None:
             if entry.reason is None:

@@ -12,7 +12,7 @@ from completer.prompt import Anchor
 from completer.reuse import Entry
 from completer.secrets import SecretScan
 from completer.syntax import SyntaxTree
-from completer.types import Snapshot
+from completer.types import Snapshot, Suggestion
 
 MAX_CORPORA = 4
 
@@ -23,6 +23,7 @@ class OpenDocument:
 
     snapshot: the latest.  secrets: None where nothing leaves the machine.  running, prefetch: the last generation for a key, and
     for what follows accepting.  prefill_anchor: what idle time is prefilling, by the request prefill_id.
+    answered: where the client was last answered (`Snapshot.at`), None while it waits.  given: what it has got there so far.
     resting: the timer of a cursor that moved.  parsing: a parse in another thread.
     text_ids: tokens of its text as it was when the cursor last rested in it, where drafts are looked up.
     """
@@ -33,6 +34,8 @@ class OpenDocument:
     secrets: SecretScan | None = None
     running: Entry | None = None
     prefetch: Entry | None = None
+    answered: tuple[str, int, int] | None = None
+    given: Suggestion | None = None
     prefill_id: int | None = None
     prefill_anchor: Anchor | None = None
     resting: asyncio.TimerHandle | None = None

@@ -5,24 +5,25 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from completer.anchoring import Anchors, context_budget, full_window_cp
-from completer.confidence import DECODED_ON
+from completer.cascade import Answered, Cascade, Larger
 from completer.config import Settings, context_parts
 from completer.context.context import Context
 from completer.engines.base import CostCurve
 from completer.generator import Generator
 from completer.idle import IdleWork
-from completer.live import MULTILINE_TOKENS, Live
+from completer.live import Live
 from completer.opened import OpenDocument, draft_corpora
 from completer.place import Place, place
 from completer.prompt import Anchor, lf
 from completer.reuse import Entry, Hit, ReuseStore
 from completer.secrets import SecretScan
-from completer.showing import is_complete, visible
+from completer.showing import answered_by, goes_on, is_complete, suggestion_of, visible
+from completer.stops import stop_rule
 from completer.syntax import SyntaxTree
 from completer.tokenizer import Tokenizer
 from completer.trace import Trace, TraceLog
@@ -51,12 +52,14 @@ class Pipeline:
         settings: Settings,
         names: dict[str, str],
         *,
+        larger: Larger | None = None,
         leaves_machine: bool = False,
         on_close: Callable[[], None] = lambda: None,
     ) -> None:
         """costs: returns what a forward costs, as far as is known then.  names: what `status` says of model and engine.
 
-        leaves_machine: the engine is a server, and gets no secrets.  on_close: called once, when the client is gone.
+        larger: takes a second look.  leaves_machine: the engine is a server, and gets no secrets.
+        on_close: called once, when the client is gone.
         """
         self.settings = settings
         self.on_extend: Callable[[Suggestion], None] | None = None
@@ -65,6 +68,7 @@ class Pipeline:
         self._costs = costs
         self._max_len = max_len
         self._names = names
+        self._larger = larger
         self._context = Context(tokenizer, context_budget(costs(), max_len), full_window_cp(costs(), max_len))
         self._context.set_parts(context_parts(settings))
         self._leaves_machine = leaves_machine
@@ -80,7 +84,8 @@ class Pipeline:
         """See `completer.frontend.Completer.complete`."""
         started = time.perf_counter()
         doc = self._doc(snapshot)
-        doc.snapshot = snapshot
+        doc.snapshot, doc.answered = snapshot, None
+        self._cascade.moved(snapshot)
         trace = self._new_trace(snapshot)
         where = place(snapshot, doc.tree)
         trace.place = where.kind
@@ -117,7 +122,7 @@ class Pipeline:
         confidence = self.settings.confidence
         budget_ms = max(self.settings.budget_ms, EXPLICIT_MS) if explicit else self.settings.budget_ms
 
-        def current() -> Trimmed | None:
+        def see(hit: Hit) -> Trimmed | None:
             return visible(hit, confidence, snapshot, where, selected=selected, explicit=explicit)
 
         def complete() -> bool:
@@ -125,7 +130,7 @@ class Pipeline:
 
         def worth_showing() -> bool:
             late = (time.perf_counter() - started) * 1e3 > SOFT_SHARE * budget_ms
-            return complete() or ((late or not fresh) and current() is not None)
+            return complete() or ((late or not fresh) and see(hit) is not None)
 
         if not worth_showing():
             left_ms = budget_ms - MARGIN_MS - (time.perf_counter() - started) * 1e3
@@ -134,14 +139,17 @@ class Pipeline:
             await self._live.wait(complete, soft_ms / 1e3)
             await self._live.wait(worth_showing, (left_ms - soft_ms) / 1e3)
         trim_started = time.perf_counter()
-        shown = current()
+        shown = see(hit)
         trace.trim_ms = (time.perf_counter() - trim_started) * 1e3
         self._record(trace, hit, fresh, shown)
-        hit.entry.answered = shown.text if shown else ""
         if shown is not None and complete() and shown.start_cp == shown.end_cp:
             self._idle.prefetch(doc, snapshot, anchor, shown, self._stop_rule)
         self._idle.prefill(doc, snapshot)
-        return self._suggestion(snapshot, shown, hit, fresh)
+        given = suggestion_of(shown, snapshot, answered_by(hit, fresh), complete()) if shown is not None else None
+        doc.answered, doc.given = snapshot.at, given
+        rule = partial(self._stop_rule, where, snapshot, hit.entry.asked_for)
+        self._cascade.answered(Answered(doc, snapshot, where, anchor, prompt, rule, hit, see))
+        return given
 
     # What the client tells.
 
@@ -161,6 +169,7 @@ class Pipeline:
             doc.tree.edit(edit)
         doc.anchors.edited(edits)
         doc.snapshot = snapshot
+        self._cascade.moved(snapshot)
         self._context.edited(snapshot.uri, edits)
         if doc.secrets is not None:
             doc.secrets.edit(snapshot, edits)
@@ -168,6 +177,7 @@ class Pipeline:
     def did_move_cursor(self, snapshot: Snapshot) -> None:
         doc = self._doc(snapshot)
         doc.snapshot = snapshot
+        self._cascade.moved(snapshot)
         if doc.resting is not None:
             doc.resting.cancel()
         doc.resting = asyncio.get_running_loop().call_later(CURSOR_REST_S, self._rested, doc, snapshot)
@@ -181,6 +191,7 @@ class Pipeline:
         if doc is None:
             return
         self._context.closed(uri)
+        self._cascade.closed(uri)
         if doc.resting is not None:
             doc.resting.cancel()
         for entry in (doc.running, doc.prefetch):
@@ -196,7 +207,8 @@ class Pipeline:
         """Nothing to do: what follows was prefetched when the suggestion was answered."""
 
     def did_dismiss(self, suggestion: Suggestion) -> None:
-        """Nothing depends on it yet."""
+        """Who sent it away wants no more of it."""
+        self._cascade.stop()
 
     def set_settings(self, settings: Settings) -> None:
         if context_parts(settings) != context_parts(self.settings):
@@ -209,7 +221,7 @@ class Pipeline:
 
     def status(self) -> dict[str, Any]:
         latency = {f"latency_p{p}_ms": self._traces.latency_ms(p) for p in (50, 95)}
-        return {**self._names, **latency, "message": self._generator.message or self._kept_here()}
+        return {**self._names, **latency, "message": self._generator.message or self._kept_here() or self._cascade.message}
 
     def _forget_anchors(self) -> None:
         """Nothing of a context block that is no longer wanted may serve another prompt. Mutates: the documents."""
@@ -241,6 +253,10 @@ class Pipeline:
     @cached_property
     def _idle(self) -> IdleWork:
         return IdleWork(self._live, self._tokenizer, self._reuse, self._context, self._docs)
+
+    @cached_property
+    def _cascade(self) -> Cascade:
+        return Cascade(self._larger, self._tokenizer, self._show_second)
 
     def _doc(self, snapshot: Snapshot) -> OpenDocument:
         doc = self._docs.get(snapshot.uri)
@@ -295,40 +311,30 @@ class Pipeline:
         return entry
 
     def _stop_rule(self, where: Place, snapshot: Snapshot, asked_for: bool = False) -> StopRule:
-        wanted = self.settings.multiline
-        multiline = wanted == "always" or (wanted == "auto" and where.multiline)
-        below = (line.strip() for line in snapshot.suffix.splitlines()[1:40])
-        return StopRule(
-            max_tokens=int(self.settings.max_tokens * (MULTILINE_TOKENS if multiline else 1)),
-            single_line=not multiline,
-            confidence=0.0 if asked_for else self.settings.confidence * DECODED_ON,
-            end_ids=self._tokenizer.fim.end,
-            block_indent=where.block_indent if multiline else None,
-            suffix_line=next((line for line in below if len(line) > 2), ""),
-        )
-
-    def _suggestion(self, snapshot: Snapshot, shown: Trimmed | None, hit: Hit, fresh: bool) -> Suggestion | None:
-        if shown is None:
-            return None
-        complete = is_complete(hit, self.settings.confidence)
-        answered_by = self._answered_by(hit, fresh)
-        return Suggestion(snapshot.uri, snapshot.version, shown.text, shown.start_cp, shown.end_cp, answered_by, complete)
-
-    def _answered_by(self, hit: Hit, fresh: bool) -> Any:
-        if not fresh:
-            return "background" if hit.entry.background and hit.n_typed == 0 else "typed-through"
-        return "extended" if hit.entry.stats.n_feed <= 16 else "cold"
+        return stop_rule(self.settings, self._tokenizer.fim.end, where, snapshot, asked_for)
 
     def _over(self, doc: OpenDocument, entry: Entry, snapshot: Snapshot, where: Place, trace: Trace) -> None:
         """Tell the client when a suggestion that was answered in part is complete. Mutates: the trace."""
         trace.in_all(entry.stats)
-        if self.on_extend is None or doc.running is not entry or entry.reason in ("cancelled", "error"):
+        if doc.running is not entry or entry.reason in ("cancelled", "error"):
             return
         shown = visible(Hit(entry, 0), self.settings.confidence, snapshot, where, explicit=entry.asked_for)
-        if shown is not None and shown.text != entry.answered and shown.text.startswith(entry.answered):
-            self.on_extend(
-                Suggestion(snapshot.uri, snapshot.version, shown.text, shown.start_cp, shown.end_cp, "background", True)
-            )
+        if shown is not None and goes_on(shown, doc.given):
+            self._give_more(doc, snapshot, shown)
+
+    def _show_second(self, place: Answered, shown: Trimmed) -> None:
+        self._give_more(place.doc, place.snapshot, shown)
+        if place.doc.prefetch is not None:
+            self._reuse.drop(place.doc.prefetch)  # it follows accepting what was shown before
+        if shown.start_cp == shown.end_cp:
+            self._idle.prefetch(place.doc, place.snapshot, place.anchor, shown, self._stop_rule)
+
+    def _give_more(self, doc: OpenDocument, snapshot: Snapshot, shown: Trimmed) -> None:
+        """Tell the client of more, where it was answered with less. Mutates: what the document was given."""
+        if self.on_extend is None or doc.answered != snapshot.at or (doc.given and doc.given.text == shown.text):
+            return
+        doc.given = suggestion_of(shown, snapshot, "background")
+        self.on_extend(doc.given)
 
     # Traces.
 
@@ -340,5 +346,5 @@ class Pipeline:
         if fresh:
             trace.at_answer(hit.entry.stats)
         trace.complete = is_complete(hit, self.settings.confidence)
-        trace.answered_by = self._answered_by(hit, fresh)
+        trace.answered_by = answered_by(hit, fresh)
         trace.n_chars = len(shown.text) if shown is not None else 0

@@ -24,6 +24,8 @@ class Entry:
 
     request_id: of the generation.  background: it was made ahead of need.  asked_for: explicitly, so all of it is shown.
     pieces: the tokens of `text`, the healed ones among them.
+    larger: a larger model said it (completer.cascade).  instead: what that says, where it goes on with what is shown, and is
+    served from then on.  otherwise: what that says, where it says something else, and is served when typing leaves this one.
     """
 
     anchor: int
@@ -36,7 +38,9 @@ class Entry:
     pieces: list[Piece] = field(default_factory=list)
     reason: FinishReason | None = None
     stats: GenerateStats = field(default_factory=GenerateStats)
-    answered: str = ""
+    larger: bool = False
+    instead: Entry | None = None
+    otherwise: Entry | None = None
 
     @property
     def stops_unsure(self) -> bool:
@@ -62,6 +66,11 @@ class ReuseStore:
         """Remember `entry`, replacing an older one at the same place. Mutates: the store."""
         self._entries[(entry.anchor, entry.typed)] = entry
 
+    def drop(self, entry: Entry) -> None:
+        """Forget `entry`, wherever it is remembered. Mutates: the store."""
+        for key in [key for key, other in self._entries.items() if other is entry]:
+            del self._entries[key]
+
     def carry(self, old_anchor: int, new_anchor: int, n_moved: int) -> None:
         """Let what was made behind one anchor answer behind a later one as well: a re-anchoring hides no suggestion.
 
@@ -79,10 +88,16 @@ class ReuseStore:
         for n in range(min(len(typed), MAX_TYPED_THROUGH) + 1):
             start = typed[: len(typed) - n]
             entry = self._entries.get((anchor, start))
-            if entry is None or entry.reason in ("cancelled", "error"):
+            if entry is None:
                 continue
-            if not entry.text.startswith(typed[len(start) :]):
-                continue
-            if len(entry.text) > n or entry.reason is None or n == 0:
-                return Hit(entry, n)
+            for one in (entry.instead,) if entry.instead else (entry, entry.otherwise):
+                if one is not None and _serves(one, typed[len(start) :]):
+                    return Hit(one, n)
         return None
+
+
+def _serves(entry: Entry, typed: str) -> bool:
+    """Whether the entry agrees with what was typed since its start, and may have more."""
+    if entry.reason in ("cancelled", "error") or not entry.text.startswith(typed):
+        return False
+    return len(entry.text) > len(typed) or entry.reason is None or not typed

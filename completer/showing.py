@@ -6,7 +6,7 @@ from completer.confidence import Sure, sure_part
 from completer.place import Place
 from completer.reuse import Hit
 from completer.trim import Selected, Trimmed, clean_partial, trim
-from completer.types import FinishReason, Snapshot
+from completer.types import AnsweredBy, FinishReason, Snapshot, Suggestion
 
 _UNFINISHED: tuple[FinishReason | None, ...] = (None, "length", "confidence", "cancelled", "error")
 
@@ -42,3 +42,20 @@ def visible(
         explicit=explicit,
         typed_through=hit.n_typed > 0,
     )
+
+
+def goes_on(shown: Trimmed, given: Suggestion | None) -> bool:
+    """Whether `shown` can take the place of what the client was given there without a flicker: it begins with that."""
+    return given is None or (shown.start_cp == given.start_cp and shown.text.startswith(given.text))
+
+
+def suggestion_of(shown: Trimmed, snapshot: Snapshot, by: AnsweredBy, complete: bool = True) -> Suggestion:
+    """Return what the client gets of it."""
+    return Suggestion(snapshot.uri, snapshot.version, shown.text, shown.start_cp, shown.end_cp, by, complete)
+
+
+def answered_by(hit: Hit, fresh: bool) -> AnsweredBy:
+    """Return how an answer came about. fresh: its generation was started for it."""
+    if not fresh:
+        return "background" if hit.entry.background and hit.n_typed == 0 else "typed-through"
+    return "extended" if hit.entry.stats.n_feed <= 16 else "cold"

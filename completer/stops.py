@@ -1,16 +1,36 @@
-"""Where a block that is being generated should end.
+"""Where a suggestion should end: the rule that a request carries, and the end of a block that is being generated.
 
-Called a few times per suggestion while it grows; pure apart from one incremental parse for statements.
+The latter is called a few times per suggestion while it grows; pure apart from one incremental parse for statements.
 """
 
 from __future__ import annotations
 
 import re
 
+from completer.confidence import DECODED_ON
+from completer.config import Settings
 from completer.lexical import CLOSER, OPENER, tokens
 from completer.place import Place, columns
 from completer.syntax import SyntaxTree
-from completer.types import Snapshot
+from completer.types import Snapshot, StopRule
+
+MULTILINE_TOKENS = 2.0
+"""A block may be so many times longer than a line."""
+
+
+def stop_rule(settings: Settings, end_ids: frozenset[int], where: Place, snapshot: Snapshot, asked_for: bool = False) -> StopRule:
+    """Return when decoding ends at a place. asked_for: by the user, who gets to see what is not sure, too."""
+    wanted = settings.multiline
+    multiline = wanted == "always" or (wanted == "auto" and where.multiline)
+    below = (line.strip() for line in snapshot.suffix.splitlines()[1:40])
+    return StopRule(
+        max_tokens=int(settings.max_tokens * (MULTILINE_TOKENS if multiline else 1)),
+        single_line=not multiline,
+        confidence=0.0 if asked_for else settings.confidence * DECODED_ON,
+        end_ids=end_ids,
+        block_indent=where.block_indent if multiline else None,
+        suffix_line=next((line for line in below if len(line) > 2), ""),
+    )
 
 
 def sibling_stop(snapshot: Snapshot, where: Place, generated: str, tree: SyntaxTree | None = None) -> int | None:

@@ -25,6 +25,11 @@ class Snapshot:
     cursor_cp: int
 
     @property
+    def at(self) -> tuple[str, int, int]:
+        """Document, version and cursor: what tells one snapshot from another."""
+        return self.uri, self.version, self.cursor_cp
+
+    @property
     def prefix(self) -> str:
         return self.text[: self.cursor_cp]
 
