@@ -171,10 +171,12 @@ class Cascade:
     def _said(self, place: Answered, said: Entry) -> None:
         """Compare both models. Mutates: the small one's entry, which leads the next keys to what the larger one said."""
         self._notice(said.reason)
-        if said is not self._entry or said.reason in ("cancelled", "error"):
-            return
+        if said is not self._entry:
+            return  # given up meanwhile
         self._entry = None
         self.stop()
+        if said.reason in ("cancelled", "error"):
+            return
         entry, given = place.hit.entry, place.doc.given
         both = Hit(joined(place.hit, said), place.hit.n_typed)
         shown = place.see(both)
