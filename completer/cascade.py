@@ -163,7 +163,7 @@ class Cascade:
             lf(place.anchor.typed(place.snapshot)),
             background=True,
             drafts=(tuple(self._tokenizer.encode(draft)),),
-            corpora=place.doc.corpora,
+            corpora=(place.doc.text_ids,) if place.doc.text_ids else (),
             tree=place.doc.tree,
             on_done=lambda said: self._said(place, said),
         )
