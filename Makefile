@@ -6,7 +6,9 @@ SETUP := .venv/.ready
 MODEL ?= qwen2.5-coder-0.5b
 # Lines typed of each trace in `make bench`, about a quarter of an hour; 0: all of them, an hour
 LINES ?= 3
-REPLAY = --server "$(BIN)/completer lsp" --model "$$($(BIN)/completer models path $(MODEL))"
+# The same model for ours and the peer, whatever "auto" would take
+REPLAY = --server "$(BIN)/completer lsp" --options '{"model": "$(MODEL)"}' --model "$$($(BIN)/completer models path $(MODEL))"
+UNLIMITED = --variant 'unlimited={"model": "$(MODEL)", "budget_ms": 5000}'
 
 .PHONY: setup model demo test test-editors check format bench bench-gate binary test-binary vsix clean
 
@@ -40,7 +42,7 @@ format: setup
 
 bench: setup model  ## engine table, then a replay against the peers: JSON, HTML and PNG under out/bench
 	$(BIN)/python -m bench engine
-	$(BIN)/python -m bench peers --closed --lines $(LINES) $(REPLAY) --out out/bench/closed
+	$(BIN)/python -m bench peers --closed --lines $(LINES) $(REPLAY) $(UNLIMITED) --out out/bench/closed
 	$(BIN)/python -m bench peers --lines $(LINES) $(REPLAY) --out out/bench/open
 
 bench-gate: setup model  ## short: fails when a ratio falls below its recorded floor
