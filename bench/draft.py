@@ -30,7 +30,8 @@ from bench.corpus import read_corpus, summary
 from bench.cursors import Case, humaneval_cases, library_cases
 from bench.options import finish
 from bench.provenance import provenance
-from completer.decode import SlotState, decode, prefill_end, remaining
+from completer.choice import remaining
+from completer.decode import SlotState, decode, prefill_end
 from completer.draft_model import DraftModel
 from completer.engines.base import CostCurve, StepEngine
 from completer.rows import KnownRows

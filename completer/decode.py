@@ -14,9 +14,8 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
-from completer.engines.base import ChoosingEngine, Logits, StepEngine
+from completer.choice import Bounds, Choice, allowed_ids, bounds_by_row, from_rows, remaining
+from completer.engines.base import ChoosingEngine, StepEngine
 from completer.prefix import common_length
 from completer.rows import KnownRows
 from completer.speculate import NO_DRAFT, Draft, Drafter
@@ -39,8 +38,6 @@ class SlotState:
 
 
 Emit = Callable[[list[Token]], None]
-Choice = Callable[[int], Token | None]
-"""Tells the token that is chosen in a row of a forward, None where it is too close to tell there; valid until the next one."""
 Steps = Generator[None, None, FinishReason]
 """One request at work: each `next` is a piece of work, the value at the end says why it ended."""
 
@@ -141,8 +138,8 @@ def _generate(
 ) -> Steps:
     ids = list(request.prompt.ids[: len(request.prompt.ids) - request.prompt.n_heal])  # grows by what is generated
     n_context = len(ids)
-    pending = request.prompt.heal_bytes
-    stopper = Stopper(request.stop, tokenizer, n_healed_bytes=len(pending))
+    bounds = Bounds(request.prompt.heal_bytes, request.avoid)
+    stopper = Stopper(request.stop, tokenizer, n_healed_bytes=len(bounds.pending))
     reason: FinishReason | None = None
     undecided = False
     while reason is None:
@@ -152,14 +149,14 @@ def _generate(
         known = None if undecided else rows.after(ids)
         drafts: tuple[Draft, ...] = ()
         if known is not None:
-            choice = _from_rows(known[None], [pending], tokenizer, engine.costs.logit_noise)
+            choice = from_rows(known[None], [bounds], tokenizer, engine.costs.logit_noise)
         elif undecided:
             _feed_all_but_the_last(engine, slot, ids)
-            choice = _forward(engine, slot, ids, [], pending, tokenizer, rows)
+            choice = _forward(engine, slot, ids, [], bounds, tokenizer, rows)
             stats.n_forwards += 1
         else:
-            drafts = _drafts(request, ids, n_context, pending, engine, slot, tokenizer, drafter)
-            choice = _forward(engine, slot, ids, [id_ for draft in drafts for id_ in draft.ids], pending, tokenizer, rows)
+            drafts = _drafts(request, ids, n_context, bounds.pending, engine, slot, tokenizer, drafter)
+            choice = _forward(engine, slot, ids, [id_ for draft in drafts for id_ in draft.ids], bounds, tokenizer, rows)
             stats.n_forwards += 1
         proposed = [id_ for draft in drafts for id_ in draft.ids]
         tokens: list[Token] = []
@@ -171,7 +168,7 @@ def _generate(
                 break  # a forward over this token alone decides it, as it would without drafts
             reason = stopper.before(token)
             if reason is None:
-                pending = remaining(pending, tokenizer.token_bytes[token.id])
+                bounds = bounds.behind(tokenizer.token_bytes[token.id])
                 tokens.append(token)
                 reason = stopper.after(token)
             right = row < len(proposed) and token.id == proposed[row]
@@ -198,7 +195,7 @@ def _forward(
     slot: SlotState,
     ids: Sequence[int],
     proposed: list[int],
-    pending: bytes,
+    bounds: Bounds,
     tokenizer: Tokenizer,
     rows: KnownRows,
 ) -> Choice:
@@ -208,10 +205,9 @@ def _forward(
     """
     # At least the last token is fed again: its row is wanted.
     feed = list(ids[truncate(engine, slot, min(common_length(slot.ids, ids), len(ids) - 1)) :])
-    left = _pending_by_row(pending, proposed, tokenizer)
-    if isinstance(engine, ChoosingEngine):
-        allowed = [tokenizer.index.allowed(one) if one else None for one in left]
-        chosen = engine.forward_choices(slot.index, [*feed, *proposed], allowed)
+    left = bounds_by_row(bounds, proposed, tokenizer)
+    if isinstance(engine, ChoosingEngine) and not bounds.avoid:  # the first rows of an alternative are worth their way here
+        chosen = engine.forward_choices(slot.index, [*feed, *proposed], [allowed_ids(one.pending, tokenizer) for one in left])
         slot.ids.extend([*feed, *proposed])
         return lambda row: Token(*chosen[row])
     logits = engine.forward(slot.index, [*feed, *proposed], 1 + len(proposed))
@@ -219,7 +215,7 @@ def _forward(
     for n in range(1 + len(proposed)):
         rows.keep(slot.ids[: len(ids) + n], logits[n])
     n_fed = len(feed) + len(proposed)
-    return _from_rows(logits, left, tokenizer, engine.costs.logit_noise if n_fed > 1 else 0.0)
+    return from_rows(logits, left, tokenizer, engine.costs.logit_noise if n_fed > 1 else 0.0)
 
 
 def _feed_all_but_the_last(engine: StepEngine, slot: SlotState, ids: Sequence[int]) -> None:
@@ -228,30 +224,6 @@ def _feed_all_but_the_last(engine: StepEngine, slot: SlotState, ids: Sequence[in
     if feed:
         engine.forward(slot.index, feed, 0)
         slot.ids.extend(feed)
-
-
-def _from_rows(logits: Logits, pending: Sequence[bytes], tokenizer: Tokenizer, noise: float = 0.0) -> Choice:
-    def choice(row: int) -> Token | None:
-        token = choose(logits[row], pending[row], tokenizer)
-        return None if noise and _is_close(logits[row], token, pending[row], tokenizer, 2 * noise) else token
-
-    return choice
-
-
-def _is_close(row: Logits, token: Token, pending: bytes, tokenizer: Tokenizer, margin: float) -> bool:
-    """Return whether another allowed token lies within `margin` of the chosen one."""
-    if token.prob > 1.0 / (1.0 + np.exp(-margin)):
-        return False  # nothing else can be so near
-    scores = row[tokenizer.index.allowed(pending)] if pending else row[: tokenizer.vocab_size]
-    return int(np.count_nonzero(scores >= row[token.id] - margin)) > 1
-
-
-def _pending_by_row(pending: bytes, proposed: Sequence[int], tokenizer: Tokenizer) -> list[bytes]:
-    """Return the bytes still to be reproduced in each row, if all tokens proposed in front of it are right."""
-    rows = [pending]
-    for id_ in proposed:
-        rows.append(remaining(rows[-1], tokenizer.bytes_of([id_])))
-    return rows
 
 
 def _drafts(
@@ -281,38 +253,6 @@ def _healing_draft(request: GenerateRequest, context: Sequence[int], tokenizer: 
         return NO_DRAFT
     seen = drafter.heal(context, request.prompt.heal_bytes, tokenizer.token_bytes)
     return Draft("heal", seen or list(request.prompt.ids[len(context) :]))
-
-
-def choose(row: Logits, pending: bytes, tokenizer: Tokenizer) -> Token:
-    """Return the likeliest token among those that agree with `pending`, and its probability among them.
-
-    row: [vocab] logits; the padding that some models have behind their vocabulary is never chosen.
-    pending: bytes still to be reproduced, b"" when all are.
-    """
-    row = row[: tokenizer.vocab_size]
-    if pending:
-        allowed = tokenizer.index.allowed(pending)
-        scores = row[allowed]
-        best = int(scores.argmax())
-        return Token(int(allowed[best]), _probability(scores, best))
-    best = int(row.argmax())
-    return Token(best, _probability(row, best))
-
-
-def choose_next(engine: StepEngine, slot: int, ids: Sequence[int], pending: bytes, tokenizer: Tokenizer) -> Token:
-    """Append `ids` to a slot and return the token chosen behind them, as `choose` does. Mutates: the engine's slot."""
-    if isinstance(engine, ChoosingEngine):
-        return Token(*engine.forward_choices(slot, ids, [tokenizer.index.allowed(pending) if pending else None])[0])
-    return choose(engine.forward(slot, ids, 1)[0], pending, tokenizer)
-
-
-def remaining(pending: bytes, token: bytes) -> bytes:
-    """Return what is left of `pending` behind `token`, which agrees with it."""
-    return pending[len(token) :]
-
-
-def _probability(scores: Logits, best: int) -> float:
-    return float(1.0 / np.exp(scores - scores[best]).sum())
 
 
 def _count(stats: GenerateStats, drafts: Sequence[Draft], n_right: int, drafter: Drafter) -> None:

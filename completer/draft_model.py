@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 
-from completer.decode import PREFILL_FROM, SlotState, choose_next, remaining
+from completer.choice import choose_next, remaining
+from completer.decode import PREFILL_FROM, SlotState
 from completer.engines.base import CostCurve, StepEngine
 from completer.prefix import common_length
 from completer.tokenizer import Tokenizer

@@ -47,9 +47,11 @@ class Generator(Protocol):
     """What the front knows of engines. All methods return at once and may be called from any thread.
 
     message: what the user should know of the engine's state now; "" when all is well.
+    avoids: whether it honours `GenerateRequest.avoid`.
     """
 
     message: str
+    avoids: bool
 
     def submit(self, request: GenerateRequest, on_tokens: OnTokens, on_done: OnDone) -> GenerateStats:
         """Queue `request`; return its counts, which grow while it runs.
@@ -99,6 +101,7 @@ class LocalGenerator:
     """
 
     message = ""
+    avoids = True
 
     def __init__(
         self,

@@ -63,6 +63,8 @@ class StreamGenerator:
     message: what the user should know of the engine's state, "" when all is well.
     """
 
+    avoids = False  # no protocol of servers lets us forbid the first token and nothing else
+
     def __init__(self, engine: StreamEngine, tokenizer: Tokenizer) -> None:
         self.message = ""
         self._engine = engine

@@ -12,6 +12,7 @@ import contextlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -56,10 +57,10 @@ class VocabularyIndex:
         """Return the ids that may come next when `pending` must be reproduced: they start with it, or it with them."""
         low = bisect.bisect_left(self._bytes, pending)
         high = bisect.bisect_left(self._bytes, pending + b"\xff" * (self._longest + 1))
-        shorter = [self._equal(pending[:n]) for n in range(1, min(len(pending), self._longest + 1))]
+        shorter = [self.exactly(pending[:n]) for n in range(1, min(len(pending), self._longest + 1))]
         return np.concatenate([self._ids[low:high], *shorter])
 
-    def _equal(self, key: bytes) -> NDArray[np.int64]:
+    def exactly(self, key: bytes) -> NDArray[np.int64]:
         """Return the ids of all tokens with these bytes: vocabularies with byte fallback have some of them twice."""
         return self._ids[bisect.bisect_left(self._bytes, key) : bisect.bisect_right(self._bytes, key)]
 
@@ -74,6 +75,12 @@ class Tokenizer:
         self.vocab_size = len(words.token_bytes)
         self.fim = _resolve_fim(words.named, fim)
         self.index = VocabularyIndex(words.token_bytes, words.order)
+
+    @cached_property
+    def silent_ids(self) -> NDArray[np.int64]:
+        """The tokens that say nothing: special ones, and those that end the middle."""
+        special = (i for i, token in enumerate(self.token_bytes) if not token)
+        return np.array(sorted(self.fim.end.union(special)), dtype=np.int64)
 
     @staticmethod
     def load(path: Path, fim: str = "") -> Tokenizer:

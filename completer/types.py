@@ -80,6 +80,7 @@ class Suggestion:
     text: replaces `text[start_cp:end_cp]` of the snapshot it was made for; start_cp <= cursor_cp <= end_cp,
         both on the cursor's line. Usually start_cp == end_cp == cursor_cp.
     complete: False while decoding goes on in the background; more may follow.
+    alternatives: what else could stand there, best first; only where they were asked for, and perhaps none.
     """
 
     uri: str
@@ -89,6 +90,7 @@ class Suggestion:
     end_cp: int
     answered_by: AnsweredBy
     complete: bool = True
+    alternatives: tuple[Suggestion, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,8 @@ class GenerateRequest:
     priority: 0 foreground; 1 continuation or prefetch; 2 idle prefill. Lower runs first and pre-empts.
     drafts: likely continuations as token ids, best first, from the first healed token on; they never change the output.
     corpus_ids: tokens of the open documents, in which n-gram drafts are looked up.
+    avoid: what the answer, behind the healed bytes, must not be at the end of any token, nor as a whole: the first words of the
+        suggestions that are there already; b"": it must not be empty. A generator may not be able to (`Generator.avoids`).
     """
 
     id: int
@@ -144,6 +148,7 @@ class GenerateRequest:
     priority: int = 0
     drafts: tuple[tuple[int, ...], ...] = ()
     corpus_ids: tuple[tuple[int, ...], ...] = ()
+    avoid: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

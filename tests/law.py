@@ -25,18 +25,27 @@ def prompt_of(tokenizer: Tokenizer, ids: Ids, n_heal: int = 0) -> Prompt:
     return Prompt(tuple(ids), n_heal, tokenizer.bytes_of(ids[len(ids) - n_heal :]))
 
 
-def plain_greedy(engine: FakeEngine, tokenizer: Tokenizer, prompt: Prompt, stop: StopRule) -> tuple[list[int], FinishReason]:
+def plain_greedy(
+    engine: FakeEngine, tokenizer: Tokenizer, prompt: Prompt, stop: StopRule, avoid: Sequence[bytes] = ()
+) -> tuple[list[int], FinishReason]:
     """Generate one token at a time from scratch, looking at every token of the vocabulary: the law in its plainest words."""
+
+    def is_avoided(token: bytes) -> bool:
+        said = tokenizer.bytes_of(generated) + token
+        ends_or_is_new = not token or len(said) > len(prompt.heal_bytes)
+        return ends_or_is_new and said[len(prompt.heal_bytes) :] in avoid
+
     context = list(prompt.ids[: len(prompt.ids) - prompt.n_heal])
     pending = prompt.heal_bytes
     stopper = Stopper(stop, tokenizer, len(pending))
     generated: list[int] = []
     while len(context) + len(generated) <= engine.max_len:
         logits = engine.logits_after([*context, *generated])
-        allowed = range(tokenizer.vocab_size)
+        allowed: Sequence[int] = range(tokenizer.vocab_size)
         if pending:
             agrees = [t and (t.startswith(pending) or pending.startswith(t)) for t in tokenizer.token_bytes]
             allowed = [i for i in allowed if agrees[i]]
+        allowed = [i for i in allowed if not is_avoided(tokenizer.token_bytes[i])]
         best = max(allowed, key=lambda i: logits[i])
         # Probabilities have a test of their own; here nothing may depend on them.
         if reason := stopper.before(Token(best, 1.0)):
@@ -59,6 +68,7 @@ class Run:
     slot: SlotState = field(default_factory=lambda: SlotState(0))
     drafts: tuple[tuple[int, ...], ...] = ()
     corpora: tuple[Ids, ...] = ()
+    avoid: tuple[bytes, ...] = ()
     draft_model: DraftModel | None = None
     rates: AcceptanceRates = field(default_factory=AcceptanceRates)
     rows: KnownRows = field(default_factory=KnownRows)
@@ -67,7 +77,7 @@ class Run:
     reason: FinishReason | None = None
 
     def __post_init__(self) -> None:
-        request = GenerateRequest(1, "a", self.prompt, self.stop, drafts=self.drafts)
+        request = GenerateRequest(1, "a", self.prompt, self.stop, drafts=self.drafts, avoid=self.avoid)
         drafter = Drafter(self.drafts, [NgramIndex(ids) for ids in self.corpora], self.rates, self.engine.costs, self.draft_model)
         emit = self.tokens.extend
         self.steps: Steps = decode(self.engine, self.slot, request, self.tokenizer, drafter, self.rows, self.stats, emit)

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from completer.choice import Bounds, allowed_ids, choose
 from completer.config import Settings
-from completer.decode import choose
 from completer.engines import on_cuda
 from completer.engines.base import ChoosingEngine, StepEngine
 from completer.engines.build import dense, lean_model
@@ -121,10 +121,9 @@ def test_choices_on_the_device_are_those_of_the_decoder(model: LeanModel, tokeni
         engine.forward(0, ids[:start], 0)
         logits = engine.forward(0, ids[start:], 4)
         engine.truncate(0, start)
-        allowed = [tokenizer.index.allowed(one) if one else None for one in pending]
-        chosen = engine.forward_choices(0, ids[start:], allowed)
+        chosen = engine.forward_choices(0, ids[start:], [allowed_ids(one, tokenizer) for one in pending])
         for row, (id_, probability) in enumerate(chosen):
-            token = choose(logits[row], pending[row], tokenizer)
+            token = choose(logits[row], Bounds(pending[row]), tokenizer)
             assert (id_, probability) == (token.id, pytest.approx(token.prob, rel=1e-4))
 
 
