@@ -32,11 +32,12 @@ class Completer(Protocol):
     """Set by the server; to be called, from any thread, when a suggestion grew after its answer had gone out."""
 
     async def complete(
-        self, snapshot: Snapshot, *, explicit: bool, selected: SelectedCompletion | None = None
+        self, snapshot: Snapshot, *, explicit: bool, selected: SelectedCompletion | None = None, alternatives: bool = False
     ) -> Suggestion | None:
         """Return what to show at the snapshot's cursor, or None, within `settings.budget_ms`.
 
         explicit: the user asked for it (a key, not typing). selected: what the suggestion must begin with, if anything.
+        alternatives: others are wanted beside it (`Suggestion.alternatives`).
         Cancelled as a task; must leave everything valid then. Raises: CompleterError.
         """
         ...

@@ -38,15 +38,16 @@ class Live:
         stop: StopRule,
         typed: str,
         *,
-        background: bool,
+        background: bool = False,
         drafts: tuple[tuple[int, ...], ...] = (),
         corpora: tuple[tuple[int, ...], ...] = (),
         tree: SyntaxTree | None = None,
+        avoid: tuple[bytes, ...] = (),
         on_done: Callable[[Entry], None] = lambda _: None,
     ) -> Entry:
         """Submit a generation and return its entry, which grows from now on. on_done: called once, on the event loop."""
-        entry = Entry(anchor.number, typed, next(_ids), background=background)
-        request = GenerateRequest(entry.request_id, snapshot.uri, prompt, stop, 1 if background else 0, drafts, corpora)
+        entry = Entry(anchor.number, typed, next(_ids), background=background, n_healed_bytes=len(prompt.heal_bytes))
+        request = GenerateRequest(entry.request_id, snapshot.uri, prompt, stop, 1 if background else 0, drafts, corpora, avoid)
 
         def grow(tokens: list[Token]) -> None:
             if entry.reason is None:

@@ -9,6 +9,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+from completer.alternatives import Alternatives
 from completer.anchoring import Anchors, context_budget, full_window_cp
 from completer.cascade import Answered, Cascade, Larger
 from completer.config import Settings, context_parts
@@ -79,7 +80,7 @@ class Pipeline:
         self._n_requests = 0
 
     async def complete(
-        self, snapshot: Snapshot, *, explicit: bool, selected: SelectedCompletion | None = None
+        self, snapshot: Snapshot, *, explicit: bool, selected: SelectedCompletion | None = None, alternatives: bool = False
     ) -> Suggestion | None:
         """See `completer.frontend.Completer.complete`."""
         started = time.perf_counter()
@@ -92,7 +93,7 @@ class Pipeline:
         suggestion = None
         if not doc.is_secret and (explicit or self._wanted(snapshot, where)):
             chosen = Selected(selected.text, selected.start_cp, selected.end_cp) if selected else None
-            suggestion = await self._answer(doc, snapshot, where, explicit, chosen, started, trace)
+            suggestion = await self._answer(doc, snapshot, where, explicit, alternatives, chosen, started, trace)
         trace.total_ms = (time.perf_counter() - started) * 1e3
         self._traces.add(trace)
         return suggestion
@@ -103,6 +104,7 @@ class Pipeline:
         snapshot: Snapshot,
         where: Place,
         explicit: bool,
+        alternatives: bool,
         selected: Selected | None,
         started: float,
         trace: Trace,
@@ -142,10 +144,17 @@ class Pipeline:
         shown = see(hit)
         trace.trim_ms = (time.perf_counter() - trim_started) * 1e3
         self._record(trace, hit, fresh, shown)
+        others: list[Trimmed] = []
+        if alternatives and shown is not None and hit.entry.reason is not None and self._generator.avoids:
+            asked, corpora = self._stop_rule(where, snapshot, asked_for=True), (*draft_corpora(doc, ()), tuple(hit.entry.ids))
+            start = partial(self._live.start, anchor, prompt, snapshot, where, asked, typed, corpora=corpora, tree=doc.tree)
+            until_s = started + (budget_ms - MARGIN_MS) / 1e3
+            others = await self._alternatives.of(hit, shown, anchor.number, typed, start, see, until_s)
+            trace.alternatives_ms = (time.perf_counter() - trim_started) * 1e3 - trace.trim_ms
         if shown is not None and complete() and shown.start_cp == shown.end_cp:
             self._idle.prefetch(doc, snapshot, anchor, shown, self._stop_rule)
         self._idle.prefill(doc, snapshot)
-        given = suggestion_of(shown, snapshot, answered_by(hit, fresh), complete()) if shown is not None else None
+        given = suggestion_of(shown, snapshot, answered_by(hit, fresh), complete(), others) if shown is not None else None
         doc.answered, doc.given = snapshot.at, given
         rule = partial(self._stop_rule, where, snapshot, hit.entry.asked_for)
         self._cascade.answered(Answered(doc, snapshot, where, anchor, prompt, rule, hit, see))
@@ -249,6 +258,10 @@ class Pipeline:
     def _live(self) -> Live:
         """Made at the first use, which is on the event loop: the pipeline itself is made in another thread."""
         return Live(self._generator, self._tokenizer)
+
+    @cached_property
+    def _alternatives(self) -> Alternatives:
+        return Alternatives(self._live, self._tokenizer, self._reuse)
 
     @cached_property
     def _idle(self) -> IdleWork:

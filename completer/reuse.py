@@ -6,6 +6,7 @@ that returns to a state seen before. An entry belongs to one anchor, so a hit is
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from cachetools import LRUCache
@@ -23,7 +24,7 @@ class Entry:
     """One suggestion: `text` follows `typed` behind the anchor. It grows until `reason` is set.
 
     request_id: of the generation.  background: it was made ahead of need.  asked_for: explicitly, so all of it is shown.
-    pieces: the tokens of `text`, the healed ones among them.
+    ids, pieces: the tokens, the healed ones among them, which say the first `n_healed_bytes` bytes once more; `text` is behind.
     larger: a larger model said it (completer.cascade).  instead: what that says, where it goes on with what is shown, and is
     served from then on.  otherwise: what that says, where it says something else, and is served when typing leaves this one.
     """
@@ -33,6 +34,7 @@ class Entry:
     request_id: int
     background: bool = False
     asked_for: bool = False
+    n_healed_bytes: int = 0
     text: str = ""
     ids: list[int] = field(default_factory=list)
     pieces: list[Piece] = field(default_factory=list)
@@ -61,10 +63,19 @@ class ReuseStore:
 
     def __init__(self) -> None:
         self._entries: LRUCache[tuple[int, str], Entry] = LRUCache(maxsize=MAX_ENTRIES)
+        self._others: LRUCache[tuple[int, str], tuple[Entry, ...]] = LRUCache(maxsize=MAX_ENTRIES)
 
     def put(self, entry: Entry) -> None:
         """Remember `entry`, replacing an older one at the same place. Mutates: the store."""
         self._entries[(entry.anchor, entry.typed)] = entry
+
+    def put_others(self, anchor: int, typed: str, others: Sequence[Entry]) -> None:
+        """Remember the alternatives of a place, best first. Mutates: the store."""
+        self._others[(anchor, typed)] = tuple(others)
+
+    def others(self, anchor: int, typed: str) -> tuple[Entry, ...]:
+        """Return the alternatives of a place that were found so far."""
+        return self._others.get((anchor, typed), ())
 
     def drop(self, entry: Entry) -> None:
         """Forget `entry`, wherever it is remembered. Mutates: the store."""
@@ -79,18 +90,21 @@ class ReuseStore:
         for (anchor, typed), entry in list(self._entries.items()):
             if anchor == old_anchor and len(typed) >= n_moved:
                 self._entries.setdefault((new_anchor, typed[n_moved:]), entry)
+        for (anchor, typed), others in list(self._others.items()):
+            if anchor == old_anchor and len(typed) >= n_moved:
+                self._others.setdefault((new_anchor, typed[n_moved:]), others)
 
     def lookup(self, anchor: int, typed: str) -> Hit | None:
         """Return the most recent start of a suggestion with which `typed` agrees, or None.
 
-        A suggestion whose text is used up by typing is no hit, unless more of it is on the way.
+        A suggestion whose text is used up by typing is no hit, unless more of it is on the way. An alternative is one when
+        something of it was typed: then it is what the user chose.
         """
         for n in range(min(len(typed), MAX_TYPED_THROUGH) + 1):
             start = typed[: len(typed) - n]
             entry = self._entries.get((anchor, start))
-            if entry is None:
-                continue
-            for one in (entry.instead,) if entry.instead else (entry, entry.otherwise):
+            first = () if entry is None else (entry.instead,) if entry.instead else (entry, entry.otherwise)
+            for one in (*first, *(self.others(anchor, start) if n else ())):
                 if one is not None and _serves(one, typed[len(start) :]):
                     return Hit(one, n)
         return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from completer.confidence import Sure, sure_part
 from completer.place import Place
 from completer.reuse import Hit
@@ -49,9 +51,12 @@ def goes_on(shown: Trimmed, given: Suggestion | None) -> bool:
     return given is None or (shown.start_cp == given.start_cp and shown.text.startswith(given.text))
 
 
-def suggestion_of(shown: Trimmed, snapshot: Snapshot, by: AnsweredBy, complete: bool = True) -> Suggestion:
-    """Return what the client gets of it."""
-    return Suggestion(snapshot.uri, snapshot.version, shown.text, shown.start_cp, shown.end_cp, by, complete)
+def suggestion_of(
+    shown: Trimmed, snapshot: Snapshot, by: AnsweredBy, complete: bool = True, others: Sequence[Trimmed] = ()
+) -> Suggestion:
+    """Return what the client gets of it, and of the others beside it."""
+    alternatives = tuple(suggestion_of(other, snapshot, by) for other in others)
+    return Suggestion(snapshot.uri, snapshot.version, shown.text, shown.start_cp, shown.end_cp, by, complete, alternatives)
 
 
 def answered_by(hit: Hit, fresh: bool) -> AnsweredBy:

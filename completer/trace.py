@@ -20,7 +20,8 @@ class Trace:
     n_context: of the context block in front of the prompt.
     answered_by: "suppressed" where no suggestion is wanted and nothing was asked.  n_chars 0: nothing was shown.
     complete: decoding was over when the answer went out.
-    prefill_ms to n_generated: of the generation that the answer came from, as far as it was when the answer went out.
+    alternatives_ms: spent on what stands beside the answer for a user who asked; a part of total_ms.
+    queue_ms to decode_ms, n_keep to n_generated: of the generation that the answer came from, as far as it was when the answer went out.
     n_forwards_in_all to accepted: of the same, as far as it came at all: it goes on in the background.
     """
 
@@ -38,6 +39,7 @@ class Trace:
     ttft_ms: float = 0.0
     decode_ms: float = 0.0
     trim_ms: float = 0.0
+    alternatives_ms: float = 0.0
     total_ms: float = 0.0
     n_context: int = 0
     n_keep: int = 0

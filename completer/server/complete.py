@@ -18,28 +18,34 @@ TRIGGER_CHARACTERS = [".", "(", "[", "=", ":"]
 
 
 class Answer(NamedTuple):
-    """A suggestion worth showing, the snapshot it was made for, and the id that the client will use for it."""
+    """A suggestion worth showing, the snapshot it was made for, and the id that the client will use for it.
+
+    others: what the user may choose in its place, each with its id.
+    """
 
     snapshot: Snapshot
     suggestion: Suggestion
     id: str
+    others: list[tuple[Suggestion, str]]
 
 
 async def inline_completion(ls: CompleterServer, params: lsp.InlineCompletionParams) -> lsp.InlineCompletionList:
-    """Answer with one item or none; its range lies on the cursor's line and is always given."""
+    """Answer with one item or none, or several where the user asked; ranges lie on the cursor's line and are always given."""
     explicit = params.context.trigger_kind == lsp.InlineCompletionTriggerKind.Invoked
     selected = params.context.selected_completion_info
     answer = await _ask(ls, params.text_document.uri, params.position, explicit, selected)
     if answer is None:
         return lsp.InlineCompletionList([])
-    found = answer.suggestion
     line, encoding = params.position.line, ls.documents.encoding
-    item = lsp.InlineCompletionItem(
-        insert_text=found.text,
-        range=range_on_line(answer.snapshot, line, found.start_cp, found.end_cp, encoding),
-        command=_command(answer.id),
-    )
-    return lsp.InlineCompletionList([item])
+    items = [
+        lsp.InlineCompletionItem(
+            insert_text=found.text,
+            range=range_on_line(answer.snapshot, line, found.start_cp, found.end_cp, encoding),
+            command=_command(id_),
+        )
+        for found, id_ in [(answer.suggestion, answer.id), *answer.others]
+    ]
+    return lsp.InlineCompletionList(items)
 
 
 async def completion(ls: CompleterServer, params: lsp.CompletionParams) -> lsp.CompletionList:
@@ -50,7 +56,7 @@ async def completion(ls: CompleterServer, params: lsp.CompletionParams) -> lsp.C
     answer = await _ask(ls, params.text_document.uri, params.position, explicit=False, selected=None)
     if answer is None or not is_worth_a_list(answer.suggestion.text):
         return lsp.CompletionList(is_incomplete=True, items=[])
-    snapshot, found, _ = answer
+    snapshot, found, _, _ = answer
     start_cp = word_start_cp(snapshot, found.start_cp)
     text = snapshot.text[start_cp : found.start_cp] + found.text
     line, encoding = params.position.line, ls.documents.encoding
@@ -87,13 +93,14 @@ async def _ask(
         return None
     ls.asked[snapshot.uri] = Asked(uri, position, snapshot)
     try:
-        found = await ls.newest(uri, ls.completer.complete(snapshot, explicit=explicit, selected=chosen))
+        found = await ls.newest(uri, ls.completer.complete(snapshot, explicit=explicit, selected=chosen, alternatives=explicit))
     except CompleterError as error:
         ls.say_once(str(error))
         return None
     if found is None or is_empty(found, snapshot):
         return None
-    return Answer(snapshot, found, ls.remember(uri, found))
+    others = [(other, ls.remember(uri, other)) for other in found.alternatives if not is_empty(other, snapshot)]
+    return Answer(snapshot, found, ls.remember(uri, found), others)  # the first is the latest, which messages without an id mean
 
 
 def _selected(ls: CompleterServer, uri: str, info: lsp.SelectedCompletionInfo) -> SelectedCompletion:

@@ -2,7 +2,7 @@
 
 `python fake_server.py [--tcp] [--delay-ms N] [--load-ms N] [--fail MESSAGE]`. What it suggests: the last word of the
 line backwards; after "extend" a first part at once and the rest by `on_extend`; after "two lines" two lines; nothing
-after "nothing"; after "fail" an error.
+after "nothing"; after "fail" an error. Who asks gets the word in capitals and with one beside it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class FakeCompleter:
         self.mirror: dict[str, str] = {}
 
     async def complete(
-        self, snapshot: Snapshot, *, explicit: bool, selected: SelectedCompletion | None = None
+        self, snapshot: Snapshot, *, explicit: bool, selected: SelectedCompletion | None = None, alternatives: bool = False
     ) -> Suggestion | None:
         text = self._text_for(snapshot)
         self._event("complete", version=snapshot.version, explicit=explicit, n_chars=len(snapshot.text))
@@ -55,7 +55,8 @@ class FakeCompleter:
             longer = replace(found, text=text + " and more")
             threading.Timer(0.05, lambda: self.on_extend and self.on_extend(longer)).start()
             return replace(found, complete=False)
-        return found
+        others = (text.upper(), text.title()) if alternatives else ()
+        return replace(found, alternatives=tuple(replace(found, text=other) for other in others))
 
     def set_folders(self, folders: Sequence[Path]) -> None:
         self._event("folders", folders=[folder.as_posix() for folder in folders])

@@ -58,7 +58,7 @@ def test_it_completes_over_a_llama_server_also_without_engines_of_its_own(comman
             assert (status["state"], status["engine"]) == ("ready", "remote"), status["message"]
             text = "def add(left: int, right: int) -> int:\n    return le"
             client.open(text)
-            (item,) = client.inline(1, len("    return le"), trigger_kind=1)
+            item, *_ = client.inline(1, len("    return le"), trigger_kind=1)
             assert item["insertText"].startswith("ft + right")
         finally:
             code, said = finish(process)

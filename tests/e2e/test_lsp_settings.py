@@ -156,6 +156,21 @@ def test_standard_client_reports_acceptance_by_the_items_command(client: Client)
     assert client.events_named("accept") == [{"event": "accept", "text": "cba", "n_chars": 3}]
 
 
+def test_who_asks_gets_several_items_and_the_completer_hears_which_one_was_taken(client: Client) -> None:
+    client.open("abc d")
+    assert [item["insertText"] for item in client.inline(0, 3)] == ["cba"]
+    items = client.inline(0, 3, trigger_kind=1)
+    assert [item["insertText"] for item in items] == ["cba", "CBA", "Cba"]
+    assert {str(item["range"]) for item in items} == {str(items[0]["range"])}
+    ids = [item["command"]["arguments"][0] for item in items]
+    document = {"textDocument": {"uri": URI}}
+    client.notify("completer/didShow", document)  # the first, where none is named
+    client.notify("completer/didShow", {**document, "id": ids[1]})
+    client.call("workspace/executeCommand", items[2]["command"])
+    told = [(event["event"], event["text"]) for event in client.events() if event["event"] in ("show", "accept")]
+    assert told == [("show", "cba"), ("show", "CBA"), ("accept", "Cba")]
+
+
 def test_rest_of_a_suggestion_is_sent_when_it_is_ready(client: Client) -> None:
     client.open("\n😀 extend", version=4)
     (item,) = client.inline(1, 9)

@@ -38,7 +38,7 @@ def test_real_model_completes_behind_unicode_in_any_line_ending(client: Client, 
     lines = ["GREETING = 'Grüße, 😀'", "", "def add(left: int, right: int) -> int:", "    return le"]
     uri = f"file:///project/add{len(newline)}.py"
     client.open(newline.join(lines), uri=uri)
-    (item,) = client.inline(3, len(lines[3]), uri=uri, trigger_kind=1)
+    item, *_ = client.inline(3, len(lines[3]), uri=uri, trigger_kind=1)
     assert item["insertText"].startswith("ft + right")
     assert item["range"]["end"] == {"line": 3, "character": len(lines[3])}
 
@@ -48,7 +48,7 @@ def test_columns_behind_an_emoji_on_the_same_line_are_the_clients(client: Client
     line = "names = ['😀', 'a']; count = le"
     client.open(f"{line}\n", uri=uri)
     n_utf16 = len(line) + 1
-    (item,) = client.inline(0, n_utf16, uri=uri, trigger_kind=1)
+    item, *_ = client.inline(0, n_utf16, uri=uri, trigger_kind=1)
     assert item["insertText"].startswith("n(")
     assert item["range"]["start"] == {"line": 0, "character": n_utf16}
 
@@ -92,7 +92,7 @@ def test_another_language_is_completed_and_may_be_typed_on(client: Client) -> No
     uri = "file:///project/main.go"
     text = "package main\n\nfunc max(a, b int) int {\n\tif a > b {\n\t\treturn "
     client.open(text, uri=uri, language="go")
-    (item,) = client.inline(4, 9, uri=uri, trigger_kind=1)
+    item, *_ = client.inline(4, 9, uri=uri, trigger_kind=1)
     assert item["insertText"].startswith("a")
     client.type(4, 9, "a", version=2, uri=uri)
     client.inline(4, 10, uri=uri)

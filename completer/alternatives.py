@@ -1,0 +1,115 @@
+"""Other suggestions for one place, for a user who asks: the same prompt, gone on with from another first token.
+
+    return wid|               first          th * height
+                              alternatives   ened, get()
+
+Each is decoded greedily behind its first token, which is the likeliest one that the suggestions before it don't begin with; white
+space in front of it may be the same. The prompt stands in its slot already, so an alternative costs its own tokens only.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
+
+from completer.live import Live
+from completer.reuse import Entry, Hit, ReuseStore
+from completer.tokenizer import Tokenizer
+from completer.trim import Trimmed
+
+MAX_ITEMS = 3
+"""The first one included: more would be read by nobody, and each costs as much as the first."""
+MAX_TRIES = 4
+"""Some say the same in other tokens, or nothing that can be shown; so many are decoded at the most."""
+MIN_SHARE = 1 / 50
+"""An alternative begins with at least this share of the first one's probability; what is less likely is said under force only."""
+
+
+class Start(Protocol):
+    """Starts a generation at the place whose text behind the cursor avoids these; see `GenerateRequest.avoid`."""
+
+    def __call__(self, *, avoid: tuple[bytes, ...]) -> Entry: ...
+
+
+Show = Callable[[Hit], Trimmed | None]
+
+
+class Opening(NamedTuple):
+    """The text behind the cursor up to the first token that is more than white space, and how likely all of it was."""
+
+    text: bytes
+    prob: float
+
+
+def opening(hit: Hit, tokenizer: Tokenizer) -> Opening | None:
+    """Return how the text behind the cursor begins; None as long as there is none."""
+    entry = hit.entry
+    n_known = entry.n_healed_bytes + len(entry.text[: hit.n_typed].encode())
+    said, prob = b"", 1.0
+    for id_, piece in zip(entry.ids, entry.pieces, strict=True):
+        said += tokenizer.token_bytes[id_]
+        if len(said) > entry.n_healed_bytes and hit.n_typed and len(said) <= n_known:
+            continue  # typed, and so confirmed
+        prob *= piece.prob
+        if said[n_known:].strip():
+            return Opening(said[n_known:], prob)
+    return None
+
+
+class Alternatives:
+    """Finds them and leaves them in the reuse store: what is typed of one is answered from there. Owned by the event loop."""
+
+    def __init__(self, live: Live, tokenizer: Tokenizer, reuse: ReuseStore) -> None:
+        self._live = live
+        self._tokenizer = tokenizer
+        self._reuse = reuse
+
+    async def of(
+        self, first: Hit, shown: Trimmed, anchor: int, typed: str, start: Start, show: Show, until_s: float
+    ) -> list[Trimmed]:
+        """Return what else could stand where `shown`, all that is visible of `first`, does: best first, perhaps nothing.
+
+        anchor, typed: the place.  until_s: when the answer must go out, on the clock of `time.perf_counter`; an alternative that
+        is not whole by then is left out and cancelled, as it is when the caller is.  Mutates: the reuse store.
+        """
+        begins = opening(first, self._tokenizer)
+        if begins is None:
+            return []
+        least = MIN_SHARE * begins.prob
+        found = self._reuse.others(anchor, typed)  # of an earlier time; perhaps that was too short
+        avoid = (b"", begins.text, *(one.text for e in found if (one := opening(Hit(e, 0), self._tokenizer))))
+        while len(found) < MAX_TRIES and len(_distinct(shown, found, show)) < MAX_ITEMS - 1:
+            entry = start(avoid=avoid)
+            entry.asked_for = True
+            begins = await self._whole(entry, least, until_s)
+            if begins is None:
+                break
+            found, avoid = (*found, entry), (*avoid, begins.text)
+            self._reuse.put_others(anchor, typed, found)
+        return _distinct(shown, found, show)
+
+    async def _whole(self, entry: Entry, least: float, until_s: float) -> Opening | None:
+        """Wait until an alternative is whole; return how it begins, None where it is too unlikely or too late. Mutates: entry."""
+
+        def unlikely() -> bool:
+            begins = opening(Hit(entry, 0), self._tokenizer)
+            return begins is not None and begins.prob < least
+
+        try:
+            await self._live.wait(lambda: entry.reason is not None or unlikely(), until_s - time.perf_counter())
+        finally:
+            if entry.reason is None:
+                self._live.cancel(entry.request_id)
+        if entry.reason in (None, "cancelled", "error") or unlikely():
+            return None
+        return opening(Hit(entry, 0), self._tokenizer)
+
+
+def _distinct(shown: Trimmed, found: Sequence[Entry], show: Show) -> list[Trimmed]:
+    """Return what can be shown of each, without what says the same as another."""
+    by_text = {shown.text: shown}
+    for entry in found:
+        if (other := show(Hit(entry, 0))) is not None:
+            by_text.setdefault(other.text, other)
+    return list(by_text.values())[1:]
