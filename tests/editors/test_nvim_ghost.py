@@ -155,6 +155,25 @@ def test_next_asks_for_more_where_there_is_one(editor: Nvim) -> None:
     editor.wait_for_ghost("two")
 
 
+def test_next_goes_on_to_another_word_where_the_answer_while_typing_was_a_part(editor: Nvim) -> None:
+    """As the server answers: while typing what is sure, to who asks all of it and others beside it."""
+    editor.lua("""Fake.answer = function(before, params)
+      local texts = params.context.triggerKind == 1 and { "width * height", "height", "0" } or { "width" }
+      return vim.tbl_map(function(text) return Fake.item(text, params.position) end, texts)
+    end""")
+    start_line(editor)
+    editor.keys("x = ")
+    editor.wait(lambda frame: frame.shows("x = width"))
+    for keys, text in [("<M-]>", "height"), ("<M-]>", "0"), ("<M-]>", "width * height"), ("<M-[>", "0")]:
+        editor.keys(keys)
+        editor.wait_for_ghost(text)
+    asked = [event["context"]["triggerKind"] for event in events(editor, "textDocument/inlineCompletion")]
+    assert asked.count(1) == 1
+    shown = events(editor, "completer/didShow")[-1]["id"]
+    editor.keys("<Tab>")
+    assert wait_for_event(editor, "completer/didAccept")["id"] == shown
+
+
 def test_dismissed_suggestion_is_gone_until_the_next_key(editor: Nvim) -> None:
     target(editor, "return left + right")
     start_line(editor)

@@ -11,7 +11,7 @@ import { InlineCompletionRequest, type InlineCompletionItem, type LanguageClient
 import { samePlace, type Place } from "./asked.ts";
 import type { Counts } from "./numbers.ts";
 import * as protocol from "./protocol.ts";
-import { follow, type Shown } from "./shown.ts";
+import { followAll, type Shown } from "./shown.ts";
 
 /** As the trigger command names our provider, so that it asks no other one. */
 const OURS = "completer.completer:*";
@@ -19,7 +19,7 @@ const OURS = "completer.completer:*";
 /** A request, or what came unasked in place of its answer (`extended`). `used`: VS Code has had the answer. */
 interface Asked {
   readonly place: Place;
-  readonly answer: Promise<InlineCompletionItem | undefined>;
+  readonly answer: Promise<readonly InlineCompletionItem[]>;
   readonly cancel: vscode.CancellationTokenSource;
   readonly extended: boolean;
   used: boolean;
@@ -30,7 +30,8 @@ export class GhostText implements vscode.Disposable {
   readonly #client: LanguageClient;
   readonly #disposables: vscode.Disposable[];
   #asked: Asked | undefined;
-  #shown: Shown | undefined;
+  /** What may be on the screen: VS Code does not tell which one the user cycled to. The first one is, until then. */
+  #shown: readonly Shown[] = [];
 
   constructor(client: LanguageClient) {
     this.#client = client;
@@ -62,26 +63,27 @@ export class GhostText implements vscode.Disposable {
     asked.used = true;
     const cancelled = token.onCancellationRequested(() => this.#abandon(asked));
     const answer = await asked.answer.finally(() => cancelled.dispose());
-    if (answer === undefined || token.isCancellationRequested || document.version !== asked.place.version) {
+    if (answer.length === 0 || token.isCancellationRequested || document.version !== asked.place.version) {
       return [];
     }
     this.#show(document, position, answer);
-    return [this.#client.protocol2CodeConverter.asInlineCompletionItem(answer)];
+    return answer.map((item) => this.#client.protocol2CodeConverter.asInlineCompletionItem(item));
   }
 
   /** The whole suggestion was inserted; the server hears of it by the item's command. */
   accepted(): void {
     this.counts.accepted += 1;
-    this.#shown = undefined;
+    this.#shown = [];
   }
 
   /** The user sent the suggestion away. */
   dismissed(): void {
     this.#asked = undefined;
-    if (this.#shown !== undefined) {
+    const [shown] = this.#shown;
+    if (shown !== undefined) {
       this.counts.dismissed += 1;
-      this.#tell(protocol.DID_DISMISS, this.#shown);
-      this.#shown = undefined;
+      this.#tell(protocol.DID_DISMISS, shown);
+      this.#shown = [];
     }
   }
 
@@ -98,8 +100,8 @@ export class GhostText implements vscode.Disposable {
     const cancel = new vscode.CancellationTokenSource();
     const params = this.#client.code2ProtocolConverter.asInlineCompletionParams(document, position, context);
     const answer = this.#client.sendRequest(InlineCompletionRequest.type, params, cancel.token).then(
-      (result) => (Array.isArray(result) ? result[0] : result?.items[0]),
-      () => undefined, // cancelled, or the server is going: nothing to show
+      (result) => (Array.isArray(result) ? result : (result?.items ?? [])),
+      () => [], // cancelled, or the server is going: nothing to show
     );
     this.#asked = { place: placeOf(document, position), answer, cancel, extended: false, used: false };
     return this.#asked;
@@ -127,23 +129,29 @@ export class GhostText implements vscode.Disposable {
       return;
     }
     const command = { title: "", command: "completer.didAccept", arguments: [more.id] };
-    const answer = Promise.resolve({ insertText: more.text, range: more.range, command });
+    const answer = Promise.resolve([{ insertText: more.text, range: more.range, command }]);
     this.#asked = { place, answer, cancel: asked.cancel, extended: true, used: false };
     void vscode.commands.executeCommand("editor.action.inlineSuggest.trigger", { providerId: OURS });
   }
 
-  #show(document: vscode.TextDocument, position: vscode.Position, item: InlineCompletionItem): void {
-    const text = typeof item.insertText === "string" ? item.insertText : item.insertText.value;
-    const id = String(item.command?.arguments?.[0] ?? "");
-    const nTaken = item.range === undefined ? 0 : position.character - item.range.start.character;
-    this.#shown = { id, uri: document.uri.toString(), text, offset: document.offsetAt(position), nTaken };
+  #show(document: vscode.TextDocument, position: vscode.Position, items: readonly InlineCompletionItem[]): void {
+    const uri = document.uri.toString();
+    const offset = document.offsetAt(position);
+    this.#shown = items.map((item) => {
+      const text = typeof item.insertText === "string" ? item.insertText : item.insertText.value;
+      const id = String(item.command?.arguments?.[0] ?? "");
+      const nTaken = item.range === undefined ? 0 : position.character - item.range.start.character;
+      return { id, uri, text, offset, nTaken };
+    });
     this.counts.shown += 1;
-    this.#tell(protocol.DID_SHOW, this.#shown);
+    const [first] = this.#shown;
+    if (first !== undefined) {
+      this.#tell(protocol.DID_SHOW, first);
+    }
   }
 
   #follow(event: vscode.TextDocumentChangeEvent): void {
-    const shown = this.#shown;
-    if (shown === undefined || event.document.uri.toString() !== shown.uri || event.contentChanges.length === 0) {
+    if (event.document.uri.toString() !== this.#shown[0]?.uri || event.contentChanges.length === 0) {
       return;
     }
     const changes = event.contentChanges.map((change) => ({
@@ -151,12 +159,13 @@ export class GhostText implements vscode.Disposable {
       nReplaced: change.rangeLength,
       text: change.text,
     }));
-    const outcome = follow(shown, changes);
-    this.#shown = outcome.kind === "gone" ? undefined : outcome.shown;
+    const { accepted, shown } = followAll(this.#shown, changes);
+    this.#shown = shown;
+    const [first] = shown;
     // The item's command tells of the whole.
-    if (outcome.kind === "accepted" && outcome.shown.nTaken < shown.text.length) {
+    if (accepted && first !== undefined && first.nTaken < first.text.length) {
       this.counts.partly += 1;
-      this.#tell(protocol.DID_ACCEPT, outcome.shown, { acceptedLength: outcome.shown.nTaken });
+      this.#tell(protocol.DID_ACCEPT, first, { acceptedLength: first.nTaken });
     }
   }
 

@@ -1,4 +1,4 @@
-/** The suggestion on the screen, and what a change of its document means for it. Pure. */
+/** The suggestions that may be on the screen, and what a change of their document means for them. Pure. */
 
 /** offset: of its first character that is not in the document yet.  nTaken: characters of `text` in front of it. */
 export interface Shown {
@@ -38,4 +38,13 @@ export function follow(shown: Shown, changes: readonly Change[]): Outcome {
   const next = { ...shown, offset: shown.offset + change.text.length, nTaken: shown.nTaken + text.length };
   const n = [...text.trim()].length; // Enter brings indentation with it, Tab is several spaces
   return { kind: n > 1 ? "accepted" : "typed", shown: next };
+}
+
+/** Return which of several suggestions may be the one on the screen still, and whether a part of it came in at once. */
+export function followAll(
+  shown: readonly Shown[],
+  changes: readonly Change[],
+): { readonly accepted: boolean; readonly shown: readonly Shown[] } {
+  const going = shown.map((one) => follow(one, changes)).flatMap((outcome) => (outcome.kind === "gone" ? [] : [outcome]));
+  return { accepted: going[0]?.kind === "accepted", shown: going.map((outcome) => outcome.shown) };
 }

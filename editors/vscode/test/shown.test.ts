@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { follow, type Change, type Shown } from "../src/shown.ts";
+import { follow, followAll, type Change, type Shown } from "../src/shown.ts";
 
 const SHOWN: Shown = { id: "7", uri: "file:///a.py", text: "left + right\nreturn", offset: 10, nTaken: 0 };
 
@@ -53,3 +53,14 @@ for (const [name, changes] of [
     assert.equal(follow(SHOWN, changes).kind, "gone");
   });
 }
+
+test("of several suggestions those that agree go on", () => {
+  const other = { ...SHOWN, id: "8", text: "right + left" };
+  const third = { ...SHOWN, id: "9", text: "right" };
+  const typed = followAll([SHOWN, other, third], [insert(10, "r")]);
+  assert.equal(typed.accepted, false);
+  assert.deepEqual(typed.shown.map((one) => one.id), ["8", "9"]);
+  const word = followAll([SHOWN, other], [insert(10, "right")]);
+  assert.deepEqual(word, { accepted: true, shown: [{ ...other, offset: 15, nTaken: 5 }] });
+  assert.deepEqual(followAll([SHOWN, other], [insert(10, "x")]).shown, []);
+});
