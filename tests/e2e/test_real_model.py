@@ -43,17 +43,6 @@ def test_real_model_completes_behind_unicode_in_any_line_ending(client: Client, 
     assert item["range"]["end"] == {"line": 3, "character": len(lines[3])}
 
 
-def test_who_asks_gets_other_suggestions_that_begin_with_other_words(client: Client) -> None:
-    uri = "file:///project/area.py"
-    lines = ["def area(width: int, height: int) -> int:", "    result = "]
-    client.open("\n".join(lines), uri=uri)
-    texts = [item["insertText"] for item in client.inline(1, len(lines[1]), uri=uri, trigger_kind=1)]
-    assert 1 < len(texts) <= 3
-    assert len(set(texts)) == len(texts)
-    assert texts[0].startswith("width * height")
-    assert len(client.inline(1, len(lines[1]), uri=uri)) == 1
-
-
 def test_columns_behind_an_emoji_on_the_same_line_are_the_clients(client: Client) -> None:
     uri = "file:///project/emoji.py"
     line = "names = ['😀', 'a']; count = le"
@@ -115,3 +104,14 @@ def test_metrics_hold_no_text(client: Client) -> None:
     traces = client.call("completer/metrics")["traces"]
     assert traces
     assert "left" not in str(traces)
+
+
+def test_who_asks_gets_other_suggestions_that_begin_with_other_words(client: Client) -> None:
+    uri = "file:///project/area.py"
+    lines = ["def area(width: int, height: int) -> int:", "    result = "]
+    client.open("\n".join(lines), uri=uri)
+    texts = [item["insertText"] for item in client.inline(1, len(lines[1]), uri=uri, trigger_kind=1)]
+    assert 1 < len(texts) <= 3
+    assert len(set(texts)) == len(texts)
+    assert texts[0].startswith("width * height")
+    assert len(client.inline(1, len(lines[1]), uri=uri)) == 1

@@ -103,6 +103,34 @@ def test_escape_dismisses_and_the_server_hears_of_it(vscode: Session) -> None:
     assert dismissed.params["id"]
 
 
+def test_next_shows_another_suggestion_and_the_server_hears_which_one_was_accepted(vscode: Session) -> None:
+    editor, tape = vscode.workbench, vscode.tape
+    editor.open("next.py")
+    editor.go_to(2, 1)
+    editor.type("    result = ", delay_ms=20)
+    editor.wait_for_ghost(lambda text: text.startswith("width"))
+
+    def turned() -> bool:
+        """What was shown while typing stays in VS Code's list, and may be a part of the first of the answer."""
+        editor.press("Alt+BracketRight")
+        editor.page.wait_for_timeout(1000)
+        return not editor.ghost().startswith("width")
+
+    editor.wait(turned, editor.ghost)
+    other = editor.wait_for_ghost()
+    asked = [one for one in tape.said("textDocument/inlineCompletion") if is_of("next.py")(one)]
+    assert asked[-1].params["context"]["triggerKind"] == 1
+    n_before = len(tape.said("workspace/executeCommand"))
+    editor.press("Tab")
+    editor.wait_for_no_ghost_of(other)
+    assert f"\n    result = {other}\n" in editor.saved("next.py")
+    accepted = tape.wait_for(
+        "workspace/executeCommand", lambda one: one.params["command"] == "completer.didAccept", after=n_before
+    )
+    shown = [one.params["id"] for one in tape.said("completer/didShow") if is_of("next.py")(one)]
+    assert shown and accepted.params["arguments"][0] not in shown  # only the first of an answer is told of as shown
+
+
 def test_another_file_has_suggestions_of_its_own_and_the_cursor_there_is_told_ahead(vscode: Session) -> None:
     editor, tape = vscode.workbench, vscode.tape
     suggest(vscode, "first.py")

@@ -71,11 +71,17 @@ def contains(items: Sequence[int], target: int) -> bool:
 '''
 """For the picture: line 13 is empty."""
 
+AREA = """def area(width: int, height: int) -> int:
+
+    return result
+"""
+"""For what can be said in two ways: line 2 is empty."""
+
 LATENCY_LINE = 10
 ACCOUNTS = ("savings", "budget", "quota", "credit", "ledger", "wallet", "deposit", "fund")
 LATENCY_FILES = {f"{name}.py": ACCOUNT.format(title=name.title(), name=name) for name in ACCOUNTS}
 NAMES = ("tab", "word", "through", "undo", "escape", "first", "second", "off", "hover", "report", "on")
-FILES = {f"{name}.py": POINT for name in NAMES} | LATENCY_FILES | {"search.py": SEARCH}
+FILES = {f"{name}.py": POINT for name in NAMES} | LATENCY_FILES | {"search.py": SEARCH, "next.py": AREA}
 
 
 @dataclass(frozen=True)
