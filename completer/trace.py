@@ -21,7 +21,7 @@ class Trace:
     answered_by: "suppressed" where no suggestion is wanted and nothing was asked.  n_chars 0: nothing was shown.
     complete: decoding was over when the answer went out.
     alternatives_ms: spent on what stands beside the answer for a user who asked; a part of total_ms.
-    queue_ms to decode_ms, n_keep to n_generated: of the generation that the answer came from, as far as it was when the answer went out.
+    queue_ms to decode_ms, n_keep to n_generated: of the generation that the answer came from, as far as it was by then.
     n_forwards_in_all to accepted: of the same, as far as it came at all: it goes on in the background.
     """
 
