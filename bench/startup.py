@@ -55,7 +55,7 @@ async def start_once(command: str, settings: dict[str, Any]) -> Startup:
             return Startup(initialized_ms, None, None, status["state"], status["message"])
         ready_ms = since_ms()
         position = {"line": TEXT.count("\n"), "character": len(TEXT.rsplit("\n", 1)[1])}
-        asked = {"textDocument": {"uri": URI}, "position": position, "context": {"triggerKind": 1}}
+        asked = {"textDocument": {"uri": URI}, "position": position, "context": {"triggerKind": 2}}
         found = await client.call("textDocument/inlineCompletion", asked)
         first_ms = since_ms() if found.result and found.result["items"] else None
         return Startup(initialized_ms, ready_ms, first_ms, "ready", "")
