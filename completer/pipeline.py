@@ -11,6 +11,7 @@ from typing import Any
 
 from completer.alternatives import Alternatives
 from completer.anchoring import Anchors, context_budget, full_window_cp
+from completer.ask import Ask
 from completer.cascade import Answered, Cascade, Larger
 from completer.config import Settings, context_parts
 from completer.context.context import Context
@@ -23,7 +24,7 @@ from completer.place import Place, place
 from completer.prompt import Anchor, lf
 from completer.reuse import Entry, Hit, ReuseStore
 from completer.secrets import SecretScan
-from completer.showing import answered_by, goes_on, is_complete, suggestion_of, visible
+from completer.showing import answered_by, goes_on, suggestion_of, visible
 from completer.stops import stop_rule
 from completer.syntax import SyntaxTree
 from completer.tokenizer import Tokenizer
@@ -31,12 +32,6 @@ from completer.trace import Trace, TraceLog
 from completer.trim import Selected, Trimmed
 from completer.types import Edit, Prompt, SelectedCompletion, Snapshot, StopRule, Suggestion
 
-SOFT_SHARE = 0.55
-"""Share of the budget after which the first clean piece is shown at once, and the rest when it is ready."""
-EXPLICIT_MS = 1500.0
-"""Who asks explicitly waits: the budget of such a request, at the least."""
-MARGIN_MS = 4.0
-"""Kept back from the budget for trimming and the way to the editor."""
 CURSOR_REST_S = 0.03
 """A cursor that moved is left alone for so long before its place is prefilled; editors wait themselves before they tell."""
 
@@ -77,88 +72,59 @@ class Pipeline:
         self._reuse = ReuseStore()
         self._traces = TraceLog()
         self._docs: dict[str, OpenDocument] = {}
-        self._n_requests = 0
 
     async def complete(
         self, snapshot: Snapshot, *, explicit: bool, selected: SelectedCompletion | None = None, alternatives: bool = False
     ) -> Suggestion | None:
         """See `completer.frontend.Completer.complete`."""
-        started = time.perf_counter()
+        started_s = time.perf_counter()
         doc = self._doc(snapshot)
         doc.snapshot, doc.answered = snapshot, None
         self._cascade.moved(snapshot)
-        trace = self._new_trace(snapshot)
         where = place(snapshot, doc.tree)
-        trace.place = where.kind
-        suggestion = None
-        if not doc.is_secret and (explicit or self._wanted(snapshot, where)):
-            chosen = Selected(selected.text, selected.start_cp, selected.end_cp) if selected else None
-            suggestion = await self._answer(doc, snapshot, where, explicit, alternatives, chosen, started, trace)
-        trace.total_ms = (time.perf_counter() - started) * 1e3
+        chosen = Selected(selected.text, selected.start_cp, selected.end_cp) if selected else None
+        trace = self._traces.new(snapshot, where.kind)
+        ask = Ask(snapshot, where, self.settings, trace, explicit, chosen, alternatives, started_s)
+        wanted = not doc.is_secret and (explicit or self._wanted(snapshot, where))
+        suggestion = await self._answer(ask, doc) if wanted else None
+        trace.total_ms = ask.elapsed_ms
         self._traces.add(trace)
         return suggestion
 
-    async def _answer(
-        self,
-        doc: OpenDocument,
-        snapshot: Snapshot,
-        where: Place,
-        explicit: bool,
-        alternatives: bool,
-        selected: Selected | None,
-        started: float,
-        trace: Trace,
-    ) -> Suggestion | None:
+    async def _answer(self, ask: Ask, doc: OpenDocument) -> Suggestion | None:
+        snapshot = ask.snapshot
         anchor, prompt, _ = doc.anchors.choose(snapshot, self._context.lead_ids(snapshot.uri))
-        trace.n_context = anchor.n_context
-        trace.tokenise_ms = (time.perf_counter() - started) * 1e3
+        ask.trace.n_context, ask.trace.tokenise_ms = anchor.n_context, ask.elapsed_ms
         typed = lf(anchor.typed(snapshot))
         hit = self._reuse.lookup(anchor.number, typed)
-        if hit is None or (explicit and hit.entry.stops_unsure):  # the user wants to see what is not sure enough
-            hit = Hit(self._start(doc, anchor, prompt, snapshot, where, typed, explicit, trace), 0)
-            fresh = True
-        else:
-            fresh = False
-        hit.entry.asked_for |= explicit
-
-        confidence = self.settings.confidence
-        budget_ms = max(self.settings.budget_ms, EXPLICIT_MS) if explicit else self.settings.budget_ms
-
-        def see(hit: Hit) -> Trimmed | None:
-            return visible(hit, confidence, snapshot, where, selected=selected, explicit=explicit)
-
-        def complete() -> bool:
-            return is_complete(hit, confidence)
-
-        def worth_showing() -> bool:
-            late = (time.perf_counter() - started) * 1e3 > SOFT_SHARE * budget_ms
-            return complete() or ((late or not fresh) and see(hit) is not None)
-
-        if not worth_showing():
-            left_ms = budget_ms - MARGIN_MS - (time.perf_counter() - started) * 1e3
-            # Wake once at the soft deadline, too: the first piece may have been ready before it.
-            soft_ms = max(0.0, SOFT_SHARE * budget_ms - (time.perf_counter() - started) * 1e3)
-            await self._live.wait(complete, soft_ms / 1e3)
-            await self._live.wait(worth_showing, (left_ms - soft_ms) / 1e3)
-        trim_started = time.perf_counter()
-        shown = see(hit)
-        trace.trim_ms = (time.perf_counter() - trim_started) * 1e3
-        self._record(trace, hit, fresh, shown)
-        others: list[Trimmed] = []
-        if alternatives and shown is not None and hit.entry.reason is not None and self._generator.avoids:
-            asked, corpora = self._stop_rule(where, snapshot, asked_for=True), (*draft_corpora(doc, ()), tuple(hit.entry.ids))
-            start = partial(self._live.start, anchor, prompt, snapshot, where, asked, typed, corpora=corpora, tree=doc.tree)
-            until_s = started + (budget_ms - MARGIN_MS) / 1e3
-            others = await self._alternatives.of(hit, shown, anchor.number, typed, start, see, until_s)
-            trace.alternatives_ms = (time.perf_counter() - trim_started) * 1e3 - trace.trim_ms
-        if shown is not None and complete() and shown.start_cp == shown.end_cp:
+        fresh = hit is None or (ask.explicit and hit.entry.stops_unsure)  # the user wants to see what is not sure enough
+        if hit is None or fresh:
+            hit = Hit(self._start(ask, doc, anchor, prompt, typed), 0)
+        hit.entry.asked_for |= ask.explicit
+        await ask.wait(self._live, hit, fresh)
+        shown = ask.show(hit, fresh)
+        others = await self._others(ask, doc, anchor, prompt, typed, hit, shown) if ask.alternatives and shown else []
+        if shown is not None and ask.is_complete(hit) and shown.start_cp == shown.end_cp:
             self._idle.prefetch(doc, snapshot, anchor, shown, self._stop_rule)
         self._idle.prefill(doc, snapshot)
-        given = suggestion_of(shown, snapshot, answered_by(hit, fresh), complete(), others) if shown is not None else None
+        given = suggestion_of(shown, snapshot, answered_by(hit, fresh), ask.is_complete(hit), others) if shown else None
         doc.answered, doc.given = snapshot.at, given
-        rule = partial(self._stop_rule, where, snapshot, hit.entry.asked_for)
-        self._cascade.answered(Answered(doc, snapshot, where, anchor, prompt, rule, hit, see))
+        rule = partial(self._stop_rule, ask.where, snapshot, hit.entry.asked_for)
+        self._cascade.answered(Answered(doc, snapshot, ask.where, anchor, prompt, rule, hit, ask.see))
         return given
+
+    async def _others(
+        self, ask: Ask, doc: OpenDocument, anchor: Anchor, prompt: Prompt, typed: str, first: Hit, shown: Trimmed
+    ) -> list[Trimmed]:
+        """Return what else could stand there, as far as the time allows. Mutates: the trace, the reuse store."""
+        if first.entry.reason is None or not self._generator.avoids:
+            return []
+        began_ms = ask.elapsed_ms
+        rule, corpora = self._stop_rule(ask.where, ask.snapshot, True), (*draft_corpora(doc, ()), tuple(first.entry.ids))
+        start = partial(self._live.start, anchor, prompt, ask.snapshot, ask.where, rule, typed, corpora=corpora, tree=doc.tree)
+        others = await self._alternatives.of(first, shown, anchor.number, typed, start, ask.see, ask.until_s)
+        ask.trace.alternatives_ms = ask.elapsed_ms - began_ms
+        return others
 
     # What the client tells.
 
@@ -290,18 +256,9 @@ class Pipeline:
     def _wanted(self, snapshot: Snapshot, where: Place) -> bool:
         return where.suppress != "word" and snapshot.language_id not in self.settings.disabled_languages
 
-    def _start(
-        self,
-        doc: OpenDocument,
-        anchor: Anchor,
-        prompt: Prompt,
-        snapshot: Snapshot,
-        where: Place,
-        typed: str,
-        asked_for: bool,
-        trace: Trace,
-    ) -> Entry:
+    def _start(self, ask: Ask, doc: OpenDocument, anchor: Anchor, prompt: Prompt, typed: str) -> Entry:
         """Start a foreground generation; those that it makes useless are cancelled. Mutates: doc, the reuse store."""
+        snapshot, where = ask.snapshot, ask.where
         corpora = draft_corpora(doc, self._docs.values())
         for old in (doc.running, doc.prefetch):
             if old is not None and old.reason is None:
@@ -313,12 +270,11 @@ class Pipeline:
             prompt,
             snapshot,
             where,
-            self._stop_rule(where, snapshot, asked_for),
+            self._stop_rule(where, snapshot, ask.explicit),
             typed,
-            background=False,
             corpora=corpora,
             tree=doc.tree,
-            on_done=lambda done: self._over(doc, done, snapshot, where, trace),
+            on_done=lambda done: self._over(doc, done, snapshot, where, ask.trace),
         )
         self._reuse.put(entry)
         return entry
@@ -348,16 +304,3 @@ class Pipeline:
             return
         doc.given = suggestion_of(shown, snapshot, "background")
         self.on_extend(doc.given)
-
-    # Traces.
-
-    def _new_trace(self, snapshot: Snapshot) -> Trace:
-        self._n_requests += 1
-        return Trace(self._n_requests, snapshot.uri, snapshot.version)
-
-    def _record(self, trace: Trace, hit: Hit, fresh: bool, shown: Trimmed | None) -> None:
-        if fresh:
-            trace.at_answer(hit.entry.stats)
-        trace.complete = is_complete(hit, self.settings.confidence)
-        trace.answered_by = answered_by(hit, fresh)
-        trace.n_chars = len(shown.text) if shown is not None else 0

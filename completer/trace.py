@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from completer.types import AnsweredBy, GenerateStats
+from completer.types import AnsweredBy, GenerateStats, Snapshot
 
 MAX_TRACES = 1000
 
@@ -68,6 +68,12 @@ class TraceLog:
 
     def __init__(self) -> None:
         self._traces: deque[Trace] = deque(maxlen=MAX_TRACES)
+        self._n_begun = 0
+
+    def new(self, snapshot: Snapshot, place: str) -> Trace:
+        """Return a trace with the next id, for the caller to fill and `add`. Mutates: the number of those begun."""
+        self._n_begun += 1
+        return Trace(self._n_begun, snapshot.uri, snapshot.version, place=place)
 
     def add(self, trace: Trace) -> None:
         """Keep `trace`. Mutates: the log."""

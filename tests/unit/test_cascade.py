@@ -72,6 +72,16 @@ class Client(NamedTuple):
                 await asyncio.sleep(0.01)
 
 
+    async def quiet(self) -> tuple[int, int]:
+        """Wait until neither engine has anything left to do; return how many forwards and calls there were."""
+        async with asyncio.timeout(5):
+            while True:
+                before = self.n_small_forwards(), len(self.large.calls)
+                await asyncio.sleep(0.1)
+                if before == (self.n_small_forwards(), len(self.large.calls)):
+                    return before
+
+
 @asynccontextmanager
 async def cascade(
     tokenizer: Tokenizer, small: ByHeart, large: ByHeart, settings: Settings = SETTINGS, on: bool = True
@@ -104,7 +114,7 @@ async def test_the_next_keys_get_the_longer_text_without_any_engine(tokenizer: T
         client.made.did_open(at(9))
         await client.made.complete(at(9), explicit=False)
         await client.looked()
-        before = client.n_small_forwards(), len(client.large.calls)
+        before = await client.quiet()
         for n in range(10, len(MORE)):
             assert text_of(await client.made.complete(key(client.made, n, MORE), explicit=False)) == MORE[n:]
         assert (client.n_small_forwards(), len(client.large.calls)) == before

@@ -330,7 +330,7 @@ async def test_where_nothing_else_is_likely_there_is_one(tokenizer: Tokenizer) -
 async def test_others_that_are_not_ready_by_the_deadline_follow_the_next_time(
     tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("completer.pipeline.EXPLICIT_MS", 400.0)
+    monkeypatch.setattr("completer.ask.EXPLICIT_MS", 400.0)
     engine = Undecided(tokenizer)
     async with pipeline(engine, tokenizer) as made:
         await made.complete(at(EQUALS), explicit=False)
