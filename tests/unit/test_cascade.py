@@ -71,7 +71,6 @@ class Client(NamedTuple):
             while self.made._cascade._place is not None:
                 await asyncio.sleep(0.01)
 
-
     async def quiet(self) -> tuple[int, int]:
         """Wait until neither engine has anything left to do; return how many forwards and calls there were."""
         async with asyncio.timeout(5):
