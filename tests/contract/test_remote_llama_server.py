@@ -240,17 +240,23 @@ async def test_people_at_one_slot_wait_as_the_capacity_model_says(connected: Con
         await tokens_of(engine, ids, 8)
         return (time.perf_counter() - started) * 1e3
 
+    async def alone_ms() -> float:
+        return statistics.mean([await answer_ms() for _ in range(10)])
+
     await answer_ms()
-    service_ms = statistics.mean([await answer_ms() for _ in range(10)])
-    print(f"\none request alone: {service_ms:.0f} ms")
     rng = random.Random(1)
+    service_ms = await alone_ms()
     for busy in (0.3, 0.6):
-        rate = busy / service_ms * 1e3
-        tasks = []
-        for _ in range(30):
-            tasks.append(asyncio.create_task(answer_ms()))
-            await asyncio.sleep(rng.expovariate(rate))
-        measured = statistics.mean(await asyncio.gather(*tasks))
-        predicted = serial_answer_ms(1, service_ms, service_ms, replace(USUAL, keys_s=rate, asked=1.0))
+        for _ in range(4):
+            rate = busy / service_ms * 1e3
+            tasks = []
+            for _ in range(30):
+                tasks.append(asyncio.create_task(answer_ms()))
+                await asyncio.sleep(rng.expovariate(rate))
+            measured = statistics.mean(await asyncio.gather(*tasks))
+            before_ms, service_ms = service_ms, await alone_ms()
+            if max(before_ms, service_ms) < 1.4 * min(before_ms, service_ms):
+                break  # else the machine did something else meanwhile, and what was predicted was predicted for another one
+        predicted = serial_answer_ms(1, before_ms, before_ms, replace(USUAL, keys_s=rate, asked=1.0))
         print(f"{rate:.1f} requests/s, {busy:.0%} busy: {measured:.0f} ms, predicted {predicted:.0f}")
-        assert 0.5 < measured / predicted < 2.0  # thirty requests on a machine that does other things, too
+        assert 0.5 < measured / predicted < 2.0  # thirty requests, one seed
