@@ -15,6 +15,7 @@ from completer.syntax import SyntaxTree
 from completer.types import Snapshot, Suggestion
 
 MAX_CORPORA = 4
+"""Texts in which drafts are looked up, tens of thousands of characters each."""
 
 
 @dataclass(slots=True)

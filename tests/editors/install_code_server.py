@@ -108,9 +108,10 @@ def _unpack_debian(packages: tuple[str, ...], folder: Path) -> None:
         run("dpkg-deb", "-x", str(archive), str(folder / "root"))
     shutil.rmtree(folder / "lists")
     shutil.rmtree(folder / "archives")
+    fonts = folder / "root" / "usr" / "share" / "fonts"
     (folder / "fonts.conf").write_text(
         '<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd">\n'
-        f"<fontconfig><dir>{folder}/root/usr/share/fonts</dir><cachedir>{folder}/fonts</cachedir></fontconfig>\n",
+        f"<fontconfig><dir>{fonts}</dir><cachedir>{folder}/fonts</cachedir></fontconfig>\n",
         encoding="utf-8",
     )
 
