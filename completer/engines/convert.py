@@ -17,7 +17,7 @@ from completer.calibration import calibration_texts
 from completer.engines.checkpoint import Checkpoint, GgufCheckpoint, open_checkpoint
 from completer.engines.converted import FORMAT, MAX_LEN, is_converted
 from completer.engines.kv import KvSlots
-from completer.engines.lean import Layer, LeanEngine, LeanModel
+from completer.engines.lean import Embedding, Layer, LeanEngine, LeanModel
 from completer.engines.linear import Int8Linear, Linear
 from completer.engines.onnx_graph import GraphWriter
 from completer.engines.quantize import GROUP, Groups, Int8Rows, gptq_groups, hessian_of, int8_rows, nearest_groups
@@ -178,7 +178,7 @@ class _Recorder:
 
 def int8_model(
     spec: ModelSpec,
-    embed: Tensor,
+    embed: Embedding,
     rows: dict[str, Tensor],
     with_head: bool,
     wrap: Callable[[tuple[int, str], Linear], Linear] = lambda _, linear: linear,

@@ -21,14 +21,12 @@ from completer.engines.folder import FOLDER_ENGINES, load_folder, open_lmdeploy
 from completer.engines.measure import KeptCosts, measure_costs
 from completer.engines.phased import PendingPrefiller, PhasedEngine, Prefiller
 from completer.engines.registry import ENGINES, availability, has_cuda
+from completer.engines.rowfile import RowFile
 from completer.errors import ConfigError, EngineUnavailable
 from completer.store import ModelFiles
 from completer.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from completer.engines.kv import KvSlots
     from completer.engines.lean import LeanEngine
     from completer.engines.spec import ModelSpec
@@ -211,13 +209,11 @@ def _slots(spec: ModelSpec, settings: Settings) -> KvSlots:
 
 def _build(name: str, folder: Path, settings: Settings, background: Executor) -> StepEngine:
     """Return the engine over converted files. What "phased" prefills with is made in `background` and waited for later."""
-    import numpy as np
-
     from completer.engines.spec import ModelSpec
 
     spec = ModelSpec.from_json((folder / "spec.json").read_text(encoding="utf-8"))
     kv = _slots(spec, settings)
-    embed = np.load(folder / "embed.npy", mmap_mode="c")
+    embed = RowFile(folder / "embed.npy")
     if name == "torch":
         return _lean(folder, spec, embed, kv, settings, with_head=True)
 
@@ -233,15 +229,13 @@ def _build(name: str, folder: Path, settings: Settings, background: Executor) ->
     return PhasedEngine(decoder, PendingPrefiller(making, kv), name) if making else decoder
 
 
-def _lean(
-    folder: Path, spec: ModelSpec, embed: NDArray[np.uint16], kv: KvSlots, settings: Settings, with_head: bool
-) -> LeanEngine:
+def _lean(folder: Path, spec: ModelSpec, embed: RowFile, kv: KvSlots, settings: Settings, with_head: bool) -> LeanEngine:
     import torch
     from safetensors.torch import load_file
 
     from completer.engines.convert import int8_model
-    from completer.engines.lean import LeanEngine
+    from completer.engines.lean import Bfloat16Rows, LeanEngine
 
     torch.set_num_threads(physical_threads(settings))
     rows = load_file(str(folder / "prefill.safetensors"))
-    return LeanEngine(int8_model(spec, torch.from_numpy(embed).view(torch.bfloat16), rows, with_head), kv)
+    return LeanEngine(int8_model(spec, Bfloat16Rows(embed), rows, with_head), kv)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from torch.nn.functional import scaled_dot_product_attention, silu
 from completer.engines.base import CostCurve, Logits
 from completer.engines.kv import KvSlots
 from completer.engines.linear import Linear
+from completer.engines.rowfile import RowFile
 from completer.engines.spec import ModelSpec
 from completer.errors import EngineClosed
 
@@ -38,12 +40,28 @@ class Layer:
     k_norm: Tensor | None = None  # [D]
 
 
+class Embedding(Protocol):
+    """Rows of [vocab, hidden], of any float type: a tensor, or what reads them from a file."""
+
+    def __getitem__(self, ids: Tensor, /) -> Tensor: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Bfloat16Rows:
+    """The embedding of a file of raw bfloat16."""
+
+    file: RowFile
+
+    def __getitem__(self, ids: Tensor, /) -> Tensor:
+        return torch.from_numpy(self.file[ids.tolist()]).view(torch.bfloat16)
+
+
 @dataclass(frozen=True, slots=True)
 class LeanModel:
-    """The weights of one model. embed: [vocab, hidden], any float type; only the rows that are looked up are read."""
+    """The weights of one model."""
 
     spec: ModelSpec
-    embed: Tensor
+    embed: Embedding
     layers: tuple[Layer, ...]
     norm: Tensor
     head: Linear | None

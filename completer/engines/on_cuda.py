@@ -76,7 +76,9 @@ def model_on(checkpoint: Checkpoint, weights: str, device: torch.device, with_pl
     keep: Pack | None = pack if weights == "int4" else None
     model = lean_model(checkpoint, rounds[weights], torch.bfloat16, keep)
     layers = tuple(_norms_on(device, layer) for layer in model.layers)
-    return replace(model, embed=model.embed.to(device, torch.bfloat16), layers=layers, norm=model.norm.to(device))
+    assert isinstance(model.embed, torch.Tensor)
+    embed = model.embed.to(device, torch.bfloat16)
+    return replace(model, embed=embed, layers=layers, norm=model.norm.to(device))
 
 
 def make_slots(spec: ModelSpec, memory_mb: int, device: torch.device, dtype: torch.dtype = torch.bfloat16) -> DeviceSlots:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from completer.engines.base import CostCurve, Logits
 from completer.engines.kv import KvSlots
+from completer.engines.rowfile import RowFile
 from completer.engines.spec import ModelSpec
 from completer.errors import EngineClosed
 
@@ -26,7 +27,7 @@ class OnnxEngine:
 
     name = "onnx"
 
-    def __init__(self, graph: Path, spec: ModelSpec, embed: NDArray[np.uint16], kv: KvSlots, threads: int) -> None:
+    def __init__(self, graph: Path, spec: ModelSpec, embed: RowFile, kv: KvSlots, threads: int) -> None:
         self.kv = kv
         self.n_slots = kv.n_slots
         self.max_len = kv.max_len
@@ -35,7 +36,7 @@ class OnnxEngine:
         self._embed = embed  # bfloat16 as raw 16 bits
         self._session: ort.InferenceSession | None = ort.InferenceSession(str(graph), _options(threads), ["CPUExecutionProvider"])
         self._bindings = [self._bind(slot, spec.n_layers) for slot in range(kv.n_slots)]
-        self._logits: dict[int, tuple[Logits, ort.OrtValue]] = {}
+        self._logits: Logits = np.empty((1, 1, spec.vocab_size), np.float32)
 
     def forward(self, slot: int, ids: Sequence[int], n_logits: int) -> Logits:
         if self._session is None:
@@ -43,7 +44,7 @@ class OnnxEngine:
         n, start = len(ids), self.kv.lengths[slot]
         self.kv.check_room(slot, n)
         # The graph computes at least one row; with n_logits 0 the caller does not look at it.
-        logits, bound = self._logits_buffer(max(n_logits, 1))
+        logits = self._logits_buffer(max(n_logits, 1))
         binding = self._bindings[slot]
         inputs = {
             "embeds": bfloat16_rows(self._embed, ids)[None],  # [1, n, hidden]
@@ -53,10 +54,10 @@ class OnnxEngine:
         }
         for name, array in inputs.items():
             binding.bind_ortvalue_input(name, ort.OrtValue.ortvalue_from_numpy(array))
-        binding.bind_ortvalue_output("logits", bound)
+        binding.bind_ortvalue_output("logits", ort.OrtValue.ortvalue_from_numpy(logits))
         self._session.run_with_iobinding(binding)
         self.kv.lengths[slot] += n
-        return logits[:n_logits]  # [n_logits, vocab]
+        return logits[0, :n_logits]  # [n_logits, vocab]
 
     def prefill(self, slot: int, ids: Sequence[int]) -> Iterator[None]:
         self.kv.check_room(slot, len(ids))
@@ -88,16 +89,16 @@ class OnnxEngine:
                 binding.bind_ortvalue_output(f"present_{kind}.{i}", shared)
         return binding
 
-    def _logits_buffer(self, rows: int) -> tuple[Logits, ort.OrtValue]:
-        if rows not in self._logits:
-            array = np.zeros((1, rows, self.vocab_size), np.float32)
-            self._logits[rows] = array[0], ort.OrtValue.ortvalue_from_numpy(array)
-        return self._logits[rows]
+    def _logits_buffer(self, rows: int) -> Logits:
+        """Return [1, rows, vocab] of the one buffer, which grows to the widest forward. Valid until the next forward."""
+        if rows > self._logits.shape[1]:
+            self._logits = np.empty((1, rows, self.vocab_size), np.float32)
+        return self._logits[:, :rows]
 
 
-def bfloat16_rows(table: NDArray[np.uint16], ids: Sequence[int]) -> NDArray[np.float32]:
+def bfloat16_rows(table: RowFile, ids: Sequence[int]) -> NDArray[np.float32]:
     """Return rows `ids` of a bfloat16 table given as raw 16 bits: [n, hidden] float32 (exact)."""
-    rows: NDArray[np.float32] = (table[np.asarray(ids)].astype(np.uint32) << 16).view(np.float32)
+    rows: NDArray[np.float32] = (table[ids].astype(np.uint32) << 16).view(np.float32)
     return rows
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors.torch import load_file
 
@@ -18,9 +17,10 @@ from completer.engines.exllama import ExllamaEngine, open_engine
 from completer.engines.fake import FakeEngine
 from completer.engines.hf import HfEngine
 from completer.engines.kv import KvSlots
-from completer.engines.lean import LeanEngine
+from completer.engines.lean import Bfloat16Rows, LeanEngine
 from completer.engines.ort import OnnxEngine
 from completer.engines.phased import PhasedEngine
+from completer.engines.rowfile import RowFile
 from completer.engines.spec import ModelSpec
 from completer.tokenizer import Tokenizer
 from tests import tiny, tiny_hf
@@ -77,14 +77,14 @@ def static(source: Path) -> Build:
 
 def converted(folder: Path) -> dict[str, Build]:
     spec = ModelSpec.from_json((folder / "spec.json").read_text(encoding="utf-8"))
-    embed = np.load(folder / "embed.npy")
+    embed = RowFile(folder / "embed.npy")
 
     def slots() -> KvSlots:
         return KvSlots(spec, n_slots=N_SLOTS, max_len=MAX_LEN)
 
     def lean(kv: KvSlots, with_head: bool) -> LeanEngine:
         rows = load_file(str(folder / "prefill.safetensors"))
-        return LeanEngine(int8_model(spec, torch.from_numpy(embed).view(torch.bfloat16), rows, with_head), kv)
+        return LeanEngine(int8_model(spec, Bfloat16Rows(embed), rows, with_head), kv)
 
     def onnx(kv: KvSlots) -> OnnxEngine:
         return OnnxEngine(folder / "decode.onnx", spec, embed, kv, threads=1)

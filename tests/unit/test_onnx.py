@@ -21,6 +21,7 @@ from completer.engines.linear import DenseLinear
 from completer.engines.ort import OnnxEngine
 from completer.engines.phased import PhasedEngine
 from completer.engines.quantize import Groups
+from completer.engines.rowfile import RowFile
 from completer.engines.spec import ModelSpec
 from completer.errors import ContextOverflow, EngineClosed
 from tests import tiny
@@ -45,7 +46,7 @@ class Converted:
         return KvSlots(self.spec, n_slots=2, max_len=300)
 
     def onnx(self, kv: KvSlots | None = None) -> OnnxEngine:
-        embed = np.load(self.folder / "embed.npy")
+        embed = RowFile(self.folder / "embed.npy")
         return OnnxEngine(self.folder / "decode.onnx", self.spec, embed, kv or self.slots(), threads=1)
 
     def int8(self, kv: KvSlots, with_head: bool = False) -> LeanEngine:

@@ -22,6 +22,7 @@ from completer.engines.lean import LeanEngine
 from completer.engines.linear import Int4Linear
 from completer.engines.ort import OnnxEngine
 from completer.engines.packed import read_packing
+from completer.engines.rowfile import RowFile
 from completer.engines.spec import ModelSpec
 from completer.errors import ModelError, UnsupportedModel
 from tests import tiny
@@ -81,7 +82,7 @@ def test_a_conversion_keeps_its_groups_for_onnxruntime(layout: Layout, tmp_path:
     convert(source, folder, lambda what, *_: said.append(what))
     assert "calibrating" not in said
     spec = ModelSpec.from_json((folder / "spec.json").read_text(encoding="utf-8"))
-    engine = OnnxEngine(folder / "decode.onnx", spec, np.load(folder / "embed.npy"), KvSlots(spec, 1, 100), threads=1)
+    engine = OnnxEngine(folder / "decode.onnx", spec, RowFile(folder / "embed.npy"), KvSlots(spec, 1, 100), threads=1)
     assert_near(np.concatenate([engine.forward(0, [id_], 1).copy() for id_ in IDS]), reference)
 
 
