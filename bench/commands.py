@@ -190,7 +190,8 @@ def startup(
 def soak_command(
     server: o.Server = o.DEFAULT_SERVER,
     trace: o.Traces = None,
-    keys: Annotated[int, typer.Option(help="Keys to type before the rest.")] = 2000,
+    warm: Annotated[int, typer.Option(help="Keys to type first: slots and caches fill up to their bounds.")] = 2000,
+    keys: Annotated[int, typer.Option(help="Keys over which memory must stay flat.")] = 2000,
     idle: Annotated[float, typer.Option(help="Seconds of rest in which CPU time is counted.")] = 60.0,
     options: o.Settings = "",
     out: o.Out = Path("out/bench/soak"),
@@ -198,8 +199,8 @@ def soak_command(
     """Type for long, then rest: memory must stay flat, an idle server must cost nothing."""
     traces = o.read_traces(trace)
     tool = o.make_editor(server, "plain", options, name="server")
-    with o.bar("typing", keys) as progress:
-        found = o.run(soak(tool, traces, n_keys=keys, idle_s=idle, progress=progress))
+    with o.bar("typing", warm + keys) as progress:
+        found = o.run(soak(tool, traces, n_warm=warm, n_keys=keys, idle_s=idle, progress=progress))
     result = {**provenance(), "settings": {"server": server, "options": options}, **found.summary()}
     out.mkdir(parents=True, exist_ok=True)
     (out / "soak.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

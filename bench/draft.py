@@ -135,7 +135,7 @@ class Bench:
 
     def _run(self, request: GenerateRequest, drafter: Drafter) -> Answer:
         stats, tokens = GenerateStats(), list[Token]()
-        rows = KnownRows()  # of this answer alone: none may profit from what another way computed
+        rows = KnownRows(self.engine.vocab_size)  # of this answer alone: none may profit from what another way computed
         for _ in decode(self.engine, self._slot, request, self.tokenizer, drafter, rows, stats, tokens.extend):
             pass
         return Answer(tuple(tokens), stats)

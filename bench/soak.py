@@ -21,40 +21,46 @@ SETTLE_S = 3.0
 
 @dataclass(slots=True)
 class Soak:
-    """resident_mb: of the server's process tree, after each SAMPLE_KEYS keys.  idle_cpu_s: used in `idle_s` without a key."""
+    """resident_mb: of the server's process tree, after each SAMPLE_KEYS keys.  idle_cpu_s: used in `idle_s` without a key.
 
+    warm_keys: typed first, while slots, caches and the libraries' buffers fill up to their bounds.
+    """
+
+    warm_keys: int = 0
     keys: int = 0
     resident_mb: list[float] = field(default_factory=list)
     idle_s: float = 0.0
     idle_cpu_s: float = 0.0
 
     def summary(self) -> Summary:
-        """Return the figures; growth: the median of the last quarter of the samples less that of the second quarter.
-
-        The first quarter is left out: slots fill up and libraries keep their first buffers then.
-        """
-        n = len(self.resident_mb) // 4
-        second, last = sorted(self.resident_mb[n : 2 * n]), sorted(self.resident_mb[-n:])
-        growth = last[len(last) // 2] - second[len(second) // 2] if n else None
+        """Return the figures; growth: of all keys behind the warm ones, and of the warm ones."""
+        mb, n_warm = self.resident_mb, self.warm_keys // SAMPLE_KEYS
         return {
             "keys": self.keys,
-            "resident_mb": [round(mb, 1) for mb in self.resident_mb],
-            "growth_mb": None if growth is None else round(growth, 1),
+            "resident_mb": [round(one, 1) for one in mb],
+            "growth_warm_mb": _growth(mb[:n_warm]),
+            "growth_mb": _growth(mb[max(0, n_warm - 1) :]),
             "idle_s": round(self.idle_s, 1),
             "idle_cpu_percent": round(100 * self.idle_cpu_s / self.idle_s, 3) if self.idle_s else None,
         }
 
 
-async def soak(tool: Editor, traces: Sequence[Trace], *, n_keys: int, idle_s: float, progress: Callable[[int], None]) -> Soak:
-    """Type `traces` again and again in a closed loop until `n_keys` keys, then do nothing for `idle_s` and watch.
+def _growth(samples: Sequence[float]) -> float | None:
+    return round(samples[-1] - samples[0], 1) if len(samples) > 1 else None
+
+
+async def soak(
+    tool: Editor, traces: Sequence[Trace], *, n_warm: int, n_keys: int, idle_s: float, progress: Callable[[int], None]
+) -> Soak:
+    """Type `traces` again and again in a closed loop for `n_warm + n_keys` keys, then do nothing for `idle_s` and watch.
 
     progress: called with the number of keys typed since the last call.
     """
-    result = Soak()
+    result = Soak(warm_keys=n_warm)
     origin_s = perf_counter()
     try:
         await tool.start(origin_s)
-        await _type(tool, traces, n_keys, origin_s, result, progress)
+        await _type(tool, traces, n_warm + n_keys, origin_s, result, progress)
         await asyncio.sleep(SETTLE_S)
         meter = Meter(tool.pid)
         meter.resume()

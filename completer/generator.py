@@ -116,7 +116,7 @@ class LocalGenerator:
         self._tokenizer = tokenizer
         self._slots = [SlotState(i) for i in range(engine.n_slots)]
         self._rates = AcceptanceRates()
-        self._rows = KnownRows()
+        self._rows = KnownRows(engine.vocab_size)
         self._indexes: LRUCache[tuple[int, ...], NgramIndex] = LRUCache(maxsize=16)
         self._jobs: list[_Job] = []
         self._changed: threading.Condition = threading.Condition() if ahead is None else ahead._changed
@@ -149,7 +149,7 @@ class LocalGenerator:
 
     def forget(self, n_kept: int) -> None:
         """Drop all rows, and what the slots hold behind `n_kept` tokens: for measurements, and only while nothing runs."""
-        self._rows = KnownRows()
+        self._rows = KnownRows(self._engine.vocab_size)
         for slot in self._slots:
             truncate(self._engine, slot, n_kept)
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from cachetools import LRUCache
 
 from completer.engines.base import Logits
@@ -24,13 +25,21 @@ MAX_ROWS = 32
 class KnownRows:
     """The rows of the last forwards, by all tokens in front of them. Owned by the engine thread."""
 
-    def __init__(self) -> None:
-        self._rows: LRUCache[tuple[int, ...], Logits] = LRUCache(maxsize=MAX_ROWS)
+    def __init__(self, vocab_size: int) -> None:
+        # One table for good: rows that came and went would leave holes in the heap that nothing else fits.
+        self._table = np.empty((MAX_ROWS, vocab_size), np.float32)
+        self._places: LRUCache[tuple[int, ...], int] = LRUCache(maxsize=MAX_ROWS)
 
     def after(self, ids: Sequence[int]) -> Logits | None:
-        """Return the logits [vocab] of what follows `ids`, or None when they must be computed."""
-        return self._rows.get(tuple(ids))
+        """Return the logits [vocab] of what follows `ids`, or None when they must be computed; valid until the next `keep`."""
+        place = self._places.get(tuple(ids))
+        return None if place is None else self._table[place]
 
     def keep(self, ids: Sequence[int], row: Logits) -> None:
         """Remember a copy of `row` [vocab], the logits of what follows `ids`. Mutates: the rows, the oldest is dropped."""
-        self._rows[tuple(ids)] = row.copy()
+        key, n = tuple(ids), len(self._places)
+        place = self._places.pop(key, None)
+        if place is None:
+            place = n if n < MAX_ROWS else self._places.popitem()[1]
+        self._table[place] = row
+        self._places[key] = place

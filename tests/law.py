@@ -16,6 +16,7 @@ from completer.speculate import AcceptanceRates, Drafter, NgramIndex
 from completer.stopping import Stopper
 from completer.tokenizer import Tokenizer
 from completer.types import FinishReason, GenerateRequest, GenerateStats, Prompt, StopRule, Token
+from tests import tiny
 
 Ids = Sequence[int]
 
@@ -71,7 +72,7 @@ class Run:
     avoid: tuple[bytes, ...] = ()
     draft_model: DraftModel | None = None
     rates: AcceptanceRates = field(default_factory=AcceptanceRates)
-    rows: KnownRows = field(default_factory=KnownRows)
+    rows: KnownRows = field(default_factory=lambda: KnownRows(tiny.VOCAB_SIZE))
     stats: GenerateStats = field(default_factory=GenerateStats)
     tokens: list[Token] = field(default_factory=list)
     reason: FinishReason | None = None

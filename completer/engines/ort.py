@@ -21,6 +21,9 @@ from completer.errors import EngineClosed
 PREFILL_WIDTH = 8
 """Tokens in one forward of a prefill: a piece of work of about 20 ms on two cores."""
 
+LOGIT_ROWS = 32
+"""Rows of logits that have a buffer from the start."""
+
 
 class OnnxEngine:
     """A `StepEngine` over the graph of `onnx_graph`. embed: [vocab, hidden] rows, looked up outside of the graph."""
@@ -36,7 +39,7 @@ class OnnxEngine:
         self._embed = embed  # bfloat16 as raw 16 bits
         self._session: ort.InferenceSession | None = ort.InferenceSession(str(graph), _options(threads), ["CPUExecutionProvider"])
         self._bindings = [self._bind(slot, spec.n_layers) for slot in range(kv.n_slots)]
-        self._logits: Logits = np.empty((1, 1, spec.vocab_size), np.float32)
+        self._logits: Logits = np.empty((1, LOGIT_ROWS, spec.vocab_size), np.float32)  # takes memory as rows are first written
 
     def forward(self, slot: int, ids: Sequence[int], n_logits: int) -> Logits:
         if self._session is None:
@@ -90,7 +93,7 @@ class OnnxEngine:
         return binding
 
     def _logits_buffer(self, rows: int) -> Logits:
-        """Return [1, rows, vocab] of the one buffer, which grows to the widest forward. Valid until the next forward."""
+        """Return [1, rows, vocab] of the one buffer, which grows where a forward is wider. Valid until the next forward."""
         if rows > self._logits.shape[1]:
             self._logits = np.empty((1, rows, self.vocab_size), np.float32)
         return self._logits[:, :rows]

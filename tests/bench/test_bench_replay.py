@@ -10,7 +10,7 @@ import pytest
 from bench.editor import EDITORS, Editor, EditorModel
 from bench.figures import percentile
 from bench.replay import Run, replay
-from bench.soak import soak
+from bench.soak import Soak, soak
 from bench.trace import Trace
 
 SLOP_MS = 15.0
@@ -153,7 +153,12 @@ def test_the_first_visible_text_of_a_place_is_timed_from_its_first_key(fake: Fak
 def test_a_soak_counts_keys_and_sees_an_idle_server_at_rest(fake: Fake, typed: Typed) -> None:
     tool = Editor(fake(delays_ms=[0.0], answer="z"), EDITORS["plain"])
     moved: list[int] = []
-    found = asyncio.run(soak(tool, [typed("abcdefghij")], n_keys=210, idle_s=0.5, progress=moved.append))
-    assert (found.keys, sum(moved), len(found.resident_mb)) == (210, 210, 2)
+    found = asyncio.run(soak(tool, [typed("abcdefghij")], n_warm=110, n_keys=200, idle_s=0.5, progress=moved.append))
+    assert (found.keys, sum(moved), len(found.resident_mb)) == (310, 310, 3)
     assert found.idle_cpu_s < 0.1
     assert found.summary()["idle_cpu_percent"] < 20
+
+
+def test_the_growth_of_a_soak_leaves_out_the_keys_that_fill_the_caches() -> None:
+    found = Soak(warm_keys=200, keys=500, resident_mb=[100.0, 150.0, 151.0, 150.5, 152.0], idle_s=1.0).summary()
+    assert (found["growth_warm_mb"], found["growth_mb"]) == (50.0, 2.0)

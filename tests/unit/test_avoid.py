@@ -15,6 +15,7 @@ from completer.decode import SlotState
 from completer.rows import KnownRows
 from completer.tokenizer import Tokenizer
 from completer.types import Prompt
+from tests import tiny
 from tests.law import Run, plain_greedy, prompt_of
 from tests.unit.test_decode import STOP, assert_true, engine, holding, law, prompts
 from tests.unit.test_near_ties import NoisyEngine
@@ -33,7 +34,7 @@ def test_an_alternative_is_what_a_cold_slot_says_without_the_tokens_to_avoid(tok
     """Three in a row over the same slot and rows, each without the first words of those before it."""
     prompt = data.draw(prompts(tokenizer))
     stop = replace(STOP, end_ids=tokenizer.fim.end)
-    shared_engine, rows = data.draw(st.sampled_from([engine(), NoisyEngine()])), KnownRows()
+    shared_engine, rows = data.draw(st.sampled_from([engine(), NoisyEngine()])), KnownRows(tiny.VOCAB_SIZE)
     slot = holding(shared_engine, prompt.ids[: len(prompt.ids) - prompt.n_heal - 1])
     avoid: tuple[bytes, ...] = (b"",)
     drafts: tuple[tuple[int, ...], ...] = ()
@@ -61,7 +62,7 @@ def test_an_alternative_reaches_no_avoided_text_by_shorter_tokens(tokenizer: Tok
 def test_an_alternative_needs_the_prompt_no_second_time(tokenizer: Tokenizer) -> None:
     prompt = prompt_of(tokenizer, tokenizer.encode("def print_all(self):\n    pri"), n_heal=1)
     shared_engine = engine()
-    slot, rows = SlotState(0), KnownRows()
+    slot, rows = SlotState(0), KnownRows(tiny.VOCAB_SIZE)
     first = Run(shared_engine, tokenizer, prompt, STOP, slot=slot, rows=rows).finish()
     shared_engine.calls.clear()
     avoid = (b"", opening(tokenizer, prompt, first.ids))
@@ -74,7 +75,7 @@ def test_an_alternative_needs_the_prompt_no_second_time(tokenizer: Tokenizer) ->
 @given(data=st.data())
 def test_cancelling_an_alternative_after_any_step_leaves_a_true_slot(tokenizer: Tokenizer, data: st.DataObject) -> None:
     prompt = data.draw(prompts(tokenizer))
-    shared_engine, rows = engine(), KnownRows()
+    shared_engine, rows = engine(), KnownRows(tiny.VOCAB_SIZE)
     slot = SlotState(0)
     first = Run(shared_engine, tokenizer, prompt, STOP, slot=slot, rows=rows).finish()
     avoid = (b"", opening(tokenizer, prompt, first.ids))

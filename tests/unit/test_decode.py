@@ -67,7 +67,7 @@ def test_known_rows_never_change_the_output(tokenizer: Tokenizer, data: st.DataO
     """A text is typed character by character over the same rows and the same slot."""
     text = "".join(data.draw(st.lists(st.sampled_from(TEXTS), min_size=1, max_size=3)))
     shared_engine = engine()
-    slot, rows = SlotState(0), KnownRows()
+    slot, rows = SlotState(0), KnownRows(tiny.VOCAB_SIZE)
     for n in range(max(1, len(text) - 8), len(text) + 1):
         ids = tokenizer.encode(text[:n])
         prompt = prompt_of(tokenizer, ids, data.draw(st.integers(0, min(2, len(ids) - 1))))
@@ -79,7 +79,7 @@ def test_known_rows_never_change_the_output(tokenizer: Tokenizer, data: st.DataO
 def test_what_was_generated_before_costs_no_forward(tokenizer: Tokenizer) -> None:
     prompt = prompt_of(tokenizer, tokenizer.encode("def print_all(self):\n    pri"), n_heal=1)
     shared_engine = engine()
-    slot, rows = SlotState(0), KnownRows()
+    slot, rows = SlotState(0), KnownRows(tiny.VOCAB_SIZE)
     first = Run(shared_engine, tokenizer, prompt, STOP, slot=slot, rows=rows).finish()
     again = Run(shared_engine, tokenizer, prompt, STOP, slot=slot, rows=rows).finish()
     assert (again.tokens, again.reason) == (first.tokens, first.reason)
