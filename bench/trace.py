@@ -83,6 +83,17 @@ class Trace:
         bounds = [*cuts, len(self.events)] if cuts[:1] == [0] else [0, *cuts, len(self.events)]
         return [Segment(start, self.events[start:end]) for start, end in pairwise(bounds) if end > start]
 
+    def texts(self) -> dict[int, str]:
+        """Return the text of each document as it stands after the last event."""
+        found: dict[int, str] = {}
+        for event in self.events:
+            before = found.get(event.doc, "")
+            if event.kind == "open":
+                found[event.doc] = event.text
+            elif event.kind in EDITS:
+                found[event.doc] = before[: event.pos] + event.text + before[event.pos + event.n :]
+        return found
+
     def following(self) -> list[str]:
         """Return, for each event, what the person goes on to type right behind it without a break.
 

@@ -12,7 +12,7 @@ from bench.record import trace_from_log
 from bench.trace import Trace, TraceError, load, redact, save
 from bench.traces_from_editing import convert, read_patches, typing_gaps_ms
 from bench.typing_model import fit
-from bench.typist import jump_session, mixed_session, type_lines, with_origin
+from bench.typist import jump_session, mixed_session, rename_session, type_lines, with_origin
 
 app = typer.Typer(help=__doc__, no_args_is_help=True)
 
@@ -53,6 +53,24 @@ def jumps_command(
     trace = jump_session([source.events[0] for source in sources], n_lines=lines, n_keys=keys, seed=seed)
     licences = " / ".join(sorted({source.licence for source in sources}))
     _leave(with_origin(trace, "the files of " + ", ".join(path.name for path in traces), licences), out)
+
+
+@app.command("rename")
+def rename_command(
+    trace: Annotated[Path, typer.Argument(help="Trace of the file in which to rename; as it is at its end.")],
+    out: Annotated[Path, typer.Argument(help="The trace to write.")],
+    old: Annotated[str, typer.Option(help="Identifier that is renamed.")],
+    new: Annotated[str, typer.Option(help="What it is called from now on.")],
+    seed: Seed = 1,
+) -> None:
+    """Rename an identifier by hand, place by place."""
+    source = load(trace)
+    opened = source.events[0]
+    try:
+        made = rename_session(source.texts()[0], old=old, new=new, file=opened.file, language=opened.language, seed=seed)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    _leave(with_origin(made, source.origin, source.licence), out)
 
 
 @app.command()

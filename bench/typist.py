@@ -117,6 +117,24 @@ def mixed_session(text: str, *, file: str, language: str, n_lines: int, seed: in
     return _trace(text, hand, file, language, note=f"mixed session over {n_lines} lines, seed {seed}")
 
 
+def rename_session(
+    text: str, *, old: str, new: str, file: str, language: str, seed: int, model: TypingModel | None = None
+) -> Trace:
+    """Return a trace that renames an identifier by hand: each place in turn is selected and the new name typed over it.
+
+    Raises: ValueError when `old` stands in `text` fewer than twice, or `new` does already.
+    """
+    hand = _opened(text, seed, model)
+    n_places = len(re.findall(rf"\b{re.escape(old)}\b", text))
+    if n_places < 2 or re.search(rf"\b{re.escape(new)}\b", text):
+        raise ValueError(f"{old!r} stands in {file} {n_places} times (two are needed), or {new!r} does already")
+    while found := re.search(rf"\b{re.escape(old)}\b", hand.text):
+        hand.go(found.end())
+        hand.do("key", found.start(), n=len(old), text=new[0])
+        hand.type(found.start() + 1, new[1:], typo_rate=0.0)
+    return _trace(text, hand, file, language, note=f"{old} renamed to {new} in {n_places} places, seed {seed}")
+
+
 def jump_session(sources: Sequence[Event], *, n_lines: int, n_keys: int, seed: int) -> Trace:
     """Return a trace that opens several files, then jumps from one to the next and types at once, without a pause.
 

@@ -16,7 +16,7 @@ from bench.record import trace_from_log
 from bench.trace import Event, Trace, TraceError, load, redact, save
 from bench.traces_from_editing import convert
 from bench.typing_model import TypingModel, fit
-from bench.typist import jump_session, mixed_session, type_lines
+from bench.typist import jump_session, mixed_session, rename_session, type_lines
 
 SOURCE = "\n".join(f"def function_{i}(argument):\n    return argument + {i} * factor\n" for i in range(20))
 FIXED = Path(__file__).parents[2] / "bench" / "traces"
@@ -183,6 +183,18 @@ def test_repeating_lines_are_like_one_close_above_them() -> None:
     assert all(
         line.startswith('"key_') and not line.startswith('"key_red') for line in typed
     )  # nothing above the first is like it
+
+
+def test_a_rename_types_the_new_name_over_each_whole_word() -> None:
+    trace = rename_session("tot = 1\ntotal = tot + tot\n", old="tot", new="summe", file="a.py", language="python", seed=2)
+    assert end_text(trace) == trace.texts()[0] == "summe = 1\ntotal = summe + summe\n"
+    assert Counter(event.kind for event in trace.events) == {"open": 1, "move": 3, "key": 15}
+
+
+@pytest.mark.parametrize(("old", "new"), [("total", "x"), ("missing", "x"), ("tot", "total")])
+def test_a_rename_of_one_place_or_to_a_name_that_is_there_is_refused(old: str, new: str) -> None:
+    with pytest.raises(ValueError, match="two are needed"):
+        rename_session("tot = 1\ntotal = tot\n", old=old, new=new, file="a.py", language="python", seed=2)
 
 
 def test_a_jump_is_typed_at_in_the_same_moment_and_every_file_keeps_its_other_lines() -> None:
