@@ -122,12 +122,13 @@ def rename_session(
 ) -> Trace:
     """Return a trace that renames an identifier by hand: each place in turn is selected and the new name typed over it.
 
-    Raises: ValueError when `old` stands in `text` fewer than twice, or `new` does already.
+    Raises: ValueError when `old` stands in `text` fewer than twice, or `new` at all.
     """
     hand = _opened(text, seed, model)
-    n_places = len(re.findall(rf"\b{re.escape(old)}\b", text))
-    if n_places < 2 or re.search(rf"\b{re.escape(new)}\b", text):
-        raise ValueError(f"{old!r} stands in {file} {n_places} times (two are needed), or {new!r} does already")
+    if (n_places := len(re.findall(rf"\b{re.escape(old)}\b", text))) < 2:
+        raise ValueError(f"{old!r} stands in {file} {n_places} times: two are needed")
+    if re.search(rf"\b{re.escape(new)}\b", text):
+        raise ValueError(f"{new!r} stands in {file} already: choose another name")
     while found := re.search(rf"\b{re.escape(old)}\b", hand.text):
         hand.go(found.end())
         hand.do("key", found.start(), n=len(old), text=new[0])
