@@ -193,7 +193,7 @@ def test_a_rename_types_the_new_name_over_each_whole_word() -> None:
 
 @pytest.mark.parametrize(("old", "new"), [("total", "x"), ("missing", "x"), ("tot", "total")])
 def test_a_rename_of_one_place_or_to_a_name_that_is_there_is_refused(old: str, new: str) -> None:
-    with pytest.raises(ValueError, match="two are needed|choose another"):
+    with pytest.raises(ValueError, match=r"two are needed|choose another"):
         rename_session("tot = 1\ntotal = tot\n", old=old, new=new, file="a.py", language="python", seed=2)
 
 
