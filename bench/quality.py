@@ -7,6 +7,7 @@ exact     the hole is filled as it was (white space at line ends aside); of `lin
 first     the first line of the hole is; what runs on behind it does not count
 passed    the document with the answer in it passes its tests (HumanEval; `bench.sandbox`)
 shown     something is suggested at all
+broken    what is shown breaks an invariant of `bench.invariants` (brackets count in documents that are balanced without it)
 matched   characters of the first line right from the cursor on, of those that stood there; wrong: of those shown
 """
 
@@ -24,13 +25,16 @@ from typing import Annotated, Any
 import typer
 
 from bench import inside
+from bench.ablations import RULES, without
 from bench.client import Json
+from bench.invariants import is_balanced, violations
 from bench.options import finish, read_settings
 from bench.oracle import common_prefix
 from bench.provenance import provenance
 from bench.quality_tools import Tool, open_llama_vim, open_ours
 from bench.sandbox import passes
 from bench.tasks import SETS, Task, read_tasks
+from completer.types import Snapshot, Suggestion
 
 Z = 1.96
 
@@ -48,14 +52,31 @@ def wilson(right: int, n: int) -> tuple[float, float]:
 def judge(task: Task, document: str | None) -> Json:
     """Return the judgement on the document as it is with the answer in it (None: nothing was suggested)."""
     if document is None:
-        return {"exact": False, "passed": False if task.tests else None, "matched": 0, "shown": 0, "rest": _rest(task)}
+        nothing = {"exact": False, "passed": False if task.tests else None, "matched": 0, "shown": 0}
+        return {**nothing, "rest": _rest(task), "broken": []}
     whole = task.prefix + task.truth + task.suffix
     ours, right = (_first_line(text[len(task.prefix) :]) for text in (document, whole))
     shown = ours if task.line else _first_line(_middle(task, document))
     exact = shown.rstrip() == right.rstrip() if task.line else _bare(document) == _bare(whole)
     passed = (exact or passes(document + task.tests)) if task.tests else None
     matched = common_prefix(shown, _first_line(task.truth))
-    return {"exact": exact, "passed": passed, "matched": matched, "shown": len(shown), "rest": _rest(task)}
+    return {
+        "exact": exact,
+        "passed": passed,
+        "matched": matched,
+        "shown": len(shown),
+        "rest": _rest(task),
+        "broken": _broken(task, document),
+    }
+
+
+def _broken(task: Task, document: str) -> list[str]:
+    text, at = task.prefix + task.suffix, len(task.prefix)
+    # Where the document does not end as before, the rest of the line was replaced.
+    kept = task.suffix if document.endswith(task.suffix) else task.suffix[len(_first_line(task.suffix)) :]
+    shown = Suggestion("", 0, document[at : len(document) - len(kept)], at, len(text) - len(kept), "cold")
+    snapshot = Snapshot("", 0, task.language_id, text, at)
+    return violations(snapshot, shown, is_balanced(text, task.language_id))
 
 
 def _middle(task: Task, document: str) -> str:
@@ -89,6 +110,7 @@ def figures(rows: Sequence[Json]) -> Json:
         "passed": passed if tested else None,
         "passed_interval": [round(x, 3) for x in wilson(passed, n)] if tested else None,
         "shown": sum(r["shown"] > 0 for r in rows),
+        "broken": sum(bool(r["broken"]) for r in rows),
         "matched_share": round(matched / max(1, rest), 3),
         "wrong_share": round(1 - matched / max(1, shown), 3),
     }
@@ -134,6 +156,9 @@ def quality(
     tool: Annotated[list[str] | None, typer.Option(help="completer, llama.vim; again for more. None: only the table.")] = None,
     name: Annotated[str, typer.Option(help="What ours is called in the file, to tell settings apart.")] = "completer",
     setting: Annotated[str, typer.Option(help="Settings as JSON.")] = "{}",
+    ablate: Annotated[
+        list[str] | None, typer.Option("--without", help=f"Rule that is off: {', '.join(RULES)}; again for more.")
+    ] = None,
     budget_ms: Annotated[int, typer.Option(help="Also ask within this budget; 0: do not.")] = 80,
     limit_s: Annotated[float, typer.Option(help="Seconds after which no further case of a tool is begun.")] = 3600.0,
     threads: inside.Threads = 0,
@@ -146,6 +171,8 @@ def quality(
         raise typer.BadParameter(f"no set {sorted(unknown)}: one of {', '.join(SETS)}")
     if unknown := set(tool or ()) - {"completer", "llama.vim"}:
         raise typer.BadParameter(f"no tool {sorted(unknown)}: completer or llama.vim")
+    if unknown := set(ablate or ()) - set(RULES):
+        raise typer.BadParameter(f"no rule {sorted(unknown)}: one of {', '.join(RULES)}")
     rounds = zip_longest(*(read_tasks(one, cases) for one in group or SETS))  # sets take turns: a run cut short is even
     tasks = [task for one_round in rounds for task in one_round if task is not None]
     settings = update(Settings(threads=n), read_settings(setting))
@@ -158,10 +185,12 @@ def quality(
             async with opened as asked:
                 await ask_all(asked, name if one == "completer" else one, tasks, out, limit_s)
 
-    asyncio.run(run())
+    with without(ablate or ()):
+        asyncio.run(run())
     found = summarise(read_rows(out))
     _show(found)
-    finish({**provenance(file), "settings": {"cases": cases, "setting": setting, "budget_ms": budget_ms}, "sets": found})
+    asked = {"cases": cases, "setting": setting, "without": ablate or [], "budget_ms": budget_ms}
+    finish({**provenance(file), "settings": asked, "sets": found})
 
 
 def _show(found: dict[str, dict[str, Json]]) -> None:
@@ -177,8 +206,8 @@ def _show(found: dict[str, dict[str, Json]]) -> None:
                 f"{f['matched_share']:.3f}",
                 f"{f['wrong_share']:.3f}",
             )
-            rows.append([group, name, str(f["n"]), exact, first, passed, shown, matched, wrong])
-    columns = ["set", "tool, way", "n", "exact", "first line", "passed", "shown", "matched", "wrong"]
+            rows.append([group, name, str(f["n"]), exact, first, passed, shown, str(f["broken"]), matched, wrong])
+    columns = ["set", "tool, way", "n", "exact", "first line", "passed", "shown", "broken", "matched", "wrong"]
     inside.console.print(inside.table("quality", columns, rows))
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pkgutil
+
 import pytest
 
+from bench.ablations import RULES, without
 from bench.quality import figures, judge, summarise, wilson
 from bench.sandbox import passes
 from bench.tasks import SETS, Task, read_tasks
@@ -29,7 +32,7 @@ def test_another_text_may_pass_the_tests_without_being_exact() -> None:
     row = judge(TASK, TASK.prefix + "    return 1 + 1" + TASK.suffix)
     assert (row["exact"], row["passed"]) == (False, True)
     assert judge(TASK, TASK.prefix + TASK.truth + "  " + TASK.suffix)["exact"]
-    assert judge(TASK, None) == {"exact": False, "passed": False, "matched": 0, "shown": 0, "rest": 12}
+    assert judge(TASK, None) == {"exact": False, "passed": False, "matched": 0, "shown": 0, "rest": 12, "broken": []}
 
 
 def test_of_a_line_only_the_line_counts() -> None:
@@ -41,9 +44,18 @@ def test_of_a_line_only_the_line_counts() -> None:
 def test_shares_come_with_their_interval() -> None:
     low, high = wilson(5, 10)
     assert (round(low, 3), round(high, 3)) == (0.237, 0.763)
-    row = {"exact": True, "passed": None, "matched": 3, "shown": 4, "rest": 6, "text": "a\nb", "truth": "a"}
+    row = {
+        "exact": True,
+        "passed": None,
+        "matched": 3,
+        "shown": 4,
+        "rest": 6,
+        "text": "a\nb",
+        "truth": "a",
+        "broken": ["balance"],
+    }
     found = figures([row, {**row, "exact": False}])
-    assert found["first_line"] == 2
+    assert found["first_line"] == 2 and found["broken"] == 2
     assert (found["exact"], found["passed"], found["matched_share"], found["wrong_share"]) == (1, None, 0.5, 0.25)
 
 
@@ -56,6 +68,7 @@ def test_only_cases_that_every_tool_answered_are_compared() -> None:
         "matched": 1,
         "shown": 1,
         "rest": 1,
+        "broken": [],
         "text": "a",
         "truth": "a",
     }
@@ -78,3 +91,32 @@ def test_the_sandbox_refuses(program: str) -> None:
 
 def test_the_sandbox_lets_a_program_end() -> None:
     assert passes("import math\nassert math.sqrt(4) == 2")
+
+
+@pytest.mark.parametrize(
+    ("prefix", "suffix", "answer", "broken"),
+    [
+        ("x = (1, ", ")\ny = 2\n", "2", []),
+        ("x = (1, ", ")\ny = 2\n", "2)", ["balance", "tokenize"]),
+        ("def f(a):\n    ", "\n    return a + 10000000\n", "return a + 10000000", ["duplicate"]),
+        ("x = ", "\n", "<|fim_middle|>1", ["special"]),
+        ("x = (", "\n", "(", []),  # it was open before
+    ],
+)
+def test_what_breaks_an_invariant_is_told(prefix: str, suffix: str, answer: str, broken: list[str]) -> None:
+    task = Task("t", "single", "python", prefix, "1", suffix, "a.py")
+    assert judge(task, prefix + answer + suffix)["broken"] == broken
+
+
+def test_an_answer_in_place_of_the_rest_of_the_line_is_judged_as_such() -> None:
+    task = Task("t", "single", "python", "x = f(", "1", "2)\ny = 1\n", "a.py")
+    assert judge(task, "x = f(3)\ny = 1\n")["broken"] == []
+
+
+@pytest.mark.parametrize("rule", sorted(RULES))
+def test_each_rule_can_be_switched_off_and_is_on_again_behind_it(rule: str) -> None:
+    functions = {target: pkgutil.resolve_name(target.rpartition(".")[0]) for target in RULES[rule]}
+    before = {target: getattr(module, target.rpartition(".")[2]) for target, module in functions.items()}
+    with without([rule]):
+        assert all(getattr(module, target.rpartition(".")[2]) is not before[target] for target, module in functions.items())
+    assert all(getattr(module, target.rpartition(".")[2]) is before[target] for target, module in functions.items())
