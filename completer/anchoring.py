@@ -16,7 +16,7 @@ from completer.prompt import CHARS_PER_TOKEN, Anchor, Match, Window, build_promp
 from completer.tokenizer import Tokenizer
 from completer.types import Edit, Prompt, Snapshot
 
-COLD_MS = 220.0
+COLD_MS = 180.0
 """What the prefill of a first answer at a new place may take; its decoding comes on top."""
 FULL_MS = 1500.0
 """What the prefill of a full window may take in idle time; a slower machine gets a smaller window."""
