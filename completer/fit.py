@@ -70,6 +70,7 @@ class _Fits:
         self._snapshot, self._where = snapshot, where
         self._head = snapshot.text[where.lex_start_cp : snapshot.cursor_cp]
         self._before = self._lex(snapshot.line_suffix)
+        self._n_line_owes = min(len(where.owed), len(balance(snapshot.line_prefix, where.language).stack))
 
     def __call__(self, piece: str, rest: str) -> bool:
         at_end, after = self._lex(piece), self._lex(piece + rest)
@@ -117,12 +118,14 @@ class _Fits:
         before = self._before
         if not before.excess.startswith(after.excess):
             return False
-        if after.stack.startswith(before.stack):  # what is left open must be what the lines below close
-            opened = after.stack[len(before.stack) :]
-            return self._where.wanted.startswith("".join(CLOSER[opener] for opener in reversed(opened)))
-        if not before.stack.startswith(after.stack):
+        n_kept = len(commonprefix((before.stack, after.stack)))
+        closed, opened = before.stack[n_kept:], after.stack[n_kept:]
+        if Counter(closed) - Counter(self._where.owed):
             return False
-        return not Counter(before.stack[len(after.stack) :]) - Counter(self._where.owed)
+        if opened and n_kept > len(before.stack) - self._n_line_owes:
+            return False  # `f(a {`: what the line itself owes comes first
+        # What is left open must be what the lines below close.
+        return self._where.wanted.startswith("".join(CLOSER[opener] for opener in reversed(opened)))
 
 
 def _without_overlap(text: str, rest: str, fits: _Fits) -> str | None:

@@ -89,7 +89,7 @@ def place(snapshot: Snapshot, tree: SyntaxTree | None = None) -> Place:
         lex_start_cp=lex_start_cp,
         stack=stack,
         owed=owed,
-        wanted=_wanted(at_cursor.stack, snapshot, lang) if in_code else "",
+        wanted=_wanted(at_cursor.stack.removesuffix(owed), snapshot, lang) if in_code else "",
         inside=at_cursor.inside,
         delimiter=at_cursor.delimiter,
         closed=_literal_closed(at_cursor, snapshot, lang),
@@ -184,6 +184,7 @@ def _owed(stack: str, snapshot: Snapshot, lang: Language) -> str:
 
 
 def _wanted(stack: str, snapshot: Snapshot, lang: Language) -> str:
+    """Return which closing brackets behind the cursor have no partner. stack: what is open and closed there."""
     if not lang.brackets or len(snapshot.text) - snapshot.cursor_cp > _WINDOW_CP:
         return ""  # too far to read: every closing bracket may have its partner above
     excess = _excess(snapshot.suffix, lang)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from completer.confidence import Sure, sure_part
 from completer.place import Place
-from completer.reuse import Hit
+from completer.reuse import Entry, Hit
 from completer.trim import Selected, Trimmed, clean_partial, trim
 from completer.types import AnsweredBy, FinishReason, Snapshot, Suggestion
 
@@ -40,10 +40,18 @@ def visible(
         snapshot,
         where,
         selected=selected,
-        finished=not known.cut and hit.entry.reason == "end",
+        finished=_ends_there(hit.entry, known, snapshot.line_suffix),
         explicit=explicit,
         typed_through=hit.n_typed > 0,
     )
+
+
+def _ends_there(entry: Entry, known: Sure, rest: str) -> bool:
+    """Whether the model ended behind what is sure: by itself, or by going on with the rest of the line."""
+    if not known.cut:
+        return entry.reason == "end"
+    behind, ahead = entry.text[known.end_cp :].lstrip(), rest.lstrip()
+    return bool(ahead) and behind[:1] == ahead[:1]
 
 
 def goes_on(shown: Trimmed, given: Suggestion | None) -> bool:

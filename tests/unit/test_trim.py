@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from completer.fit import fit
 from completer.languages import language
 from completer.lexical import balance
 from completer.overlap import duplicates_suffix
@@ -87,3 +88,11 @@ def test_explicit_request_is_answered_inside_a_word() -> None:
     snapshot = Snapshot("file:///x", 1, "python", "foobar = 1\n", 3)
     assert trim("d_", snapshot, place(snapshot)) is None
     assert trim("d_", snapshot, place(snapshot), explicit=True) is not None
+
+
+@pytest.mark.parametrize(("text", "fitted"), [(")) {", ")) {"), (") {", ")"), (" {", None)])
+def test_a_block_below_is_opened_only_when_the_line_owes_no_bracket(text: str, fitted: str | None) -> None:
+    document = "if (isReady(state‸\n  start();\n}\n"
+    snapshot = Snapshot("file:///a.js", 1, "javascript", document.replace("‸", ""), document.index("‸"))
+    found = fit(text, snapshot, place(snapshot))
+    assert (found.text if found else None) == fitted
