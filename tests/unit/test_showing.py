@@ -21,7 +21,7 @@ from completer.types import FinishReason, Snapshot
         ("", "end", "oercer"),
     ],
 )
-def test_an_unsure_word_that_is_the_rest_of_the_line_joins_it(
+def test_an_unsure_word_that_goes_on_as_the_line_does_joins_it(
     behind: str, reason: FinishReason | None, shown: str | None
 ) -> None:
     text = "def f(coercer, x):\n    return c.parse(x)\n"
