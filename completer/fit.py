@@ -56,7 +56,7 @@ def fit(text: str, snapshot: Snapshot, where: Place) -> Fitted | None:
         elif end < len(text):
             piece = piece.rstrip()
         if fits(piece, rest):
-            return Fitted(piece, bridged=bool(rest.strip()) and text[end:].lstrip()[:1] == rest.lstrip()[0])
+            return Fitted(piece, bridged=joins(text[end:], rest))
         closed = fits.close(piece)
         if closed is not None and fits(closed, rest):
             return Fitted(closed)
@@ -70,7 +70,6 @@ class _Fits:
         self._snapshot, self._where = snapshot, where
         self._head = snapshot.text[where.lex_start_cp : snapshot.cursor_cp]
         self._before = self._lex(snapshot.line_suffix)
-        self._n_line_owes = min(len(where.owed), len(balance(snapshot.line_prefix, where.language).stack))
 
     def __call__(self, piece: str, rest: str) -> bool:
         at_end, after = self._lex(piece), self._lex(piece + rest)
@@ -122,10 +121,19 @@ class _Fits:
         closed, opened = before.stack[n_kept:], after.stack[n_kept:]
         if Counter(closed) - Counter(self._where.owed):
             return False
-        if opened and n_kept > len(before.stack) - self._n_line_owes:
+        if opened and len(closed) < self._n_owed_by_line():
             return False  # `f(a {`: what the line itself owes comes first
         # What is left open must be what the lines below close.
         return self._where.wanted.startswith("".join(CLOSER[opener] for opener in reversed(opened)))
+
+    def _n_owed_by_line(self) -> int:
+        return min(len(self._where.owed), len(balance(self._snapshot.line_prefix, self._where.language).stack))
+
+
+def joins(behind: str, rest: str) -> bool:
+    """Whether what comes behind a piece of the model's text goes on as the rest of the line does."""
+    ahead = rest.lstrip()[:1]
+    return bool(ahead) and behind.lstrip().startswith(ahead)
 
 
 def _without_overlap(text: str, rest: str, fits: _Fits) -> str | None:

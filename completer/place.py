@@ -184,7 +184,7 @@ def _owed(stack: str, snapshot: Snapshot, lang: Language) -> str:
 
 
 def _wanted(stack: str, snapshot: Snapshot, lang: Language) -> str:
-    """Return which closing brackets behind the cursor have no partner. stack: what is open and closed there."""
+    """Return the closing brackets behind the cursor that close nothing yet. stack: what is open in front, but what is owed."""
     if not lang.brackets or len(snapshot.text) - snapshot.cursor_cp > _WINDOW_CP:
         return ""  # too far to read: every closing bracket may have its partner above
     excess = _excess(snapshot.suffix, lang)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from completer.confidence import Sure, sure_part
+from completer.fit import joins
 from completer.place import Place
 from completer.reuse import Entry, Hit
 from completer.trim import Selected, Trimmed, clean_partial, trim
@@ -48,10 +49,7 @@ def visible(
 
 def _ends_there(entry: Entry, known: Sure, rest: str) -> bool:
     """Whether the model ended behind what is sure: by itself, or by going on with the rest of the line."""
-    if not known.cut:
-        return entry.reason == "end"
-    behind, ahead = entry.text[known.end_cp :].lstrip(), rest.lstrip()
-    return bool(ahead) and behind[:1] == ahead[:1]
+    return joins(entry.text[known.end_cp :], rest) if known.cut else entry.reason == "end"
 
 
 def goes_on(shown: Trimmed, given: Suggestion | None) -> bool:

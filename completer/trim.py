@@ -57,8 +57,8 @@ def trim(
     """Return the suggestion made of the model's raw output, or None where there is nothing worth a Tab.
 
     selected: the suggestion must begin with it.  finished: the model ended the middle itself (not by a limit or
-    a line break), which lets text in front of code on the same line stand.  explicit: the user asked, so
-    `where.suppress` is ignored, and so is how short the text is.
+    a line break) or goes on with the rest of the line, which lets text in front of code on the same line stand.
+    explicit: the user asked, so `where.suppress` is ignored, and so is how short the text is.
     typed_through: the text is the rest of a visible suggestion, which does not vanish for being short.
     """
     text = cut_special(raw).replace("\r\n", "\n").replace("\r", "\n")

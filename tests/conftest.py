@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import pytest
 
 from completer.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from completer.generator import LocalGenerator
+    from tests.gate import GatedEngine
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -22,3 +29,16 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
     from tests import tiny
 
     return tiny.tokenizer(tmp_path_factory.mktemp("tokenizer"))
+
+
+@pytest.fixture
+def gated(tokenizer: Tokenizer) -> Iterator[tuple[GatedEngine, LocalGenerator]]:
+    """An engine whose forwards wait until the test lets them through, and a generator over it."""
+    from completer.generator import LocalGenerator
+    from tests.gate import GatedEngine
+
+    gated_engine = GatedEngine()
+    generator = LocalGenerator(gated_engine, tokenizer)
+    yield gated_engine, generator
+    gated_engine.open()
+    generator.close()

@@ -24,8 +24,8 @@ from completer.pipeline import Pipeline
 from completer.tokenizer import Tokenizer
 from completer.types import Edit, GenerateRequest, StopRule, Suggestion
 from tests import tiny
+from tests.gate import GatedEngine
 from tests.law import prompt_of, submit
-from tests.unit.test_generator import GatedEngine
 from tests.unit.test_pipeline import HEAD, LINE, SCRIPT, TAIL, ByHeart, at, key, text_of
 
 SETTINGS = Settings(budget_ms=400, confidence=0.3)
