@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Protocol
 
 import torch
@@ -32,10 +33,13 @@ class Int8Linear:
     """8-bit weights and activations with 32-bit sums (oneDNN, VNNI): the fastest prefill we know on a CPU.
 
     Each token's activations get a scale of their own; oneDNN wants them unsigned, hence the zero point of 128.
-    The sums are exact integers, so a token's result does not depend on what is forwarded beside it.
+    The sums are exact integers, so a token's result does not depend on what is forwarded beside it. Where pairs
+    of products would overflow, on a CPU without VNNI, rows with large pairs are rounded more coarsely.
     """
 
     def __init__(self, rows: Int8Rows, bias: Tensor | None) -> None:
+        if pairs_overflow():
+            rows = rows.with_small_pairs()
         n_out, n_in = rows.values.shape
         self.weight = torch.ops.onednn.qlinear_prepack(rows.values, [128, n_in])
         self.scale = rows.scale
@@ -45,11 +49,24 @@ class Int8Linear:
     def __call__(self, x: Tensor) -> Tensor:
         step = torch.linalg.vector_norm(x, torch.inf, dim=1, keepdim=True).clamp_min_(1e-8).div_(127.0)  # [n, 1]
         quantised = (x / step).add_(128.5).to(torch.uint8)  # truncation after +.5 rounds, values are positive
-        y: Tensor = torch.ops.onednn.qlinear_pointwise(
-            quantised, 1.0, 128, self.weight, self.scale, self.zeros, None, 1.0, 0, torch.float32, "none", [], ""
-        )
-        y.mul_(step)
+        y = _multiply(quantised, self.weight, self.scale, self.zeros).mul_(step)
         return y if self.bias is None else y.add_(self.bias)
+
+
+@cache
+def pairs_overflow() -> bool:
+    """Whether this CPU adds two products of 8 bits in 16, which twice 255 * 127 does not fit (x86 without VNNI)."""
+    n = 64
+    weight = torch.ops.onednn.qlinear_prepack(torch.full((n, n), 127, dtype=torch.int8), [n, n])
+    largest = torch.full((n, n), 255, dtype=torch.uint8)
+    sums = _multiply(largest, weight, torch.ones(n), torch.zeros(n, dtype=torch.int64))
+    return bool((sums != n * (255 - 128) * 127).any())
+
+
+def _multiply(x: Tensor, weight: Tensor, scale: Tensor, zeros: Tensor) -> Tensor:
+    """x: [n, in] uint8 with a zero point of 128; weight: [out, in] as packed by oneDNN; scale, zeros: [out]. Returns [n, out]."""
+    y: Tensor = torch.ops.onednn.qlinear_pointwise(x, 1.0, 128, weight, scale, zeros, None, 1.0, 0, torch.float32, "none", [], "")
+    return y
 
 
 class Int4Linear:

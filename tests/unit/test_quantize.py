@@ -118,6 +118,25 @@ def test_the_kernels_multiply_by_the_weights_that_they_were_given(n: int) -> Non
     assert (Int4Linear(groups, bias)(x) - four).abs().max() < 0.5
 
 
+@pytest.mark.parametrize("n", [1, 3, 40])
+def test_the_largest_sums_of_the_8_bit_kernel_do_not_overflow(n: int) -> None:
+    w, x = torch.ones(64, 128), torch.ones(n, 128)
+    assert torch.allclose(Int8Linear(int8_rows(w), None)(x), x @ w.t(), rtol=0.01)
+
+
+def test_pairs_are_made_small_enough_for_16_bits_and_rows_without_large_ones_left_alone() -> None:
+    w = random(64, 128)
+    w[0, ::2] = 0.0  # no pair of this row has two large ones
+    rows = int8_rows(w)
+    fewer = rows.with_small_pairs()
+    pairs = fewer.values.int().view(64, -1, 2)
+    assert (pairs.clamp_min(0).sum(2) * 255).max() <= 2**15 - 1
+    assert (pairs.clamp_max(0).sum(2) * 255).min() >= -(2**15)
+    assert torch.equal(fewer.values[0], rows.values[0])
+    off = (fewer.values * fewer.scale.unsqueeze(1) - rows.values * rows.scale.unsqueeze(1)).abs()
+    assert (off <= fewer.scale.unsqueeze(1) * 0.501).all()
+
+
 def test_a_token_of_the_8_bit_kernel_does_not_depend_on_its_neighbours() -> None:
     linear, x = Int8Linear(int8_rows(random(64, 128)), None), random(9, 128, seed=5)
     assert torch.equal(linear(x)[4:5], linear(x[4:5]))
