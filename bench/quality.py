@@ -9,6 +9,7 @@ passed    the document with the answer in it passes its tests (HumanEval; `bench
 shown     something is suggested at all
 broken    what is shown breaks an invariant of `bench.invariants` (brackets count in documents that are balanced without it)
 matched   characters of the first line right from the cursor on, of those that stood there; wrong: of those shown
+all lines the same over the whole text, white space at its end aside: of blocks, how far they are right and how much runs on
 """
 
 from __future__ import annotations
@@ -102,6 +103,8 @@ def figures(rows: Sequence[Json]) -> Json:
     exact, tested = sum(r["exact"] for r in rows), [r for r in rows if r["passed"] is not None]
     passed = sum(r["passed"] for r in tested)
     matched, shown, rest = (sum(r[key] for r in rows) for key in ("matched", "shown", "rest"))
+    texts = [((r["text"] or "").rstrip(), r["truth"].rstrip()) for r in rows]
+    right = sum(common_prefix(text, truth) for text, truth in texts)
     return {
         "n": n,
         "exact": exact,
@@ -113,6 +116,8 @@ def figures(rows: Sequence[Json]) -> Json:
         "broken": sum(bool(r["broken"]) for r in rows),
         "matched_share": round(matched / max(1, rest), 3),
         "wrong_share": round(1 - matched / max(1, shown), 3),
+        "all_matched_share": round(right / max(1, sum(len(truth) for _, truth in texts)), 3),
+        "all_wrong_share": round(1 - right / max(1, sum(len(text) for text, _ in texts)), 3),
     }
 
 
@@ -201,13 +206,10 @@ def _show(found: dict[str, dict[str, Json]]) -> None:
             if f["passed"] is not None:
                 passed = _share(f["passed"], f["n"], f["passed_interval"])
             shown = f"{f['shown'] / max(1, f['n']):.2f}"
-            first, matched, wrong = (
-                f"{f['first_line'] / max(1, f['n']):.3f}",
-                f"{f['matched_share']:.3f}",
-                f"{f['wrong_share']:.3f}",
-            )
-            rows.append([group, name, str(f["n"]), exact, first, passed, shown, str(f["broken"]), matched, wrong])
-    columns = ["set", "tool, way", "n", "exact", "first line", "passed", "shown", "broken", "matched", "wrong"]
+            first = f"{f['first_line'] / max(1, f['n']):.3f}"
+            line, whole = (f"{f[f'{of}matched_share']:.3f}, {f[f'{of}wrong_share']:.3f}" for of in ("", "all_"))
+            rows.append([group, name, str(f["n"]), exact, first, passed, shown, str(f["broken"]), line, whole])
+    columns = ["set", "tool, way", "n", "exact", "first line", "passed", "shown", "broken", "matched, wrong", "all lines"]
     inside.console.print(inside.table("quality", columns, rows))
 
 

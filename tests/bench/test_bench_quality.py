@@ -57,6 +57,7 @@ def test_shares_come_with_their_interval() -> None:
     found = figures([row, {**row, "exact": False}])
     assert found["first_line"] == 2 and found["broken"] == 2
     assert (found["exact"], found["passed"], found["matched_share"], found["wrong_share"]) == (1, None, 0.5, 0.25)
+    assert (found["all_matched_share"], found["all_wrong_share"]) == (1, 0.667)  # the second line runs on behind the hole
 
 
 def test_only_cases_that_every_tool_answered_are_compared() -> None:
