@@ -17,6 +17,8 @@ HESSIAN_BLOCK = 1280
 
 _PAIR = 127
 """Rounding adds one at the most, and 255 * 128 fits 16 bits."""
+_BLOCK_ROWS = 1024
+"""What is worked on at once stays in the cache: whole matrices take three times as long, which a start would feel."""
 
 
 class Int8Rows(NamedTuple):
@@ -30,10 +32,9 @@ class Int8Rows(NamedTuple):
 
         Of like sign, two neighbours are then at most 128 together: a row loses what its largest pair asks for, half a bit or so.
         """
-        pairs = self.values.float().view(len(self.values), -1, 2)
-        largest = torch.maximum(pairs.clamp_min(0).sum(2), pairs.clamp_max(0).sum(2).neg()).amax(1)
-        share = (_PAIR / largest.clamp_min(_PAIR)).unsqueeze(1)
-        return Int8Rows((self.values * share).round_().to(torch.int8), self.scale / share.squeeze(1))
+        blocks = zip(torch.split(self.values, _BLOCK_ROWS), torch.split(self.scale, _BLOCK_ROWS), strict=True)
+        values, scale = zip(*(_with_small_pairs(*block) for block in blocks), strict=True)
+        return Int8Rows(torch.cat(values), torch.cat(scale))
 
 
 class Groups(NamedTuple):
@@ -71,6 +72,15 @@ class Groups(NamedTuple):
             return self
         scale, zero = (tensor.repeat_interleave(parts, dim=1) for tensor in (self.scale, self.zero))
         return self._replace(scale=scale, zero=zero, size=size)
+
+
+def _with_small_pairs(values: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+    pairs = values.view(torch.int16)  # two neighbours each
+    low, high = (pairs << 8) >> 8, pairs >> 8
+    alike = (low ^ high) >= 0
+    largest = ((low + high).abs() * alike).amax(1)
+    share = (_PAIR / largest.clamp_min(_PAIR)).unsqueeze(1)
+    return (values * share).round_().to(torch.int8), scale / share.squeeze(1)
 
 
 def int8_rows(w: Tensor) -> Int8Rows:

@@ -22,7 +22,8 @@ def client(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         process = start_process("-m", "completer", "lsp", "--stdio")
     try:
         ready = attach(process)
-        settings = {"model": "qwen2.5-coder-0.5b", "budget_ms": 5000, "confidence": 0}
+        # The first answer waits for the prefill engine, which a slow machine takes seconds to make.
+        settings = {"model": "qwen2.5-coder-0.5b", "budget_ms": 20_000, "confidence": 0}
         ready.initialize(textDocument={"inlineCompletion": {}}, settings=settings)
         ready.wait_until_ready()
         status = ready.call("completer/status")
