@@ -1,4 +1,4 @@
-"""Rules of ours that `bench quality --without RULE` switches off for a run, to see what each is worth.
+"""Rules of ours that `bench quality --without RULE` switches off and asks again, to see what each is worth.
 
 healing        the token at the cursor is what the model sees, even in the middle of a word
 word healing   only the last token is healed, not the word that it is the end of

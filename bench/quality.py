@@ -10,6 +10,7 @@ shown     something is suggested at all
 broken    what is shown breaks an invariant of `bench.invariants` (brackets count in documents that are balanced without it)
 matched   characters of the first line right from the cursor on, of those that stood there; wrong: of those shown
 all lines the same over the whole text, white space at its end aside: of blocks, how far they are right and how much runs on
+tokens    decoded until the answer was complete
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from typing import Annotated, Any
 import typer
 
 from bench import inside
-from bench.ablations import RULES, without
+from bench.ablations import RULES
 from bench.client import Json
 from bench.invariants import is_balanced, violations
 from bench.options import finish, read_settings
@@ -118,6 +119,7 @@ def figures(rows: Sequence[Json]) -> Json:
         "wrong_share": round(1 - matched / max(1, shown), 3),
         "all_matched_share": round(right / max(1, sum(len(truth) for _, truth in texts)), 3),
         "all_wrong_share": round(1 - right / max(1, sum(len(text) for text, _ in texts)), 3),
+        "n_tokens": sum(tokens) if None not in (tokens := [r.get("n_tokens") for r in rows]) else None,
     }
 
 
@@ -141,9 +143,10 @@ async def ask_all(tool: Tool, name: str, tasks: Sequence[Task], out: Path, limit
         for task in bars.track([t for t in tasks if (name, t.group, t.name) not in known], description=name):
             if time.perf_counter() - begun > limit_s:
                 return
-            for way, document in (await tool.answer(task)).items():
+            for way, (document, n_tokens) in (await tool.answer(task)).items():
                 text = None if document is None else _middle(task, document)
                 row = {"tool": name, "way": way, "set": task.group, "task": task.name, **judge(task, document), "text": text}
+                row["n_tokens"] = n_tokens
                 file.write(json.dumps({**row, "truth": task.truth}, ensure_ascii=False) + "\n")
             file.flush()
 
@@ -162,8 +165,12 @@ def quality(
     name: Annotated[str, typer.Option(help="What ours is called in the file, to tell settings apart.")] = "completer",
     setting: Annotated[str, typer.Option(help="Settings as JSON.")] = "{}",
     ablate: Annotated[
-        list[str] | None, typer.Option("--without", help=f"Rule that is off: {', '.join(RULES)}; again for more.")
+        list[str] | None,
+        typer.Option("--without", help=f"Ask each place again with this rule off: {', '.join(RULES)}; again for more."),
     ] = None,
+    prefill_ms: Annotated[
+        float, typer.Option(help="Windows as on a machine with this price of a prompt token; 0: as measured here.")
+    ] = 1.5,
     budget_ms: Annotated[int, typer.Option(help="Also ask within this budget; 0: do not.")] = 80,
     limit_s: Annotated[float, typer.Option(help="Seconds after which no further case of a tool is begun.")] = 3600.0,
     threads: inside.Threads = 0,
@@ -186,15 +193,16 @@ def quality(
 
     async def run() -> None:
         for one in tool or ():
-            opened: Any = open_ours(model, settings, budget_ms) if one == "completer" else open_llama_vim(file, n)
+            opened: Any = open_llama_vim(file, n)
+            if one == "completer":
+                opened = open_ours(model, settings, budget_ms, ablate or (), prefill_ms)
             async with opened as asked:
                 await ask_all(asked, name if one == "completer" else one, tasks, out, limit_s)
 
-    with without(ablate or ()):
-        asyncio.run(run())
+    asyncio.run(run())
     found = summarise(read_rows(out))
     _show(found)
-    asked = {"cases": cases, "setting": setting, "without": ablate or [], "budget_ms": budget_ms}
+    asked = {"cases": cases, "setting": setting, "without": ablate or [], "budget_ms": budget_ms, "prefill_ms": prefill_ms}
     finish({**provenance(file), "settings": asked, "sets": found})
 
 
@@ -208,9 +216,10 @@ def _show(found: dict[str, dict[str, Json]]) -> None:
             shown = f"{f['shown'] / max(1, f['n']):.2f}"
             first = f"{f['first_line'] / max(1, f['n']):.3f}"
             line, whole = (f"{f[f'{of}matched_share']:.3f}, {f[f'{of}wrong_share']:.3f}" for of in ("", "all_"))
-            rows.append([group, name, str(f["n"]), exact, first, passed, shown, str(f["broken"]), line, whole])
-    columns = ["set", "tool, way", "n", "exact", "first line", "passed", "shown", "broken", "matched, wrong", "all lines"]
-    inside.console.print(inside.table("quality", columns, rows))
+            tokens = inside.figure(f["n_tokens"], str)
+            rows.append([group, name, str(f["n"]), exact, first, passed, shown, str(f["broken"]), line, whole, tokens])
+    names = ("exact", "first line", "passed", "shown", "broken", "matched, wrong", "all lines", "tokens")
+    inside.console.print(inside.table("quality", ["set", "tool, way", "n", *names], rows))
 
 
 def _share(right: int, n: int, interval: Sequence[float]) -> str:

@@ -14,8 +14,10 @@ from __future__ import annotations
 import gzip
 import json
 import random
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -77,11 +79,12 @@ def _humaneval(group: str) -> Iterator[Task]:
 
 
 def _library(n: int) -> list[Task]:
-    cases = library_cases(read_corpus(16), n)
-    return [
-        Task(c.name, "library", LANGUAGE_IDS.get(c.group, c.group), c.prefix, c.rest, c.suffix, c.name.split(":")[0], line=True)
-        for c in spread(cases, n)
-    ]
+    by_language: defaultdict[str, list[Task]] = defaultdict(list)
+    for c in spread(library_cases(read_corpus(16), n), n):
+        language_id, path = LANGUAGE_IDS.get(c.group, c.group), c.name.split(":")[0]
+        by_language[c.group].append(Task(c.name, "library", language_id, c.prefix, c.rest, c.suffix, path, line=True))
+    rounds = zip_longest(*by_language.values())  # languages take turns: a run cut short is even
+    return [task for one_round in rounds for task in one_round if task is not None]
 
 
 _SETS: dict[str, Callable[[int], list[Task]]] = {
