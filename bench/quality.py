@@ -161,6 +161,9 @@ def quality(
     model: inside.Model = inside.DEFAULT_MODEL,
     group: Annotated[list[str] | None, typer.Option("--set", help=f"{', '.join(SETS)}; again for more. Default: all.")] = None,
     cases: Annotated[int, typer.Option(help="Cases of each set.")] = 100,
+    beyond: Annotated[
+        int, typer.Option(help="Leave out the cases that `--cases` so many has: those that rules were made on.")
+    ] = 0,
     tool: Annotated[list[str] | None, typer.Option(help="completer, llama.vim; again for more. None: only the table.")] = None,
     name: Annotated[str, typer.Option(help="What ours is called in the file, to tell settings apart.")] = "completer",
     setting: Annotated[str, typer.Option(help="Settings as JSON.")] = "{}",
@@ -185,7 +188,7 @@ def quality(
         raise typer.BadParameter(f"no tool {sorted(unknown)}: completer or llama.vim")
     if unknown := set(ablate or ()) - set(RULES):
         raise typer.BadParameter(f"no rule {sorted(unknown)}: one of {', '.join(RULES)}")
-    rounds = zip_longest(*(read_tasks(one, cases) for one in group or SETS))  # sets take turns: a run cut short is even
+    rounds = zip_longest(*(read_tasks(one, cases, beyond) for one in group or SETS))  # sets take turns: a run cut short is even
     tasks = [task for one_round in rounds for task in one_round if task is not None]
     settings = update(Settings(threads=n), read_settings(setting))
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -202,7 +205,14 @@ def quality(
     asyncio.run(run())
     found = summarise(read_rows(out))
     _show(found)
-    asked = {"cases": cases, "setting": setting, "without": ablate or [], "budget_ms": budget_ms, "prefill_ms": prefill_ms}
+    asked = {
+        "cases": cases,
+        "beyond": beyond,
+        "setting": setting,
+        "without": ablate or [],
+        "budget_ms": budget_ms,
+        "prefill_ms": prefill_ms,
+    }
     finish({**provenance(file), "settings": asked, "sets": found})
 
 

@@ -53,9 +53,13 @@ class Task:
     line: bool = False
 
 
-def read_tasks(group: str, n: int) -> list[Task]:
-    """Return about `n` tasks of a set, always the same. Raises: KeyError for an unknown set."""
-    return _SETS[group](n)
+def read_tasks(group: str, n: int, beyond: int = 0) -> list[Task]:
+    """Return about `n` tasks of a set, always the same; those that `beyond` of them would be are left out.
+
+    Raises: KeyError for an unknown set.
+    """
+    left_out = {task.name for task in _SETS[group](beyond)} if beyond else set()
+    return [task for task in _SETS[group](n) if task.name not in left_out]
 
 
 def spread(rows: list[Any], n: int) -> list[Any]:

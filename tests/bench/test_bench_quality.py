@@ -22,6 +22,11 @@ def test_cases_are_the_same_each_time_and_fit_together(group: str) -> None:
     assert len(tasks) == 20 and all(task.truth.strip() and task.tests for task in tasks)
 
 
+def test_cases_beyond_those_that_were_read_are_others() -> None:
+    some, others = ({task.name for task in read_tasks("single", n, beyond)} for n, beyond in ((10, 0), (40, 10)))
+    assert len(some) == 10 and not some & others and some | others >= {task.name for task in read_tasks("single", 40)}
+
+
 def test_what_stood_there_passes_its_tests() -> None:
     task = read_tasks("span", 5)[2]
     assert passes(task.prefix + task.truth + task.suffix + task.tests)
