@@ -3,7 +3,7 @@
 healing        the token at the cursor is what the model sees, even in the middle of a word
 word healing   only the last token is healed, not the word that it is the end of
 overlap        lines that stand behind the cursor already are not cut off, nor is what they repeat dropped
-repetition     a line that was said before is not cut off, nor dropped
+repetition     a line that was said before does not end decoding, and is not cut off, nor dropped
 block          a block runs on until the model ends it
 stop line      decoding goes on behind a line that stands below the cursor
 brackets       brackets and literals are left as the model puts them, and what the rest of the line repeats as well
@@ -35,6 +35,7 @@ RULES: dict[str, dict[str, Callable[..., Any]]] = {
         "completer.trim.duplicates_suffix": lambda *_: False,
     },
     "repetition": {
+        "completer.stopping.is_stuck": lambda _: False,
         "completer.trim.cut_repetition": lambda text: text,
         "completer.trim.repeats_line_above": lambda *_: False,
     },

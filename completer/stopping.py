@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from completer.tokenizer import Tokenizer, whole_characters
 from completer.types import FinishReason, StopRule, Token
 
@@ -55,10 +57,13 @@ class Stopper:
             return "block"
         if rule.suffix_line and rule.suffix_line in (line.strip() for line in whole):
             return "suffix"
-        visible = [line for line in whole if line.strip()]
-        if len(visible) >= 3 and visible[-1] == visible[-2] == visible[-3]:
-            return "repetition"
-        return None
+        return "repetition" if is_stuck(whole) else None
+
+
+def is_stuck(lines: Sequence[str]) -> bool:
+    """Whether the last three lines with text in them are the same."""
+    last = [line for line in lines if line.strip()][-3:]
+    return len(last) == 3 and len(set(last)) == 1
 
 
 def _ends_block(line: str, indent: int) -> bool:

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import pkgutil
+from collections.abc import Sequence
 
+import numpy as np
 import pytest
 
 from bench.ablations import RULES, without
 from bench.quality import figures, judge, summarise, wilson
+from bench.quality_tools import Ours
 from bench.sandbox import passes
 from bench.tasks import SETS, Task, read_tasks
+from completer.config import Settings
+from completer.engines.base import Logits
+from completer.engines.fake import FakeEngine
+from completer.generator import LocalGenerator
+from completer.pipeline import Pipeline
+from completer.tokenizer import Tokenizer
 
 TASK = Task("t", "single", "python", "def two():\n", "    return 2", "\n", "a.py", tests="\nassert two() == 2\n")
 LINE = Task("t", "library", "python", "x = na", "me + 1", "\ny = 2\n", "a.py", line=True)
@@ -38,6 +48,42 @@ def test_another_text_may_pass_the_tests_without_being_exact() -> None:
     assert (row["exact"], row["passed"]) == (False, True)
     assert judge(TASK, TASK.prefix + TASK.truth + "  " + TASK.suffix)["exact"]
     assert judge(TASK, None) == {"exact": False, "passed": False, "matched": 0, "shown": 0, "rest": 12, "broken": []}
+
+
+class Stuck(FakeEngine):
+    """Says the same line for ever."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        super().__init__(tokenizer.vocab_size, n_slots=3, max_len=1024)
+        self._said = tokenizer.encode("    print(1)\n" * 40)
+        self._middle = tokenizer.fim.middle
+
+    def logits_after(self, ids: Sequence[int]) -> Logits:
+        n_said = ids[::-1].index(self._middle)
+        row = np.zeros(self.vocab_size, np.float32)
+        row[self._said[n_said]] = 20.0
+        return row
+
+
+def test_a_place_is_asked_again_with_each_rule_off(tokenizer: Tokenizer) -> None:
+    engine = Stuck(tokenizer)
+    generator = LocalGenerator(engine, tokenizer)
+    names = {"model": "stuck", "engine": "fake"}
+
+    def make(settings: Settings) -> Pipeline:
+        return Pipeline(generator, tokenizer, lambda: engine.costs, engine.max_len, settings, names)
+
+    task = Task("t", "multi", "python", "def two():\n", "    print(1)", "\n\nx = two()\n", "a.py")
+    try:
+        answers = asyncio.run(Ours(make, Settings(multiline="always"), 0, ["repetition", "clean ends"]).answer(task))
+    finally:
+        generator.close()
+    lines = {way: (document or "").count("print(1)") for way, (document, _) in answers.items()}
+    ways = [f"{way}{off}" for off in ("", ", no repetition", ", no clean ends") for way in ("typing", "asked")]
+    assert list(answers) == ways
+    assert lines["asked"] == lines["asked, no clean ends"] < lines["asked, no repetition"]
+    n_tokens = {way: n for way, (_, n) in answers.items()}
+    assert 0 < (n_tokens["asked"] or 0) < (n_tokens["asked, no repetition"] or 0)
 
 
 def test_of_a_line_only_the_line_counts() -> None:
