@@ -25,6 +25,7 @@ from bench.corpus import read_corpus
 from bench.options import finish
 from bench.provenance import provenance
 from completer.document import Change, Document
+from completer.engines.allocator import keep_freed_memory
 from completer.languages import language_of_file
 from completer.place import place
 from completer.position import Position, Range
@@ -104,6 +105,7 @@ def large(
     language: Annotated[list[str] | None, typer.Option(help="Languages of the corpus; again for more. Default: all.")] = None,
 ) -> None:
     """Print what a key costs in a large file, apart from the model."""
+    keep_freed_memory()  # as in a server, from when its model is loaded
     found = {}
     for name, sources in read_corpus(16).items():
         if language and name not in language:

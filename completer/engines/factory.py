@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import os
-import platform
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from completer.config import Settings
+from completer.engines.allocator import keep_freed_memory
 from completer.engines.base import CostCurve, StepEngine, StreamEngine
 from completer.engines.converted import MAX_LEN as EXPORTED_LEN
 from completer.engines.converted import is_converted
@@ -88,7 +87,7 @@ def load(files: ModelFiles, settings: Settings, progress: Progress = lambda *_: 
         raise ConfigError(f"the engine {name!r} decodes for itself and forwards no single steps: choose another one for this")
     if name == "torch" and has_cuda():
         return _load_on_cuda(files, settings, progress)
-    _keep_freed_memory()
+    keep_freed_memory()
     if name in FOLDER_ENGINES:
         import torch
 
@@ -169,19 +168,6 @@ def _load_on_cuda(files: ModelFiles, settings: Settings, progress: Progress) -> 
     engine.costs = measure_costs(engine)
     progress("ready", 1, 1)
     return Loaded(engine, tokenizer, files.name, _forget)
-
-
-def _keep_freed_memory() -> None:
-    """Let the C library keep what is freed: a prefill asks for the same few megabytes at every layer.
-
-    Without this each request is mapped and its pages are faulted in anew: 128 tokens took 295 ms instead of 240.
-    """
-    if platform.libc_ver()[0] != "glibc":
-        return
-    libc = ctypes.CDLL(None)
-    trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD of malloc.h
-    libc.mallopt(mmap_threshold, 32 * 2**20)  # the largest that glibc allows
-    libc.mallopt(trim_threshold, 128 * 2**20)
 
 
 def _build_from_source(path: Path, settings: Settings) -> StepEngine:

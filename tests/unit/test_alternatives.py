@@ -13,7 +13,7 @@ import pytest
 from completer.engines.base import Logits
 from completer.tokenizer import Tokenizer
 from completer.types import Edit
-from tests.unit.test_pipeline import HEAD, SCRIPT, ByHeart, at, key, pipeline, text_of
+from tests.unit.test_pipeline import HEAD, SCRIPT, SETTINGS, ByHeart, at, key, pipeline, text_of
 
 OTHERS = ("height * width", "2 * width", "None", "0")
 
@@ -38,6 +38,8 @@ def n_fed(engine: ByHeart) -> int:
 
 
 EQUALS = len("    result =")
+UNHURRIED = replace(SETTINGS, budget_ms=10_000)
+"""On a busy machine too, all others are there before the test goes on."""
 
 
 async def test_who_asks_gets_others_that_begin_with_other_words(tokenizer: Tokenizer) -> None:
@@ -88,7 +90,7 @@ async def test_asking_again_shows_the_same_without_the_engine(tokenizer: Tokeniz
 
 async def test_another_one_that_is_accepted_in_part_goes_on(tokenizer: Tokenizer) -> None:
     engine = Undecided(tokenizer)
-    async with pipeline(engine, tokenizer) as made:
+    async with pipeline(engine, tokenizer, UNHURRIED) as made:
         made.did_open(at(EQUALS))
         await made.complete(at(EQUALS), explicit=True, alternatives=True)
         line = "    result = height * width"
