@@ -6,7 +6,7 @@ that returns to a state seen before. An entry belongs to one anchor, so a hit is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from cachetools import LRUCache
@@ -64,14 +64,17 @@ class ReuseStore:
     def __init__(self) -> None:
         self._entries: LRUCache[tuple[int, str], Entry] = LRUCache(maxsize=MAX_ENTRIES)
         self._others: LRUCache[tuple[int, str], tuple[Entry, ...]] = LRUCache(maxsize=MAX_ENTRIES)
+        self._carried: LRUCache[int, tuple[int, int]] = LRUCache(maxsize=MAX_ENTRIES)  # anchor: a later one, n_moved
 
     def put(self, entry: Entry) -> None:
         """Remember `entry`, replacing an older one at the same place. Mutates: the store."""
-        self._entries[(entry.anchor, entry.typed)] = entry
+        for place in self._places(entry.anchor, entry.typed):
+            self._entries[place] = entry
 
     def put_others(self, anchor: int, typed: str, others: Sequence[Entry]) -> None:
         """Remember the alternatives of a place, best first. Mutates: the store."""
-        self._others[(anchor, typed)] = tuple(others)
+        for place in self._places(anchor, typed):
+            self._others[place] = tuple(others)
 
     def others(self, anchor: int, typed: str) -> tuple[Entry, ...]:
         """Return the alternatives of a place that were found so far."""
@@ -85,8 +88,10 @@ class ReuseStore:
     def carry(self, old_anchor: int, new_anchor: int, n_moved: int) -> None:
         """Let what was made behind one anchor answer behind a later one as well: a re-anchoring hides no suggestion.
 
-        n_moved: characters of the typed text that are now in front of the anchor.  Mutates: the store.
+        n_moved: characters of the typed text that are now in front of the anchor.  Mutates: the store; what is put behind the
+        old anchor from now on (an answer that took its time) is put behind the later one, too.
         """
+        self._carried[old_anchor] = new_anchor, n_moved
         for (anchor, typed), entry in list(self._entries.items()):
             if anchor == old_anchor and len(typed) >= n_moved:
                 self._entries.setdefault((new_anchor, typed[n_moved:]), entry)
@@ -108,6 +113,17 @@ class ReuseStore:
                 if one is not None and _serves(one, typed[len(start) :]):
                     return Hit(one, n)
         return None
+
+    def _places(self, anchor: int, typed: str) -> Iterator[tuple[int, str]]:
+        """Yield a place as its own anchor names it, and as later ones do that took over from it."""
+        seen: set[int] = set()
+        while anchor not in seen:
+            seen.add(anchor)
+            yield anchor, typed
+            later, n_moved = self._carried.get(anchor, (anchor, 0))
+            if len(typed) < n_moved:
+                return
+            anchor, typed = later, typed[n_moved:]
 
 
 def _serves(entry: Entry, typed: str) -> bool:
