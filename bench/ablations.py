@@ -7,6 +7,7 @@ repetition     a line that was said before does not end decoding, and is not cut
 block          a block runs on until the model ends it
 stop line      decoding goes on behind a line that stands below the cursor
 brackets       brackets and literals are left as the model puts them, and what the rest of the line repeats as well
+likeliest      who asks is shown what greedy decoding says first, whatever else is more likely as a whole
 clean ends     what was not finished is shown up to its last character
 """
 
@@ -46,6 +47,7 @@ RULES: dict[str, dict[str, Callable[..., Any]]] = {
     },
     "stop line": {"completer.pipeline.stop_rule": _stop_rule(suffix_line="")},
     "brackets": {"completer.trim.fit": lambda text, *_: Fitted(text)},
+    "likeliest": {"completer.alternatives.likeliest": lambda candidates: candidates[0]},
     "clean ends": {"completer.showing.clean_partial": lambda raw, *_, **__: raw},
 }
 """Name of a rule -> what takes the place of the functions that follow it."""

@@ -5,11 +5,16 @@
 
 Each is decoded greedily behind its first token, which is the likeliest one that the suggestions before it don't begin with; white
 space in front of it may be the same. The prompt stands in its slot already, so an alternative costs its own tokens only.
+
+Greedy decoding takes the likeliest token each time, which need not lead to the likeliest line: behind `if !v` it may say
+`.Type().Implements(reader) {` (.15) and not `.IsValid() {` (.20). So the likeliest line of all comes first, unless the user has
+seen another one there.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
@@ -65,6 +70,17 @@ def opening(hit: Hit, tokenizer: Tokenizer) -> Opening | None:
     return None
 
 
+class Ranked(NamedTuple):
+    """What can be shown at a place, best first. hit: what `shown` is made of.  others: without what says the same as another."""
+
+    hit: Hit
+    shown: Trimmed
+    others: list[Trimmed]
+
+
+Candidate = tuple[Entry, Trimmed]
+
+
 class Alternatives:
     """Finds them and leaves them in the reuse store: what is typed of one is answered from there. Owned by the event loop."""
 
@@ -74,16 +90,17 @@ class Alternatives:
         self._reuse = reuse
 
     async def of(
-        self, first: Hit, shown: Trimmed, anchor: int, typed: str, start: Start, show: Show, until_s: float
-    ) -> list[Trimmed]:
-        """Return what else could stand where `shown`, all that is visible of `first`, does: best first, perhaps nothing.
+        self, first: Hit, shown: Trimmed, anchor: int, typed: str, start: Start, show: Show, until_s: float, seen: bool
+    ) -> Ranked:
+        """Return `shown`, all that is visible of `first`, and what else could stand there, perhaps nothing.
 
         anchor, typed: the place.  until_s: when the answer must go out, on the clock of `time.perf_counter`; of one
-        that is not whole by then the clean part is given, and decoding goes on.  Mutates: the reuse store.
+        that is not whole by then the clean part is given, and decoding goes on.  seen: `shown` stays the first, the user has
+        it before them.  Mutates: the reuse store, where the first is what answers at this place from now on.
         """
         begins = opening(first, self._tokenizer)
         if begins is None:
-            return []
+            return Ranked(first, shown, [])
         least = MIN_SHARE * begins.prob
         # Those of an earlier time come first; perhaps that was too short for all.
         found = tuple(entry for entry in self._reuse.others(anchor, typed) if entry.reason not in _BROKEN)
@@ -99,7 +116,14 @@ class Alternatives:
                 break
             found, avoid = (*found, entry), (*avoid, begins.text)
             self._reuse.put_others(anchor, typed, found)
-        return _distinct(shown, found, show)
+        candidates = [(first.entry, shown), *_distinct(shown, found, show)]
+        best = candidates[0] if seen or first.n_typed or first.entry.larger else likeliest(candidates)
+        others = [other for entry, other in candidates if entry is not best[0]]
+        if best[0] is first.entry:
+            return Ranked(first, shown, others)
+        self._reuse.put(best[0])
+        self._reuse.put_others(anchor, typed, [first.entry, *(entry for entry in found if entry is not best[0])])
+        return Ranked(Hit(best[0], 0), best[1], others)
 
     async def _wait(self, entry: Entry, least: float, until_s: float) -> Opening | None:
         """Wait until an alternative is whole, or the time is up; return how it begins, None where it is of no use.
@@ -123,10 +147,22 @@ class Alternatives:
         return begins if entry.reason not in _BROKEN else None
 
 
-def _distinct(shown: Trimmed, found: Sequence[Entry], show: Show) -> list[Trimmed]:
+def likeliest(candidates: Sequence[Candidate]) -> Candidate:
+    """Return the candidate whose first line is the likeliest as a whole, of those that are whole; the earlier one of equals."""
+    return max(candidates, key=lambda candidate: line_prob(candidate[0]) if candidate[0].reason is not None else 0.0)
+
+
+def line_prob(entry: Entry) -> float:
+    """Return how likely the entry's first line was, the healed tokens in front of it included."""
+    line_end = entry.text.partition("\n")[0]
+    starts = [0, *(piece.end_cp for piece in entry.pieces)]
+    return math.prod(piece.prob for piece, start in zip(entry.pieces, starts, strict=False) if start <= len(line_end))
+
+
+def _distinct(shown: Trimmed, found: Sequence[Entry], show: Show) -> list[Candidate]:
     """Return what can be shown of each, without what says the same as another."""
-    by_text = {shown.text: shown}
+    by_text: dict[str, Candidate] = {}
     for entry in found:
-        if (other := show(Hit(entry, 0))) is not None:
-            by_text.setdefault(other.text, other)
-    return list(by_text.values())[1:]
+        if (other := show(Hit(entry, 0))) is not None and other.text != shown.text:
+            by_text.setdefault(other.text, (entry, other))
+    return list(by_text.values())

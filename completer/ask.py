@@ -19,7 +19,7 @@ from completer.reuse import Hit
 from completer.showing import answered_by, is_complete, visible
 from completer.trace import Trace
 from completer.trim import Selected, Trimmed
-from completer.types import Snapshot
+from completer.types import Snapshot, Suggestion
 
 SOFT_SHARE = 0.55
 """Share of the budget after which the first clean piece is shown at once, and the rest when it is ready."""
@@ -34,6 +34,7 @@ class Ask:
     """Owned by the event loop. trace: of this question; it is filled on the way.
 
     explicit: the user asked for it.  selected: what the suggestion must begin with.  alternatives: others are wanted beside it.
+    given: what the client has before it there already.
     """
 
     snapshot: Snapshot
@@ -43,6 +44,7 @@ class Ask:
     explicit: bool = False
     selected: Selected | None = None
     alternatives: bool = False
+    given: Suggestion | None = None
     started_s: float = field(default_factory=time.perf_counter)
 
     @property

@@ -9,7 +9,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from completer.alternatives import Alternatives
+from completer.alternatives import Alternatives, Ranked
 from completer.anchoring import Anchors, context_budget, full_window_cp
 from completer.ask import Ask
 from completer.cascade import Answered, Cascade, Larger
@@ -79,12 +79,13 @@ class Pipeline:
         """See `completer.frontend.Completer.complete`."""
         started_s = time.perf_counter()
         doc = self._doc(snapshot)
+        given = doc.given if doc.answered == snapshot.at else None
         doc.snapshot, doc.answered = snapshot, None
         self._cascade.moved(snapshot)
         where = place(snapshot, doc.tree)
         chosen = Selected(selected.text, selected.start_cp, selected.end_cp) if selected else None
         trace = self._traces.new(snapshot, where.kind)
-        ask = Ask(snapshot, where, self.settings, trace, explicit, chosen, alternatives, started_s)
+        ask = Ask(snapshot, where, self.settings, trace, explicit, chosen, alternatives, given, started_s)
         wanted = not doc.is_secret and (explicit or self._wanted(snapshot, where))
         suggestion = await self._answer(ask, doc) if wanted else None
         trace.total_ms = ask.elapsed_ms
@@ -103,7 +104,9 @@ class Pipeline:
         hit.entry.asked_for |= ask.explicit
         await ask.wait(self._live, hit, fresh)
         shown = ask.show(hit, fresh)
-        others = await self._others(ask, doc, anchor, prompt, typed, hit, shown) if ask.alternatives and shown else []
+        others: list[Trimmed] = []
+        if ask.alternatives and shown is not None:
+            hit, shown, others = await self._ranked(ask, doc, anchor, prompt, typed, hit, shown)
         if shown is not None and ask.is_complete(hit) and shown.start_cp == shown.end_cp:
             self._idle.prefetch(doc, snapshot, anchor, shown, self._stop_rule)
         self._idle.prefill(doc, snapshot)
@@ -113,18 +116,19 @@ class Pipeline:
         self._cascade.answered(Answered(doc, snapshot, ask.where, anchor, prompt, rule, hit, ask.see))
         return given
 
-    async def _others(
+    async def _ranked(
         self, ask: Ask, doc: OpenDocument, anchor: Anchor, prompt: Prompt, typed: str, first: Hit, shown: Trimmed
-    ) -> list[Trimmed]:
-        """Return what else could stand there, as far as the time allows. Mutates: the trace, the reuse store."""
+    ) -> Ranked:
+        """Return what is shown and what else could stand there, as time allows. Mutates: the trace, the reuse store."""
         if first.entry.reason is None or not self._generator.avoids:
-            return []
+            return Ranked(first, shown, [])
         began_ms = ask.elapsed_ms
         rule, corpora = self._stop_rule(ask.where, ask.snapshot, True), (*draft_corpora(doc, ()), tuple(first.entry.ids))
         start = partial(self._live.start, anchor, prompt, ask.snapshot, ask.where, rule, typed, corpora=corpora, tree=doc.tree)
-        others = await self._alternatives.of(first, shown, anchor.number, typed, start, ask.see, ask.until_s)
-        ask.trace.alternatives_ms = ask.elapsed_ms - began_ms
-        return others
+        seen = ask.given is not None
+        ranked = await self._alternatives.of(first, shown, anchor.number, typed, start, ask.see, ask.until_s, seen)
+        ask.trace.alternatives_ms, ask.trace.n_chars = ask.elapsed_ms - began_ms, len(ranked.shown.text)
+        return ranked
 
     # What the client tells.
 

@@ -32,6 +32,20 @@ class Undecided(ByHeart):
         return row
 
 
+class Misled(ByHeart):
+    """Begins with `width` rather than `2`, but is not sure at all what comes behind that."""
+
+    def logits_after(self, ids: Sequence[int]) -> Logits:
+        row = np.zeros(self.vocab_size, np.float32)
+        for line, sure in (("width * height", 20.0), ("2 * width", 19.9), ("width + 1", 19.95)):
+            id_ = self.next_of(SCRIPT.replace("width * height", line), ids)
+            if id_ is not None:
+                row[id_] = max(row[id_], sure)
+        if not row.any():
+            row[min(self._tokenizer.fim.end)] = 20.0
+        return row
+
+
 def n_fed(engine: ByHeart) -> int:
     """Return how many tokens went through the engine so far."""
     return sum(call.n for call in engine.calls if call.name in ("forward", "prefill"))
@@ -98,6 +112,26 @@ async def test_another_one_that_is_accepted_in_part_goes_on(tokenizer: Tokenizer
         made.did_change(taken, [Edit(len(HEAD) + EQUALS, len(HEAD) + EQUALS, " height")])
         assert text_of(await made.complete(taken, explicit=False)) == " * width"
         assert made.metrics()[-1]["answered_by"] == "typed-through"
+
+
+async def test_who_asks_gets_the_likeliest_line_first_and_goes_on_with_it(tokenizer: Tokenizer) -> None:
+    async with pipeline(Misled(tokenizer), tokenizer, UNHURRIED) as made:
+        shown = await made.complete(at(EQUALS), explicit=True, alternatives=True)
+        assert shown is not None
+        assert [one.text for one in (shown, *shown.alternatives)] == [" 2 * width", " width * height"]
+        assert made.metrics()[-1]["n_chars"] == len(" 2 * width")
+        again = await made.complete(at(EQUALS), explicit=True, alternatives=True)
+        assert again is not None and again.text == shown.text
+        assert text_of(await made.complete(at(EQUALS), explicit=False)) == " 2 * width"
+        assert made.metrics()[-1]["answered_by"] == "typed-through"
+
+
+async def test_what_the_user_has_seen_stays_the_first(tokenizer: Tokenizer) -> None:
+    async with pipeline(Misled(tokenizer), tokenizer, UNHURRIED) as made:
+        assert text_of(await made.complete(at(EQUALS), explicit=False)) == " width * height"
+        shown = await made.complete(at(EQUALS), explicit=True, alternatives=True)
+        assert shown is not None
+        assert [one.text for one in (shown, *shown.alternatives)] == [" width * height", " 2 * width"]
 
 
 async def test_where_nothing_else_is_likely_there_is_one(tokenizer: Tokenizer) -> None:
