@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 from lsp_client import Client, attach, finish, start_process
 
+from bench.inside import open_model
 from completer.store import is_pulled
 
 SMALL, LARGE = "qwen2.5-coder-0.5b", "qwen2.5-coder-1.5b"
 pytestmark = [
     pytest.mark.model,
     pytest.mark.skipif(not is_pulled(LARGE), reason=f"`completer models pull {LARGE}` first"),
+    pytest.mark.timeout(1800),  # a slow machine converts the larger model for ten minutes, once
 ]
 
 URI = "file:///project/calendar.py"
@@ -29,6 +31,12 @@ def days_between(a: datetime, b: datetime) -> int:
 """
 LINE, CHARACTER = 4, 11
 LOOK_S = 6.0
+
+
+@pytest.fixture(scope="module", autouse=True)
+def converted() -> None:
+    for model in (SMALL, LARGE):
+        open_model(model)
 
 
 def extension(client: Client) -> dict[str, Any] | None:
