@@ -239,6 +239,8 @@ def _show(cursors: dict[str, dict[str, Json]], keys: dict[str, Json]) -> None:
             rows.append([f"{name}, {group}", str(c["n"]), str(c["shown"]), str(c["exact"]), f"{of_all:.3f}", _wrong(c)])
     columns = ["rule, cursors", "n", "shown", "exact", "matched of uncut", "wrong"]
     inside.console.print(inside.table("cursors inside lines", columns, rows))
+    if not keys["none"]["keys"]:
+        return  # recorded with `--every 0`
     rows = []
     for name, k in keys.items():
         of_all = k["matched"] / max(1, keys["none"]["matched"])
