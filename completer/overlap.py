@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from rapidfuzz.distance import Levenshtein
 
@@ -80,4 +81,6 @@ def duplicates_suffix(text: str, snapshot: Snapshot, end_cp: int) -> bool:
     if len(rest) >= 3 and text.rstrip().endswith(rest):
         return True
     shown = text.replace("\r\n", "\n").replace("\r", "\n")
+    if end_cp > snapshot.cursor_cp:  # what is replaced stands there no longer, so the first line counts, too
+        snapshot = replace(snapshot, text=snapshot.text[: snapshot.cursor_cp] + snapshot.text[end_cp:])
     return not rest and cut_suffix_lines(shown, snapshot) != shown
