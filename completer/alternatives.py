@@ -32,6 +32,8 @@ MAX_TRIES = 4
 MIN_SHARE = 1 / 300
 """An alternative begins with at least this share of the first one's probability. Small models are sure of themselves: the 0.5B
 model gives `map` behind `items.` a 230th of what `reduce` gets, but an 800th to the wrong name that a `max` would return."""
+LIKELY = 1 / 20
+"""A line comes first for its probability from here on. Below, none is likely as a whole: a long one would lose for its length."""
 _BROKEN: tuple[FinishReason, ...] = ("cancelled", "error")
 
 
@@ -148,8 +150,9 @@ class Alternatives:
 
 
 def likeliest(candidates: Sequence[Candidate]) -> Candidate:
-    """Return the candidate whose first line is the likeliest as a whole, of those that are whole; the earlier one of equals."""
-    return max(candidates, key=lambda candidate: line_prob(candidate[0]) if candidate[0].reason is not None else 0.0)
+    """Return the candidate whose first line is the likeliest as a whole, of those that are whole; the first if none is LIKELY."""
+    probs = [line_prob(entry) if entry.reason is not None else 0.0 for entry, _ in candidates]
+    return candidates[probs.index(max(probs))] if max(probs) >= LIKELY else candidates[0]
 
 
 def line_prob(entry: Entry) -> float:

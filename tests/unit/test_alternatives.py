@@ -10,8 +10,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from completer.alternatives import likeliest
+from completer.confidence import Piece
 from completer.engines.base import Logits
+from completer.reuse import Entry
 from completer.tokenizer import Tokenizer
+from completer.trim import Trimmed
 from completer.types import Edit
 from tests.unit.test_pipeline import HEAD, SCRIPT, SETTINGS, ByHeart, at, key, pipeline, text_of
 
@@ -124,6 +128,17 @@ async def test_who_asks_gets_the_likeliest_line_first_and_goes_on_with_it(tokeni
         assert again is not None and again.text == shown.text
         assert text_of(await made.complete(at(EQUALS), explicit=False)) == " 2 * width"
         assert made.metrics()[-1]["answered_by"] == "typed-through"
+
+
+def test_a_long_line_does_not_lose_to_a_short_one_where_neither_is_likely() -> None:
+    long, short, sure = (
+        Entry(1, "", 1, text="x" * len(probs), reason="newline") for probs in ((0.5,) * 9, (0.2, 0.2), (0.4, 0.4))
+    )
+    for entry, prob, n in ((long, 0.5, 9), (short, 0.2, 2), (sure, 0.4, 2)):
+        entry.pieces = [Piece(end, prob) for end in range(1, n + 1)]
+    shown = [Trimmed(entry.text, 0, 0) for entry in (long, short, sure)]
+    assert likeliest([(long, shown[0]), (short, shown[1])])[0] is long
+    assert likeliest([(long, shown[0]), (sure, shown[2])])[0] is sure
 
 
 async def test_what_the_user_has_seen_stays_the_first(tokenizer: Tokenizer) -> None:
