@@ -1,6 +1,7 @@
 """What a key costs in a large file before the model is asked: mirror, tree, place, anchor. No model is needed.
 
-`python -m bench large`. Types lines into the middle of a file made of copies of real code; every stage is timed at every key:
+`python -m bench large`. Types a function into the middle of a file made of copies of real code, between two definitions and in
+the file's own language, as an editor that closes braces does; every stage is timed at every key:
     document   the edit in the mirror and the snapshot
     tree       the same edit in the syntax tree
     place      where the cursor stands (asks the tree)
@@ -11,6 +12,7 @@
 from __future__ import annotations
 
 import gc
+import re
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -34,8 +36,38 @@ from completer.stops import sibling_stop
 from completer.syntax import SyntaxTree
 from completer.trim import trim
 
-TYPED = "    total = compute_all(first, [second.value for second in items], key='a')\n    if total > 10:\n        return total\n"
-SUGGESTED = "name(argument)\n    return 1\n"
+TYPED = {
+    "python": """def compute(first, items):
+    total = compute_all(first, [second.value for second in items], key="a")
+    if total > 10:
+        return total
+    """,
+    "go": """func compute(first int, items []Item) int {
+\ttotal := computeAll(first, items[0].value, "a")
+\tif total > 10 {
+\t\treturn total
+\t}
+\t""",
+    "rust": """fn compute(first: usize, items: &[Item]) -> usize {
+    let total = compute_all(first, items[0].value, "a");
+    if total > 10 {
+        return total;
+    }
+    """,
+    "typescript": """function compute(first: number, items: Item[]): number {
+  const total = computeAll(first, items[0].value, "a");
+  if (total > 10) {
+    return total;
+  }
+  """,
+    "cpp": """int compute(int first, const std::vector<Item>& items) {
+    int total = compute_all(first, items[0].value, "a");
+    if (total > 10) {
+        return total;
+    }
+    """,
+}
+SUGGESTED = "first += 1;\nreturn first;\n"
 
 
 class Stages:
@@ -62,19 +94,22 @@ def _round(values: list[float], percentile: float) -> float:
 
 
 def type_into(text: str, language_id: str) -> Stages:
-    """Type TYPED on a new line in the middle of `text`, key by key; return what the keys cost."""
+    """Type a function between two definitions in the middle of `text`, key by key; return what the keys cost."""
     document = Document("file:///large", language_id, 1, text)
     tree = SyntaxTree(language_id, text)
     assert tree.root is not None  # the parse at opening, which no key pays for
-    line = document.n_lines // 2
-    _type(document, tree, Position(line, 0), "\n")
+    typed = TYPED[language_id]
+    between = re.compile(r"\n(?=\n\w)").search(text, len(text) // 2)
+    line = text.count("\n", 0, between.end() if between else len(text) // 2)
+    _type(document, tree, Position(line, 0), "\n\n}\n" if "{" in typed else "\n\n")
+    line += 1
     start = document.snapshot(Position(line, 0))
     window_cp = 2_400
     head = start.text[max(0, start.cursor_cp - window_cp) : start.cursor_cp]
     tail = start.text[start.cursor_cp : start.cursor_cp + window_cp // 4]
     anchor = Anchor("file:///large", start.cursor_cp - len(head), start.cursor_cp, head, tail, (), True)
     stages, column = Stages(), 0
-    for character in TYPED:
+    for character in typed:
         position = Position(line, column)
         with stages.time("document"):
             change = Change(character, Range(position, position))

@@ -17,7 +17,7 @@ class Language:
     """One language.
 
     ids: LSP language ids.  grammar: (module, function) of its grammar package, or None.
-    line_comments: regular expressions of what begins a comment that ends with the line.
+    line_comments: regular expressions of what begins a comment that ends with the line; none begins with a letter.
     block_comments: (open, close) pairs.
     quotes: string delimiters, longest first.  multiline_quotes: those of them that may span lines.
     char_quote: a quote that is a literal only around one character (Rust, whose lifetimes use it alone).

@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from itertools import islice
+from typing import Literal
 
 from completer.languages import Language, language
-from completer.lexical import CLOSER, Balance, balance, balance_of, close_of, tokens, unclosed
+from completer.lexical import CLOSER, Balance, balance, balance_of, close_of, closing, go_on, lex_lines, tokens, unclosed
 from completer.syntax import Scope, SyntaxTree
 from completer.types import Snapshot
 
@@ -125,13 +126,14 @@ def indent_unit(text: str) -> int:
 def line_above(snapshot: Snapshot) -> str:
     """Return the last line above the cursor's that is not blank, or ""."""
     above = snapshot.text[max(0, snapshot.line_start_cp - 4_000) : snapshot.line_start_cp].rstrip()
-    return re.split(r"[\r\n]", above)[-1] if above else ""
+    return above[max(above.rfind("\n"), above.rfind("\r")) + 1 :]
 
 
 def lines_below(snapshot: Snapshot, n: int) -> list[str]:
     """Return the first n lines below the cursor's that are not blank."""
-    below = snapshot.text[snapshot.cursor_cp + len(snapshot.line_suffix) :][:4_000]
-    return [line for line in re.split(r"\r\n|\r|\n", below) if line.strip()][:n]
+    start = snapshot.cursor_cp + len(snapshot.line_suffix)
+    lines = (match[0] for match in re.finditer(r"[^\r\n]+", snapshot.text[start : start + 4_000]))
+    return list(islice((line for line in lines if line.strip()), n))
 
 
 def _lex(snapshot: Snapshot, lang: Language, tree: SyntaxTree | None) -> tuple[int, str, Balance]:
@@ -144,43 +146,18 @@ def _lex(snapshot: Snapshot, lang: Language, tree: SyntaxTree | None) -> tuple[i
         start = head.start() if head else start
     # What stands above the cursor's line stays the same from key to key, so it is lexed once.
     line_start = max(start, snapshot.line_start_cp)
-    above = _lex_above(snapshot.text[start:line_start], lang)
+    above = lex_lines(snapshot.text[start:line_start], lang)
     resume = start + above.resume
     found = tokens(snapshot.text[resume : snapshot.cursor_cp], lang)
     if not found:
         return (start + above.last if above.last >= 0 else line_start), above.stack_before_last, above.balance
-    here = balance_of(found, lang, above.balance.stack)
-    whole = Balance(here.stack, above.balance.excess + here.excess, here.inside, here.delimiter)
-    return resume + found[-1].start, balance_of(found[:-1], lang, above.balance.stack).stack, whole
-
-
-class _Above(NamedTuple):
-    """The lexing of whole lines. resume: offset from which what follows lexes as it does in the document.
-
-    balance: at `resume`.  last: start of the last token before it, -1 without one.  stack_before_last: open brackets there.
-    """
-
-    resume: int
-    balance: Balance
-    last: int
-    stack_before_last: str
-
-
-@lru_cache(maxsize=16)
-def _lex_above(lines: str, lang: Language) -> _Above:
-    found = tokens(lines, lang)
-    resume = len(lines)
-    if found and not found[-1].closed:  # a literal that goes on in the cursor's line
-        resume = found.pop().start
-    if not found:
-        return _Above(resume, Balance("", ""), -1, "")
-    return _Above(resume, balance_of(found, lang), found[-1].start, balance_of(found[:-1], lang).stack)
+    return resume + found[-1].start, balance_of(found[:-1], lang, above.balance.stack).stack, go_on(above.balance, found, lang)
 
 
 def _owed(stack: str, snapshot: Snapshot, lang: Language) -> str:
-    end = snapshot.cursor_cp + 2 * _WINDOW_CP
-    owed = _unclosed(stack, snapshot.text[snapshot.cursor_cp : end], lang)
-    return owed if end >= len(snapshot.text) else ""  # cut off: the partner may come later
+    if len(snapshot.text) - snapshot.cursor_cp > 2 * _WINDOW_CP:
+        return ""  # too far to read: the partner may come later
+    return unclosed(stack, closing(snapshot.suffix, lang))
 
 
 def _wanted(stack: str, snapshot: Snapshot, lang: Language) -> str:
@@ -196,12 +173,6 @@ def _wanted(stack: str, snapshot: Snapshot, lang: Language) -> str:
 def _excess(text: str, lang: Language) -> str:
     """Return the closing brackets of `text` that it does not open. What stands behind the cursor is the same for many keys."""
     return balance(text, lang).excess
-
-
-@lru_cache(maxsize=16)
-def _unclosed(stack: str, behind: str, lang: Language) -> str:
-    """While the user types, what stands behind the cursor stays the same."""
-    return unclosed(stack, behind, lang)
 
 
 def _literal_closed(at_cursor: Balance, snapshot: Snapshot, lang: Language) -> bool:

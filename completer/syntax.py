@@ -18,8 +18,8 @@ from completer.languages import Language, language
 from completer.types import Edit
 
 LARGE_BYTES = 400_000
-EXCERPT_BYTES = 8_000
-"""How much of a large document before the cursor is parsed for a question that needs the text as it is now."""
+EXCERPT_BYTES = 4_000
+"""How much of a large document before the cursor is parsed, at most, for a question that needs the text as it is now."""
 
 _Point = tuple[int, int]
 _Moved = tuple[int, int, int, _Point, _Point, _Point]
@@ -160,12 +160,12 @@ class SyntaxTree:
         return self._parser.parse(data, tree).root_node, start.byte
 
     def _excerpt_with(self, cursor_cp: int, new: bytes) -> tuple[tree_sitter.Node, int]:
-        """Parse the top-level definition around the cursor, or what of it is near, with `new` inserted."""
+        """Parse the largest definition around the cursor that begins near, or just the lines near, with `new` inserted."""
         assert self._parser is not None
-        cursor = self._locate(cursor_cp).byte
-        top_cp = self.top_level_start(cursor_cp)
-        top = self.byte_at(top_cp) if top_cp is not None else 0
-        start = max(top, self._data.rfind(b"\n", 0, max(0, cursor - EXCERPT_BYTES)) + 1)
+        cursor, top_cp = self.byte_at(cursor_cp), self.top_level_start(cursor_cp)
+        definitions = [scope.start_cp for scope in self.scopes(cursor_cp)] + ([top_cp] if top_cp is not None else [])
+        near = max(0, cursor - EXCERPT_BYTES)
+        start = next((at for at in map(self.byte_at, reversed(definitions)) if at >= near), self._data.rfind(b"\n", 0, near) + 1)
         end = self._data.find(b"\n", cursor + EXCERPT_BYTES // 4)
         data = b"".join((self._data[start:cursor], new, self._data[cursor : end if end >= 0 else len(self._data)]))
         return self._parser.parse(data).root_node, cursor - start
@@ -196,11 +196,10 @@ class SyntaxTree:
 
     def top_level_start(self, cp: int) -> int | None:
         """Return where the top-level definition or statement around a position starts; None outside of all."""
-        start = None
-        for node in self.ancestors(cp):
-            if node.parent is not None and node.parent.parent is None:
-                start = None if node.is_error else self.cp_at(node.start_byte)
-        return start
+        around = list(self.ancestors(cp))
+        if len(around) < 2 or around[-2].is_error:
+            return None
+        return self.cp_at(around[-2].start_byte)
 
     def scopes(self, cp: int) -> tuple[Scope, ...]:
         """Return the functions and types around a position, innermost first."""

@@ -161,8 +161,9 @@ def _said_twice(first: str, line: str) -> int:
 
 
 def _uses_tabs(snapshot: Snapshot) -> bool | None:
-    indented = re.findall(r"^(\t| {2})(?=\s*\S)", snapshot.text[:32_000], re.MULTILINE)
-    return None if not indented else indented.count("\t") * 2 > len(indented)
+    head = "\n" + snapshot.text[:32_000]
+    with_tabs, with_spaces = head.count("\n\t"), head.count("\n  ")
+    return with_tabs > with_spaces if with_tabs or with_spaces else None
 
 
 def _reindent(line: str, tabs: bool | None) -> str:

@@ -52,7 +52,8 @@ class Snapshot:
 
     @property
     def line_start_cp(self) -> int:
-        return max(self.text.rfind("\n", 0, self.cursor_cp), self.text.rfind("\r", 0, self.cursor_cp)) + 1
+        start = self.text.rfind("\n", 0, self.cursor_cp) + 1
+        return max(start, self.text.rfind("\r", start, self.cursor_cp) + 1)  # no further back: most files have no \r at all
 
 
 @dataclass(frozen=True, slots=True)

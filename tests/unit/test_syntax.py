@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
+from unittest import mock
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from completer.languages import LANGUAGES, language
-from completer.lexical import balance_of, tokens
+from completer.languages import LANGUAGES, Language, language
+from completer.lexical import balance_of, closing, lex_lines, literals, tokens, unclosed
 from completer.place import place
 from completer.stops import sibling_stop
 from completer.syntax import EXCERPT_BYTES, LARGE_BYTES, SyntaxTree, grammar
@@ -174,18 +176,49 @@ def test_in_a_large_document_an_insertion_is_parsed_with_the_lines_around_it_onl
     assert node is not None and node.text == b"first"
 
 
-LEXED = st.sampled_from(
-    ["(", ")", "{", "}", '"', "'", '"""', "`", "/*", "*/", "//", "#", "\n", "\r\n", "\\", "x", " ", "--[[", "]]"]
-)
+MARKS = ["(", ")", "{", "}", '"', "'", '"""', "`", "'a'", "/*", "*/", "//", "#", "--", "--[[", "]]", "<!--", "-->"]
+LEXED = st.sampled_from([*MARKS, "\n", "\r\n", "\\", "x", " "])
 
 
 @given(st.sampled_from(["python", "javascript", "rust", "lua", "shellscript"]), st.lists(LEXED, max_size=24), st.data())
-def test_lexing_line_by_line_equals_lexing_the_whole(language_id: str, pieces: list[str], data: st.DataObject) -> None:
+def test_lexing_block_by_block_equals_lexing_the_whole(language_id: str, pieces: list[str], data: st.DataObject) -> None:
     text, lang = "".join(pieces), language(language_id)
     cursor_cp = data.draw(st.integers(0, len(text)))
-    where = place(Snapshot("file:///x", 1, language_id, text, cursor_cp))
+    lex_lines.cache_clear()
+    with mock.patch("completer.lexical._BLOCK_CP", data.draw(st.sampled_from([2, 5, 2_000]))):
+        where = place(Snapshot("file:///x", 1, language_id, text, cursor_cp))
     whole = tokens(text[:cursor_cp], lang)
     at_cursor = balance_of(whole, lang)
     assert (where.inside, where.delimiter) == (at_cursor.inside, at_cursor.delimiter)
     if whole:
         assert (where.lex_start_cp, where.stack) == (whole[-1].start, balance_of(whole[:-1], lang).stack)
+
+
+def test_in_a_large_document_a_block_stops_where_it_stops_in_a_small_one() -> None:
+    method = "    def method(self, argument):\n        zero = 0\n        ‸\n\n"
+    text = "class Large:\n" + method.replace("        ‸", "        return 'text', [argument]") * (LARGE_BYTES // 60)
+    middle = text.index("    def", len(text) // 2)
+    large = snap(text[:middle] + method + text[middle:])
+    small = snap("class Small:\n" + method + method.replace("‸", "pass"))
+    generated = "first = 1\n\n        second = 2\n"
+    stops = []
+    for snapshot in (small, large):
+        tree = SyntaxTree("python", snapshot.text)
+        assert tree.root is not None
+        stops.append(sibling_stop(snapshot, place(snapshot, tree), generated, tree))
+    assert stops[0] == stops[1] == len("first = 1")
+
+
+@pytest.mark.parametrize(
+    ("stack", "behind", "owed"),
+    [("(", ")", ""), ("({", ")", "{"), ("({", "}", "("), ("(", "](])", ""), ("((", "() [ ] )", "("), ("[", '")" # ]', "[")],
+)
+def test_what_nothing_behind_closes_is_owed(stack: str, behind: str, owed: str) -> None:
+    assert unclosed(stack, closing(behind, language("python"))) == owed
+
+
+@given(st.sampled_from(LANGUAGES), st.lists(LEXED, max_size=24))
+def test_lexing_only_where_a_literal_can_begin_finds_them_all(lang: Language, pieces: list[str]) -> None:
+    text = "".join(pieces)
+    everywhere = [match.span() for match in re.finditer(literals(lang), text)]
+    assert [(token.start, token.end) for token in tokens(text, lang)] == everywhere
