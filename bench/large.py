@@ -98,6 +98,7 @@ def type_into(text: str, language_id: str) -> Stages:
     document = Document("file:///large", language_id, 1, text)
     tree = SyntaxTree(language_id, text)
     assert tree.root is not None  # the parse at opening, which no key pays for
+    place(document.snapshot(Position(0, 0)), tree)  # the language's patterns are compiled at the first key of all
     typed = TYPED[language_id]
     between = re.compile(r"\n(?=\n\w)").search(text, len(text) // 2)
     line = text.count("\n", 0, between.end() if between else len(text) // 2)
