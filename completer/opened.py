@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from completer.prompt import Anchor
 from completer.reuse import Entry
 from completer.secrets import SecretScan
 from completer.syntax import SyntaxTree
+from completer.trim import Trimmed
 from completer.types import Snapshot, Suggestion
 
 MAX_CORPORA = 4
@@ -24,7 +25,8 @@ class OpenDocument:
 
     snapshot: the latest.  secrets: None where nothing leaves the machine.  running, prefetch: the last generation for a key, and
     for what follows accepting.  prefill_anchor: what idle time is prefilling, by the request prefill_id.
-    answered: where the client was last answered (`Snapshot.at`), None while it waits.  given: what it has got there so far.
+    answered: where the client was last answered (`Snapshot.at`), None while it waits.  given: what it has got there so far, of
+    the entry `shown_of`; `see_more` says what of that can be shown there by now.
     resting: the timer of a cursor that moved.  parsing: a parse in another thread.
     text_ids: tokens of its text as it was when the cursor last rested in it, where drafts are looked up.
     """
@@ -37,6 +39,8 @@ class OpenDocument:
     prefetch: Entry | None = None
     answered: tuple[str, int, int] | None = None
     given: Suggestion | None = None
+    shown_of: Entry | None = None
+    see_more: Callable[[], Trimmed | None] = lambda: None
     prefill_id: int | None = None
     prefill_anchor: Anchor | None = None
     resting: asyncio.TimerHandle | None = None

@@ -24,7 +24,7 @@ from completer.place import Place, place
 from completer.prompt import Anchor, lf
 from completer.reuse import Entry, Hit, ReuseStore
 from completer.secrets import SecretScan
-from completer.showing import answered_by, goes_on, suggestion_of, visible
+from completer.showing import answered_by, goes_on, suggestion_of
 from completer.stops import stop_rule
 from completer.syntax import SyntaxTree
 from completer.tokenizer import Tokenizer
@@ -111,7 +111,7 @@ class Pipeline:
             self._idle.prefetch(doc, snapshot, anchor, shown, self._stop_rule)
         self._idle.prefill(doc, snapshot)
         given = suggestion_of(shown, snapshot, answered_by(hit, fresh), ask.is_complete(hit), others) if shown else None
-        doc.answered, doc.given = snapshot.at, given
+        doc.answered, doc.given, doc.shown_of, doc.see_more = snapshot.at, given, hit.entry, partial(ask.see, hit)
         rule = partial(self._stop_rule, ask.where, snapshot, hit.entry.asked_for)
         self._cascade.answered(Answered(doc, snapshot, ask.where, anchor, prompt, rule, hit, ask.see))
         return given
@@ -278,7 +278,7 @@ class Pipeline:
             typed,
             corpora=corpora,
             tree=doc.tree,
-            on_done=lambda done: self._over(doc, done, snapshot, where, ask.trace),
+            on_done=lambda done: self._over(doc, done, ask.trace),
         )
         self._reuse.put(entry)
         return entry
@@ -286,14 +286,14 @@ class Pipeline:
     def _stop_rule(self, where: Place, snapshot: Snapshot, asked_for: bool = False) -> StopRule:
         return stop_rule(self.settings, self._tokenizer.fim.end, where, snapshot, asked_for)
 
-    def _over(self, doc: OpenDocument, entry: Entry, snapshot: Snapshot, where: Place, trace: Trace) -> None:
-        """Tell the client when a suggestion that was answered in part is complete. Mutates: the trace."""
+    def _over(self, doc: OpenDocument, entry: Entry, trace: Trace) -> None:
+        """Tell the client when a suggestion that it has in part is complete, typed along as it may be. Mutates: the trace."""
         trace.in_all(entry.stats)
-        if doc.running is not entry or entry.reason in ("cancelled", "error"):
+        if doc.shown_of is not entry or entry.reason in ("cancelled", "error"):
             return
-        shown = visible(Hit(entry, 0), self.settings.confidence, snapshot, where, explicit=entry.asked_for)
+        shown = doc.see_more()
         if shown is not None and goes_on(shown, doc.given):
-            self._give_more(doc, snapshot, shown)
+            self._give_more(doc, doc.snapshot, shown)
 
     def _show_second(self, place: Answered, shown: Trimmed) -> None:
         self._give_more(place.doc, place.snapshot, shown)

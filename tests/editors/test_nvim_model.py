@@ -141,8 +141,8 @@ def test_wide_characters_and_line_ends_stay_as_they_are(editor: Nvim, newline: s
     path = open_below(editor, name, "NAMES = 'Grüße, 😀'\n\n\n" + ADD, newline)
     line = "    x = '😀'; return le"
     editor.type(line)
-    shown = editor.wait_for_ghost().frame.ghost
-    assert shown.startswith("ft + right")
+    whole = editor.wait(lambda frame: frame.ghost.startswith("ft + right"), "the whole line", anew=False)
+    shown = whole.frame.ghost
     editor.keys("<M-End><Esc>:write<CR>")
     editor.wait_for_lua("return not vim.bo.modified")
     lines = ["NAMES = 'Grüße, 😀'", "", "", ADD.strip(), line + shown.partition("\n")[0], ""]

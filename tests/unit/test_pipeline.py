@@ -185,6 +185,18 @@ async def test_an_answer_comes_within_the_budget_and_the_rest_follows(tokenizer:
         assert LINE[9:].startswith(text_of(shown))
 
 
+async def test_the_rest_follows_where_the_user_has_typed_to_meanwhile(tokenizer: Tokenizer) -> None:
+    extended: list[Suggestion] = []
+    async with pipeline(ByHeart(tokenizer, delay_s=0.03), tokenizer, replace(SETTINGS, budget_ms=150)) as made:
+        made.on_extend = extended.append
+        await made.complete(at(9), explicit=False)
+        shown = await made.complete(key(made, 10), explicit=False)
+        assert shown is not None and not shown.complete
+        await asyncio.sleep(1.0)
+        assert text_of(extended[-1]) == LINE[10:]
+        assert extended[-1].version == shown.version
+
+
 async def test_an_explicit_request_waits_longer_than_the_budget(tokenizer: Tokenizer) -> None:
     async with pipeline(ByHeart(tokenizer, delay_s=0.02), tokenizer, replace(SETTINGS, budget_ms=20)) as made:
         assert text_of(await made.complete(at(9), explicit=True)) == LINE[9:]
