@@ -18,11 +18,12 @@ CLOSER = {"(": ")", "[": "]", "{": "}"}
 OPENER = {closer: opener for opener, closer in CLOSER.items()}
 
 _BLOCK_CP = 2_000
+"""Lines are lexed in blocks of so many characters, so that a change costs one block."""
 
 Inside = Literal["code", "string", "line_comment", "block_comment"]
 
 
-class Token(NamedTuple):  # thousands are made for a window of text, ten times as fast as frozen dataclasses
+class Token(NamedTuple):  # not a dataclass: a window of text has thousands, and these are cheaper to make
     """A string, comment or bracket at `[start, end)`. closed: False for a literal that the end of the text cut off."""
 
     kind: Literal["string", "line_comment", "block_comment", "bracket"]
@@ -92,9 +93,9 @@ def balance_of(found: list[Token], language: Language, stack: str = "") -> Balan
     return Balance("".join(opened), "".join(excess), inside, delimiter)
 
 
-def go_on(before: Balance, found: list[Token], lang: Language) -> Balance:
+def balance_behind(before: Balance, found: list[Token], language: Language) -> Balance:
     """Return the balance behind `found`, which follow a text of the balance `before`."""
-    here = balance_of(found, lang, before.stack)
+    here = balance_of(found, language, before.stack)
     return Balance(here.stack, before.excess + here.excess, here.inside, here.delimiter)
 
 
@@ -111,21 +112,21 @@ class LexedLines(NamedTuple):
 
 
 @lru_cache(maxsize=64)
-def lex_lines(lines: str, lang: Language) -> LexedLines:
+def lex_lines(lines: str, language: Language) -> LexedLines:
     """Lex whole lines that start in plain code, block by block, each cached with all above it.
 
     So a line more, or one that changes, costs the lexing of its own block.
     """
     cut = lines.rfind("\n", 0, max(0, len(lines) - 1) // _BLOCK_CP * _BLOCK_CP) + 1
-    above = lex_lines(lines[:cut], lang) if cut else LexedLines(0, Balance("", ""), -1, "")
-    found = tokens(lines[above.resume :], lang)
+    above = lex_lines(lines[:cut], language) if cut else LexedLines(0, Balance("", ""), -1, "")
+    found = tokens(lines[above.resume :], language)
     resume = len(lines)
     if found and not found[-1].closed:  # a literal that goes on in the cursor's line
         resume = above.resume + found.pop().start
     if not found:
         return above._replace(resume=resume)
-    stack_before_last = balance_of(found[:-1], lang, above.balance.stack).stack
-    return LexedLines(resume, go_on(above.balance, found, lang), above.resume + found[-1].start, stack_before_last)
+    stack_before_last = balance_of(found[:-1], language, above.balance.stack).stack
+    return LexedLines(resume, balance_behind(above.balance, found, language), above.resume + found[-1].start, stack_before_last)
 
 
 @lru_cache(maxsize=8)
@@ -147,13 +148,13 @@ def closing(text: str, language: Language) -> str:
     return "".join(found)
 
 
-def unclosed(stack: str, closing: str) -> str:
-    """Return those of the open brackets `stack` that none of the brackets `closing` behind them closes, innermost first.
+def unclosed(stack: str, closers: str) -> str:
+    """Return those of the open brackets `stack` that none of the brackets `closers` behind them closes, innermost first.
 
     An inner bracket without a partner is passed over when the partner of an outer one comes.
     """
     waiting, owed = list(stack), []
-    for closer in closing:
+    for closer in closers:
         if OPENER[closer] not in waiting:
             continue
         while waiting[-1] != OPENER[closer]:

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Literal
 
 from completer.languages import Language, language
-from completer.lexical import CLOSER, Balance, balance, balance_of, close_of, closing, go_on, lex_lines, tokens, unclosed
+from completer.lexical import CLOSER, Balance, balance, balance_behind, balance_of, close_of, closing, lex_lines, tokens, unclosed
 from completer.syntax import Scope, SyntaxTree
 from completer.types import Snapshot
 
@@ -151,7 +151,8 @@ def _lex(snapshot: Snapshot, lang: Language, tree: SyntaxTree | None) -> tuple[i
     found = tokens(snapshot.text[resume : snapshot.cursor_cp], lang)
     if not found:
         return (start + above.last if above.last >= 0 else line_start), above.stack_before_last, above.balance
-    return resume + found[-1].start, balance_of(found[:-1], lang, above.balance.stack).stack, go_on(above.balance, found, lang)
+    stack_before_last = balance_of(found[:-1], lang, above.balance.stack).stack
+    return resume + found[-1].start, stack_before_last, balance_behind(above.balance, found, lang)
 
 
 def _owed(stack: str, snapshot: Snapshot, lang: Language) -> str:
