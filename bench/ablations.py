@@ -19,8 +19,8 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
-from completer.fit import Fitted
-from completer.stops import stop_rule
+from completer.suggest.block_end import stop_rule
+from completer.suggest.fit import Fitted
 from completer.types import StopRule
 
 
@@ -29,26 +29,26 @@ def _stop_rule(**changes: Any) -> Callable[..., StopRule]:
 
 
 RULES: dict[str, dict[str, Callable[..., Any]]] = {
-    "healing": {"completer.prompt.n_word_tokens": lambda *_: 0},
-    "word healing": {"completer.prompt.n_word_tokens": lambda *_: 1},
+    "healing": {"completer.prompt.prompt.n_word_tokens": lambda *_: 0},
+    "word healing": {"completer.prompt.prompt.n_word_tokens": lambda *_: 1},
     "overlap": {
-        "completer.trim.cut_suffix_lines": lambda text, _: text,
-        "completer.trim.duplicates_suffix": lambda *_: False,
+        "completer.suggest.trim.cut_suffix_lines": lambda text, _: text,
+        "completer.suggest.trim.duplicates_suffix": lambda *_: False,
     },
     "repetition": {
-        "completer.stopping.is_stuck": lambda _: False,
-        "completer.trim.cut_repetition": lambda text: text,
-        "completer.trim.repeats_line_above": lambda *_: False,
+        "completer.generate.stop.is_stuck": lambda _: False,
+        "completer.suggest.trim.cut_repetition": lambda text: text,
+        "completer.suggest.trim.repeats_line_above": lambda *_: False,
     },
     "block": {
-        "completer.trim.sibling_stop": lambda *_: None,
-        "completer.live.sibling_stop": lambda *_: None,
-        "completer.pipeline.stop_rule": _stop_rule(block_indent=None),
+        "completer.suggest.trim.sibling_stop": lambda *_: None,
+        "completer.complete.generations.sibling_stop": lambda *_: None,
+        "completer.complete.pipeline.stop_rule": _stop_rule(block_indent=None),
     },
-    "stop line": {"completer.pipeline.stop_rule": _stop_rule(suffix_line="")},
-    "brackets": {"completer.trim.fit": lambda text, *_: Fitted(text)},
-    "likeliest": {"completer.alternatives.likeliest": lambda candidates: candidates[0]},
-    "clean ends": {"completer.showing.clean_partial": lambda raw, *_, **__: raw},
+    "stop line": {"completer.complete.pipeline.stop_rule": _stop_rule(suffix_line="")},
+    "brackets": {"completer.suggest.trim.fit": lambda text, *_: Fitted(text)},
+    "likeliest": {"completer.complete.alternatives.likeliest": lambda candidates: candidates[0]},
+    "clean ends": {"completer.suggest.visible.clean_partial": lambda raw, *_, **__: raw},
 }
 """Name of a rule -> what takes the place of the functions that follow it."""
 

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from itertools import count
 
 from bench.cursors import Case
-from completer.confidence import Piece, sure_part
 from completer.config import Settings
-from completer.generator import LocalGenerator
-from completer.prompt import frame, n_word_tokens
-from completer.tokenizer import Tokenizer, whole_characters
+from completer.generate.scheduler import LocalGenerator
+from completer.prompt.prompt import frame, n_word_tokens
+from completer.suggest.confidence import Piece, sure_part
+from completer.tokens.tokenizer import Tokenizer, whole_characters
 from completer.types import GenerateRequest, GenerateStats, Prompt, StopRule, Token
 
 LINES_BEFORE, LINES_AFTER = 60, 20

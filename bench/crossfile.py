@@ -203,9 +203,9 @@ def context(
     threads: inside.Threads = 0,
 ) -> None:
     """Print how often a name that only another file explains is completed, for each part of the context block."""
+    from completer.assemble import make_pipeline
     from completer.engines.factory import load
-    from completer.generator import LocalGenerator
-    from completer.loader import make_pipeline
+    from completer.generate.scheduler import LocalGenerator
 
     files = inside.open_model(model)
     loaded = load(files, Settings(threads=inside.n_threads(threads)), lambda *_: None)

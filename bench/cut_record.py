@@ -22,9 +22,9 @@ from bench import inside
 from bench.corpus import Source, read_corpus
 from bench.cursors import HEADER_LINES, MIN_BEHIND, column
 from completer.engines.base import StepEngine
-from completer.prefix import common_length
-from completer.prompt import Window, build_prompt, set_anchor
-from completer.tokenizer import Tokenizer
+from completer.prompt.prompt import Window, build_prompt, set_anchor
+from completer.tokens.prefix import common_length
+from completer.tokens.tokenizer import Tokenizer
 from completer.types import Prompt, Snapshot
 
 WINDOW = Window(512, 160, full=True)

@@ -6,7 +6,7 @@ where a suggestion that agrees with the typed text stays, and only a key without
 
 token .4     ends before the first token below .4
 product .3   ends before the first token with which the product falls below .3
-words .3     the product by whole words (`completer.confidence`), the first word like all others
+words .3     the product by whole words (`completer.suggest.confidence`), the first word like all others
 shown .3     what the server does with that threshold; with keys it is judged from the cursor on, and decoding goes further
 """
 
@@ -27,11 +27,11 @@ from bench.client import Json
 from bench.corpus import LANGUAGES
 from bench.options import finish
 from bench.oracle import common_prefix
-from completer.confidence import DECODED_ON, FIRST_WORD, Piece, Sure, sure_part
-from completer.place import Place, place
-from completer.store import locate
-from completer.tokenizer import Tokenizer, whole_characters
-from completer.trim import clean_partial, trim
+from completer.models.store import locate
+from completer.suggest.confidence import DECODED_ON, FIRST_WORD, Piece, Sure, sure_part
+from completer.suggest.trim import clean_partial, trim
+from completer.syntax.cursor import Place, place
+from completer.tokens.tokenizer import Tokenizer, whole_characters
 from completer.types import Snapshot
 
 LANGUAGE_IDS = {name: name for name in LANGUAGES.values()} | {"c++": "cpp"}

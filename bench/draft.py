@@ -30,13 +30,13 @@ from bench.corpus import read_corpus, summary
 from bench.cursors import Case, humaneval_cases, library_cases
 from bench.options import finish
 from bench.provenance import provenance
-from completer.choice import remaining
-from completer.decode import SlotState, decode, prefill_end
-from completer.draft_model import DraftModel
 from completer.engines.base import CostCurve, StepEngine
-from completer.rows import KnownRows
-from completer.speculate import AcceptanceRates, Drafter, NgramIndex
-from completer.tokenizer import Tokenizer
+from completer.generate.choice import remaining
+from completer.generate.decode import SlotState, decode, prefill_end
+from completer.generate.drafts.draft_model import DraftModel
+from completer.generate.drafts.ngrams import AcceptanceRates, Drafter, NgramIndex
+from completer.generate.known_rows import KnownRows
+from completer.tokens.tokenizer import Tokenizer
 from completer.types import GenerateRequest, GenerateStats, Prompt, StopRule, Token
 
 WAYS = ("alone", "model", "model quiet", "model eager", "n-grams", "n-grams and model")
@@ -233,9 +233,9 @@ def draft(
     folder: inside.Folders = None,
 ) -> None:
     """Print what a draft model changes: the answers (nothing but near-ties) and the milliseconds for a line."""
+    from completer.assemble import load_draft
     from completer.config import Settings
     from completer.engines.factory import load
-    from completer.loader import load_draft
 
     ways = [name for name in WAYS if name == "alone" or name in (way or DEFAULT_WAYS)]
     if unknown := set(way or ()) - set(WAYS):

@@ -12,7 +12,7 @@ import httpx
 
 from bench.client import Json
 from bench.engine_worker import pseudo_ids
-from completer.store import locate
+from completer.models.store import locate
 
 N_STEPS = 8
 """Decode steps in one request: their mean is the time of a forward over one token."""

@@ -40,7 +40,7 @@ class Engine:
 
     def __init__(self, name: str, model: str, threads: int, device: str) -> None:
         from bench.formats import build, build_on_cuda
-        from completer.store import locate
+        from completer.models.store import locate
 
         files = locate(model)
         built = build(name, files, threads) if device == "cpu" else build_on_cuda(name, files)

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from completer.engines.base import StepEngine
-    from completer.engines.linear import Linear
-    from completer.store import ModelFiles
-    from completer.tokenizer import Tokenizer
+    from completer.engines.lean.linear import Linear
+    from completer.models.store import ModelFiles
+    from completer.tokens.tokenizer import Tokenizer
 
 FORMATS = ("phased", "onnx", "int8", "int4", "bf16")
 _LOADED = {"phased": "phased", "onnx": "onnx", "int8": "torch"}
@@ -52,7 +52,7 @@ def build(name: str, files: ModelFiles, threads: int) -> Built:
 
     from completer.config import Settings
     from completer.engines.factory import load
-    from completer.engines.spec import ModelSpec
+    from completer.engines.weights.spec import ModelSpec
 
     torch.set_num_threads(threads)
     if name in _LOADED:
@@ -69,9 +69,9 @@ def build(name: str, files: ModelFiles, threads: int) -> Built:
 def build_on_cuda(name: str, files: ModelFiles) -> Built:
     """Build one of ON_CUDA as the server does. Raises: ModelError, EngineUnavailable."""
     from completer.config import Settings
-    from completer.engines.checkpoint import open_checkpoint
+    from completer.engines.cuda.load import weight_bytes
     from completer.engines.factory import load
-    from completer.engines.on_cuda import weight_bytes
+    from completer.engines.weights.checkpoint import open_checkpoint
 
     loaded = load(files, Settings(engine="torch", weights=name))  # type: ignore[arg-type]
     spec = open_checkpoint(files.path).spec
@@ -88,11 +88,11 @@ def _lean(name: str, files: ModelFiles) -> tuple[StepEngine, Tokenizer, int]:
     """Build the lean decoder over weights made from the checkpoint (ten to twenty seconds for half a billion of them)."""
     import torch
 
-    from completer.engines.checkpoint import open_checkpoint
-    from completer.engines.convert import PARTS, fused, lean_layer, norms
     from completer.engines.kv import KvSlots
-    from completer.engines.lean import LeanEngine, LeanModel
-    from completer.tokenizer import Tokenizer
+    from completer.engines.lean.decoder import LeanEngine, LeanModel
+    from completer.engines.weights.checkpoint import open_checkpoint
+    from completer.engines.weights.convert import PARTS, fused, lean_layer, norms
+    from completer.tokens.tokenizer import Tokenizer
 
     sizes: list[int] = []
     product, head = _makers(name, sizes)
@@ -114,8 +114,8 @@ Maker = Callable[["Tensor", "Tensor | None"], "Linear"]
 
 def _makers(name: str, sizes: list[int]) -> tuple[Maker, Maker]:
     """Return how to make the products and the head of a format; each product made appends its bytes to `sizes`."""
-    from completer.engines.linear import DenseLinear, Int4Linear, Int8Linear
-    from completer.engines.quantize import int8_rows, nearest_groups
+    from completer.engines.lean.linear import DenseLinear, Int4Linear, Int8Linear
+    from completer.engines.weights.quantize import int8_rows, nearest_groups
 
     def dense(weight: Tensor, bias: Tensor | None) -> Linear:
         made = DenseLinear(weight.bfloat16(), bias)

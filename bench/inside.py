@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from completer.store import ModelFiles
+    from completer.models.store import ModelFiles
 
 console = Console(stderr=True, width=None if sys.stderr.isatty() else 120)
 
@@ -26,10 +26,10 @@ DEFAULT_MODEL = "qwen2.5-coder-0.5b"
 
 def open_model(name: str) -> ModelFiles:
     """Return the files of a model, converted (that is done here, once); ends the program with one line when it cannot be had."""
-    from completer.engines.convert import convert
-    from completer.engines.converted import is_converted
+    from completer.engines.weights.convert import convert
+    from completer.engines.weights.converted import is_converted
     from completer.errors import CompleterError
-    from completer.store import locate
+    from completer.models.store import locate
 
     try:
         files = locate(name)
@@ -44,7 +44,7 @@ def open_model(name: str) -> ModelFiles:
 def locate_model(name: str) -> ModelFiles:
     """Return the files of a model as they were pulled; ends the program with one line when it cannot be had."""
     from completer.errors import CompleterError
-    from completer.store import locate
+    from completer.models.store import locate
 
     try:
         return locate(name)

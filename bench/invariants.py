@@ -37,8 +37,8 @@ from bench.corpus import MAX_LINE_CHARS, in_turns
 from bench.options import finish
 from bench.provenance import provenance
 from completer.config import Settings
-from completer.languages import language, language_of_file
-from completer.lexical import balance, tokens
+from completer.syntax.languages import language, language_of_file
+from completer.syntax.lexer import balance, tokens
 from completer.types import Snapshot, Suggestion
 
 MIN_BYTES, MAX_BYTES = 1_000, 40_000
@@ -189,7 +189,7 @@ async def count_violations(pipeline: Any, wanted: Iterator[Cursor], limit_s: flo
 
 def make(loaded: Any, generator: Any) -> Any:
     """Return a pipeline over a loaded model that asks with a small window, and shows all that the model says."""
-    from completer.pipeline import Pipeline
+    from completer.complete.pipeline import Pipeline
 
     costs = replace(loaded.engine.costs, prefill_ms_per_token=MS_PER_TOKEN)
     settings = Settings(budget_ms=NO_HURRY_MS, confidence=0.0, max_tokens=24, context="off")
@@ -205,7 +205,7 @@ def invariants(
 ) -> None:
     """Print how many suggestions break an invariant, and each one that does. Ends with status 1 when there is any."""
     from completer.engines.factory import load
-    from completer.generator import LocalGenerator
+    from completer.generate.scheduler import LocalGenerator
 
     folders = folder or [Path(sysconfig.get_paths()["purelib"]), Path("/usr/share")]
     loaded = load(inside.open_model(model), Settings(threads=inside.n_threads(threads)), lambda *_: None)

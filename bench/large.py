@@ -26,15 +26,15 @@ from bench import inside
 from bench.corpus import read_corpus
 from bench.options import finish
 from bench.provenance import provenance
-from completer.document import Change, Document
-from completer.engines.allocator import keep_freed_memory
-from completer.languages import language_of_file
-from completer.place import place
-from completer.position import Position, Range
-from completer.prompt import Anchor
-from completer.stops import sibling_stop
-from completer.syntax import SyntaxTree
-from completer.trim import trim
+from completer.document.mirror import Change, Document
+from completer.document.position import Position, Range
+from completer.engines.cpu.allocator import keep_freed_memory
+from completer.prompt.prompt import Anchor
+from completer.suggest.block_end import sibling_stop
+from completer.suggest.trim import trim
+from completer.syntax.cursor import place
+from completer.syntax.languages import language_of_file
+from completer.syntax.tree import SyntaxTree
 
 TYPED = {
     "python": """def compute(first, items):

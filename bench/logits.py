@@ -58,13 +58,13 @@ def logits(
     import torch
 
     from bench.engine import check_device
-    from completer.engines.build import dense, lean_model
-    from completer.engines.checkpoint import open_checkpoint
-    from completer.engines.cuda import CudaCapture, CudaEngine
+    from completer.engines.cuda.engine import CudaCapture, CudaEngine
+    from completer.engines.cuda.load import make_slots, model_on
     from completer.engines.kv import KvSlots
-    from completer.engines.lean import LeanEngine
-    from completer.engines.on_cuda import make_slots, model_on
-    from completer.tokenizer import Tokenizer
+    from completer.engines.lean.build import dense, lean_model
+    from completer.engines.lean.decoder import LeanEngine
+    from completer.engines.weights.checkpoint import open_checkpoint
+    from completer.tokens.tokenizer import Tokenizer
 
     check_device(device)
     if weights not in ON_CUDA or (device == "cpu" and weights == "int4"):

@@ -115,9 +115,9 @@ async def open_ours(
     prefill_ms: the price of a prompt token that windows are sized by, so that they are the same in every run; 0: as measured.
     """
     from bench import inside
+    from completer.assemble import make_pipeline
     from completer.engines.factory import load
-    from completer.generator import LocalGenerator
-    from completer.loader import make_pipeline
+    from completer.generate.scheduler import LocalGenerator
 
     loaded = await asyncio.to_thread(load, inside.open_model(model), settings, lambda *_: None)
     generator = LocalGenerator(loaded.engine, loaded.tokenizer)

@@ -208,7 +208,7 @@ def shortcut(
     """Print how often the rest of a line comes back exactly, for plain, healed and anchored prompts; and what drafts change."""
     from completer.config import Settings
     from completer.engines.factory import load
-    from completer.generator import LocalGenerator
+    from completer.generate.scheduler import LocalGenerator
 
     if unknown := set(arm or ()) - set(ARMS):
         raise typer.BadParameter(f"no arm {sorted(unknown)}: one of {', '.join(ARMS)}")

@@ -1,5 +1,5 @@
 """`python -m completer` is the command line."""
 
-from completer.cli import main
+from completer.cli.main import main
 
 main()

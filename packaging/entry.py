@@ -6,12 +6,12 @@ import sys
 
 
 def run() -> None:
-    """`completer -m pip …` is the bundled pip, which `completer.pull_index` starts; everything else is the command line."""
+    """`completer -m pip …` is the bundled pip, which `completer.models.index` starts; everything else is the command line."""
     if sys.argv[1:3] == ["-m", "pip"]:
         from pip._internal.cli.main import main as pip
 
         sys.exit(pip(sys.argv[3:]))
-    from completer.cli import main
+    from completer.cli.main import main
 
     main()
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from completer.tokenizer import Tokenizer
+from completer.tokens.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
-    from completer.generator import LocalGenerator
+    from completer.generate.scheduler import LocalGenerator
     from tests.gate import GatedEngine
 
 
@@ -34,7 +34,7 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
 @pytest.fixture
 def gated(tokenizer: Tokenizer) -> Iterator[tuple[GatedEngine, LocalGenerator]]:
     """An engine whose forwards wait until the test lets them through, and a generator over it."""
-    from completer.generator import LocalGenerator
+    from completer.generate.scheduler import LocalGenerator
     from tests.gate import GatedEngine
 
     gated_engine = GatedEngine()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from completer.engines.base import Logits
 from completer.engines.fake import FakeEngine
-from completer.tokenizer import Tokenizer
+from completer.tokens.tokenizer import Tokenizer
 from completer.types import GenerateRequest, StopRule
 from tests import tiny
 from tests.law import prompt_of

@@ -6,15 +6,15 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from completer.decode import SlotState, Steps, decode
-from completer.draft_model import DraftModel
 from completer.engines.base import StepEngine
 from completer.engines.fake import FakeEngine
-from completer.generator import LocalGenerator
-from completer.rows import KnownRows
-from completer.speculate import AcceptanceRates, Drafter, NgramIndex
-from completer.stopping import Stopper
-from completer.tokenizer import Tokenizer
+from completer.generate.decode import SlotState, Steps, decode
+from completer.generate.drafts.draft_model import DraftModel
+from completer.generate.drafts.ngrams import AcceptanceRates, Drafter, NgramIndex
+from completer.generate.known_rows import KnownRows
+from completer.generate.scheduler import LocalGenerator
+from completer.generate.stop import Stopper
+from completer.tokens.tokenizer import Tokenizer
 from completer.types import FinishReason, GenerateRequest, GenerateStats, Prompt, StopRule, Token
 from tests import tiny
 

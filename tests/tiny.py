@@ -14,7 +14,7 @@ from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
 from tokenizers import Tokenizer as Backend
 from torch import Tensor
 
-from completer.tokenizer import QWEN2_SPLIT, Tokenizer
+from completer.tokens.tokenizer import QWEN2_SPLIT, Tokenizer
 
 torch.set_num_threads(1)  # beside other processes, two threads wait for each other most of the time
 

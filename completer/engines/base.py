@@ -61,7 +61,7 @@ class Availability:
 
 @runtime_checkable
 class StepEngine(Protocol):
-    """Owns KV slots and forwards tokens through them. Decoding is ours (completer.decode).
+    """Owns KV slots and forwards tokens through them. Decoding is ours (completer.generate.decode).
 
     A slot is one sequence of at most `max_len` positions; position i holds the keys and values of the i-th token
     that was fed and not truncated. The engine keeps lengths only; which ids a slot holds is the caller's knowledge.

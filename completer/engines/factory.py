@@ -12,23 +12,23 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from completer.config import Settings
-from completer.engines.allocator import keep_freed_memory
 from completer.engines.base import CostCurve, StepEngine, StreamEngine
-from completer.engines.converted import MAX_LEN as EXPORTED_LEN
-from completer.engines.converted import is_converted
-from completer.engines.folder import FOLDER_ENGINES, load_folder, open_lmdeploy
+from completer.engines.cpu.allocator import keep_freed_memory
+from completer.engines.cpu.phased import PendingPrefiller, PhasedEngine, Prefiller
 from completer.engines.measure import KeptCosts, measure_costs
-from completer.engines.phased import PendingPrefiller, PhasedEngine, Prefiller
+from completer.engines.other.load import FOLDER_ENGINES, load_folder, open_lmdeploy
 from completer.engines.registry import ENGINES, availability, has_cuda
-from completer.engines.rowfile import RowFile
+from completer.engines.weights.converted import MAX_LEN as EXPORTED_LEN
+from completer.engines.weights.converted import is_converted
+from completer.engines.weights.rowfile import RowFile
 from completer.errors import ConfigError, EngineUnavailable
-from completer.store import ModelFiles
-from completer.tokenizer import Tokenizer
+from completer.models.store import ModelFiles
+from completer.tokens.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from completer.engines.kv import KvSlots
-    from completer.engines.lean import LeanEngine
-    from completer.engines.spec import ModelSpec
+    from completer.engines.lean.decoder import LeanEngine
+    from completer.engines.weights.spec import ModelSpec
 
 Progress = Callable[[str, int, int], None]
 MAX_LEN = 2048
@@ -148,7 +148,7 @@ def _load_converted(name: str, files: ModelFiles, settings: Settings, progress: 
 def _convert(source: Path, folder: Path, settings: Settings, progress: Progress) -> None:
     import torch
 
-    from completer.engines.convert import convert
+    from completer.engines.weights.convert import convert
 
     torch.set_num_threads(physical_threads(settings))
     convert(source, folder, progress)
@@ -156,9 +156,9 @@ def _convert(source: Path, folder: Path, settings: Settings, progress: Progress)
 
 def _load_on_cuda(files: ModelFiles, settings: Settings, progress: Progress) -> Loaded:
     """Load the model onto the graphics card, from its own files: nothing is converted."""
-    from completer.engines.checkpoint import open_checkpoint
-    from completer.engines.convert import write_tokenizer
-    from completer.engines.on_cuda import load_on_cuda
+    from completer.engines.cuda.load import load_on_cuda
+    from completer.engines.weights.checkpoint import open_checkpoint
+    from completer.engines.weights.convert import write_tokenizer
 
     progress("loading", 0, 1)
     checkpoint = open_checkpoint(files.path, "cuda")
@@ -174,10 +174,10 @@ def _build_from_source(path: Path, settings: Settings) -> StepEngine:
     """Return the lean decoder over weights rounded now: for comparisons, and for CPUs whose 8-bit kernels are slow."""
     import torch
 
-    from completer.engines.build import dense, int4, lean_model
-    from completer.engines.checkpoint import open_checkpoint
-    from completer.engines.lean import LeanEngine
-    from completer.engines.linear import Int4Linear
+    from completer.engines.lean.build import dense, int4, lean_model
+    from completer.engines.lean.decoder import LeanEngine
+    from completer.engines.lean.linear import Int4Linear
+    from completer.engines.weights.checkpoint import open_checkpoint
 
     torch.set_num_threads(physical_threads(settings))
     checkpoint = open_checkpoint(path)
@@ -195,7 +195,7 @@ def _slots(spec: ModelSpec, settings: Settings) -> KvSlots:
 
 def _build(name: str, folder: Path, settings: Settings, background: Executor) -> StepEngine:
     """Return the engine over converted files. What "phased" prefills with is made in `background` and waited for later."""
-    from completer.engines.spec import ModelSpec
+    from completer.engines.weights.spec import ModelSpec
 
     spec = ModelSpec.from_json((folder / "spec.json").read_text(encoding="utf-8"))
     kv = _slots(spec, settings)
@@ -209,7 +209,7 @@ def _build(name: str, folder: Path, settings: Settings, background: Executor) ->
         return made
 
     making = background.submit(make_prefiller) if name == "phased" else None
-    from completer.engines.ort import OnnxEngine
+    from completer.engines.cpu.ort import OnnxEngine
 
     decoder = OnnxEngine(folder / "decode.onnx", spec, embed, kv, physical_threads(settings))
     return PhasedEngine(decoder, PendingPrefiller(making, kv), name) if making else decoder
@@ -219,8 +219,8 @@ def _lean(folder: Path, spec: ModelSpec, embed: RowFile, kv: KvSlots, settings: 
     import torch
     from safetensors.torch import load_file
 
-    from completer.engines.convert import int8_model
-    from completer.engines.lean import Bfloat16Rows, LeanEngine
+    from completer.engines.lean.decoder import Bfloat16Rows, LeanEngine
+    from completer.engines.weights.convert import int8_model
 
     torch.set_num_threads(physical_threads(settings))
     rows = load_file(str(folder / "prefill.safetensors"))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from completer.engines.spec import ModelSpec
+from completer.engines.weights.spec import ModelSpec
 from completer.errors import ContextOverflow
 
 

@@ -11,13 +11,13 @@ from typing import Any
 from lsprotocol import types as lsp
 
 from completer.config import Settings, update
-from completer.documents import Documents
+from completer.document.documents import Documents
+from completer.document.position import ENCODINGS
+from completer.document.uri import path_of
 from completer.errors import ConfigError
-from completer.position import ENCODINGS
 from completer.server.complete import register_fallback
 from completer.server.loading import needs_reload, start_loading
 from completer.server.session import CompleterServer
-from completer.uri import path_of
 
 logger = logging.getLogger(__name__)
 

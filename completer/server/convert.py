@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 from lsprotocol import types as lsp
 
-from completer.document import Change
-from completer.documents import Opened
-from completer.notebook import Cell
-from completer.position import Encoding, Position, Range, n_units
+from completer.document.documents import Opened
+from completer.document.mirror import Change
+from completer.document.notebook import Cell
+from completer.document.position import Encoding, Position, Range, n_units
 from completer.types import Snapshot, Suggestion
 
 

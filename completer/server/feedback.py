@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from completer import store
-from completer.manifest import load_manifest
-from completer.position import n_code_points
+from completer.document.position import n_code_points
+from completer.models import store
+from completer.models.manifest import load_manifest
 from completer.server import messages
 from completer.server.convert import is_empty, range_on_line, to_position
 from completer.server.session import CompleterServer

@@ -11,9 +11,9 @@ from collections.abc import Callable
 
 from lsprotocol import types as lsp
 
+from completer.complete.api import RELOAD_SETTINGS, Completer
 from completer.config import Settings
 from completer.errors import CompleterError, DownloadCancelled
-from completer.frontend import RELOAD_SETTINGS, Completer
 from completer.server.feedback import send_extension
 from completer.server.session import CompleterServer
 from completer.types import Suggestion

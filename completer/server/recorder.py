@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any, TextIO
 
-from completer.position import Encoding, n_units
+from completer.document.position import Encoding, n_units
 
 RECORDED = ("textDocument/didOpen", "textDocument/didChange", "completer/didMoveCursor")
 

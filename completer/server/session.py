@@ -14,9 +14,9 @@ from lsprotocol import types as lsp
 from pygls.lsp.server import LanguageServer
 
 from completer import __version__
+from completer.complete.api import Completer, MakeCompleter
 from completer.config import Settings
-from completer.documents import Documents
-from completer.frontend import Completer, MakeCompleter
+from completer.document.documents import Documents
 from completer.server.messages import make_converter
 from completer.server.protocol import CompleterProtocol
 from completer.server.recorder import Recorder

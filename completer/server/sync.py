@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lsprotocol import types as lsp
 
-from completer.documents import CellsChanged, Changed
+from completer.document.documents import CellsChanged, Changed
 from completer.server.convert import to_cell, to_changes, to_opened
 from completer.server.session import CompleterServer
 

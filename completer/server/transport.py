@@ -15,8 +15,8 @@ from typing import BinaryIO
 from lsprotocol import types as lsp
 from pygls.io_ import StdoutWriter
 
+from completer.complete.api import MakeCompleter
 from completer.errors import ConfigError
-from completer.frontend import MakeCompleter
 from completer.server import complete, configure, feedback, sync
 from completer.server.recorder import Recorder
 from completer.server.session import CompleterServer

@@ -6,7 +6,7 @@ import pytest
 
 from bench.arms import ARMS, LINES_AFTER, LINES_BEFORE, n_word_tokens, window
 from bench.cursors import Case
-from completer.tokenizer import Tokenizer, tokenizer_json
+from completer.tokens.tokenizer import Tokenizer, tokenizer_json
 
 CASE = Case("c", "python", "a\nb\nc\nd\n  return", " x", "\ne\n")
 

@@ -53,7 +53,7 @@ async def test_nothing_that_must_not_be_shown_is_shown() -> None:
     from bench import inside
     from completer.config import Settings
     from completer.engines.factory import load
-    from completer.generator import LocalGenerator
+    from completer.generate.scheduler import LocalGenerator
 
     loaded = load(inside.open_model(inside.DEFAULT_MODEL), Settings(), lambda *_: None)
     generator = LocalGenerator(loaded.engine, loaded.tokenizer)

@@ -14,12 +14,12 @@ from bench.quality import figures, judge, summarise, wilson
 from bench.quality_tools import Ours
 from bench.sandbox import passes
 from bench.tasks import SETS, Task, read_tasks
+from completer.complete.pipeline import Pipeline
 from completer.config import Settings
 from completer.engines.base import Logits
 from completer.engines.fake import FakeEngine
-from completer.generator import LocalGenerator
-from completer.pipeline import Pipeline
-from completer.tokenizer import Tokenizer
+from completer.generate.scheduler import LocalGenerator
+from completer.tokens.tokenizer import Tokenizer
 
 TASK = Task("t", "single", "python", "def two():\n", "    return 2", "\n", "a.py", tests="\nassert two() == 2\n")
 LINE = Task("t", "library", "python", "x = na", "me + 1", "\ny = 2\n", "a.py", line=True)

@@ -21,7 +21,7 @@ N_TOKENS = json.loads(tiny.tokenizer_text())["added_tokens"][-1]["id"] + 1
 
 
 def lmdeploy(real: Release, backend: str = "turbomind") -> SimpleNamespace:
-    """Return what `completer.engines.lmdeploy.Library` holds; `made` lists configurations, `cancelled` broken-off sessions."""
+    """Return what `completer.engines.other.lmdeploy.Library` holds; `made`: configurations, `cancelled`: sessions broken off."""
     made: list[Any] = []
     cancelled: list[int] = []
     configs = {name: _dataclass(real, name) for name in ("GenerationConfig", "PytorchEngineConfig", "TurbomindEngineConfig")}

@@ -9,20 +9,20 @@ import torch
 from safetensors.torch import load_file
 
 from completer.engines.base import StepEngine
-from completer.engines.build import dense, lean_model
-from completer.engines.checkpoint import open_checkpoint
-from completer.engines.convert import convert, int8_model
-from completer.engines.cuda import CudaEngine, DeviceSlots
-from completer.engines.exllama import ExllamaEngine, open_engine
+from completer.engines.cpu.ort import OnnxEngine
+from completer.engines.cpu.phased import PhasedEngine
+from completer.engines.cuda.engine import CudaEngine, DeviceSlots
 from completer.engines.fake import FakeEngine
-from completer.engines.hf import HfEngine
 from completer.engines.kv import KvSlots
-from completer.engines.lean import Bfloat16Rows, LeanEngine
-from completer.engines.ort import OnnxEngine
-from completer.engines.phased import PhasedEngine
-from completer.engines.rowfile import RowFile
-from completer.engines.spec import ModelSpec
-from completer.tokenizer import Tokenizer
+from completer.engines.lean.build import dense, lean_model
+from completer.engines.lean.decoder import Bfloat16Rows, LeanEngine
+from completer.engines.other.exllama import ExllamaEngine, open_engine
+from completer.engines.other.hf import HfEngine
+from completer.engines.weights.checkpoint import open_checkpoint
+from completer.engines.weights.convert import convert, int8_model
+from completer.engines.weights.rowfile import RowFile
+from completer.engines.weights.spec import ModelSpec
+from completer.tokens.tokenizer import Tokenizer
 from tests import tiny, tiny_hf
 from tests.contract import fake_exllama
 from tests.contract.releases import release

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from completer.engines.exllama import PAGE, n_slots_for, open_engine
+from completer.engines.other.exllama import PAGE, n_slots_for, open_engine
 from completer.errors import EngineError, UnsupportedModel
 from tests import tiny
 from tests.contract import fake_exllama

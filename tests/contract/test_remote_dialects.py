@@ -20,7 +20,7 @@ from completer.engines.remote.engine import RemoteEngine
 from completer.engines.remote.link import Link
 from completer.engines.remote.probe import ask_server, has_vocabulary, measure_costs
 from completer.errors import ConfigError, ServerError
-from completer.tokenizer import Tokenizer
+from completer.tokens.tokenizer import Tokenizer
 
 DEF, SPACE = "def", " "
 

@@ -16,24 +16,24 @@ import pytest
 from llama_server import llama_server
 
 from bench.capacity import USUAL, serial_answer_ms
+from completer.complete.pipeline import Pipeline
 from completer.config import Settings
 from completer.engines.base import CostCurve, StreamEngine, StreamRequest
 from completer.engines.remote.load import Connected, connect
 from completer.engines.remote.vocabulary import stand_in
 from completer.errors import DeadlineOver, ServerError
-from completer.heal import healed
-from completer.pipeline import Pipeline
-from completer.prefix import common_length
-from completer.reuse import ReuseStore
-from completer.store import locate
-from completer.stream_generator import StreamGenerator
+from completer.generate.stream import StreamGenerator
+from completer.generate.stream_heal import healed
+from completer.models.store import locate
+from completer.suggest.entries import ReuseStore
+from completer.tokens.prefix import common_length
 from completer.types import Edit, GenerateRequest, Prompt, Snapshot, StopRule
 
 pytestmark = pytest.mark.model
 
 MODEL = "qwen2.5-coder-0.5b"
 N_CTX = 3072
-SOURCE = Path(__file__).parents[2] / "completer" / "trim.py"
+SOURCE = Path(__file__).parents[2] / "completer" / "suggest" / "trim.py"
 COSTS = CostCurve({1: 20.0}, 0.5)
 """Fixed, so that the windows do not depend on how busy the machine is while they are measured."""
 WARM_SHARE = 0.95

@@ -23,7 +23,7 @@ from completer.engines.remote.dialects import DIALECTS
 from completer.engines.remote.engine import RemoteEngine
 from completer.engines.remote.link import Link
 from completer.errors import ServerUnreachable
-from completer.tokenizer import Tokenizer
+from completer.tokens.tokenizer import Tokenizer
 
 N_MESSAGES = 400
 

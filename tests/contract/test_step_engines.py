@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from completer.decode import SlotState
 from completer.engines.base import Logits, StepEngine
 from completer.engines.measure import WIDTHS, measure_costs
 from completer.errors import ContextOverflow, EngineClosed
-from completer.generator import LocalGenerator
-from completer.tokenizer import Tokenizer
+from completer.generate.decode import SlotState
+from completer.generate.scheduler import LocalGenerator
+from completer.tokens.tokenizer import Tokenizer
 from completer.types import GenerateRequest, StopRule
 from tests import tiny
 from tests.contract.step_builders import MAX_LEN, N_SLOTS, NAMES, builder

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from completer.cli import app
+from completer.cli.main import app
 from completer.config import Settings
 from completer.engines import factory
 from completer.engines.base import Availability, Piece, StreamEngine, StreamRequest
 from completer.engines.fake import FakeEngine
-from completer.engines.lmdeploy import LmdeployEngine, checked, open_engine
+from completer.engines.other.lmdeploy import LmdeployEngine, checked, open_engine
 from completer.errors import (
     ConfigError,
     ContextOverflow,
@@ -28,9 +28,9 @@ from completer.errors import (
     EngineUnavailable,
     UnsupportedModel,
 )
-from completer.store import locate
-from completer.stream_generator import StreamGenerator
-from completer.tokenizer import Tokenizer
+from completer.generate.stream import StreamGenerator
+from completer.models.store import locate
+from completer.tokens.tokenizer import Tokenizer
 from completer.types import GenerateRequest, StopRule
 from tests import tiny
 from tests.contract import fake_lmdeploy
@@ -189,7 +189,7 @@ def test_the_command_line_completes_over_it(library: SimpleNamespace, tmp_path: 
     (tmp_path / "a.py").write_text("def print_total(items):\n    total = 0\n    for it\n    print(total)\n", encoding="utf-8")
     tiny.tokenizer(tmp_path)
     monkeypatch.setattr(factory, "availability", lambda name, **_: Availability(name, True))
-    monkeypatch.setattr("completer.engines.lmdeploy.Library", lambda: library)
+    monkeypatch.setattr("completer.engines.other.lmdeploy.Library", lambda: library)
     command = ["complete", f"{tmp_path / 'a.py'}:3:11", "--json", "--model", str(tmp_path), "--engine", "lmdeploy"]
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 0, result.output

@@ -18,9 +18,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from completer.complete.api import Report
 from completer.config import Settings
 from completer.errors import EngineClosed, UnknownModel
-from completer.frontend import Report
 from completer.server import run_stdio, run_tcp
 from completer.server.recorder import Recorder
 from completer.types import Edit, SelectedCompletion, Snapshot, Suggestion

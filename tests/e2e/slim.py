@@ -19,7 +19,7 @@ class _WithoutExtras(PathFinder):
 sys.meta_path[:] = [_WithoutExtras if finder is PathFinder else finder for finder in sys.meta_path]
 
 if __name__ == "__main__":
-    from completer.cli import main
+    from completer.cli.main import main
 
     main()
     assert not EXTRAS & sys.modules.keys()

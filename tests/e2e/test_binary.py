@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from lsp_client import attach, finish, start_alone
 
-from completer.store import locate
+from completer.models.store import locate
 from tests.contract.llama_server import llama_server
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from lsp_client import URI, Client, StartClient, inline_params
 
-from completer.manifest import load_manifest
+from completer.models.manifest import load_manifest
 
 INVALID_PARAMS, CANCELLED, NOT_INITIALIZED, INVALID_REQUEST = -32602, -32800, -32002, -32600
 

@@ -9,7 +9,7 @@ import pytest
 from lsp_client import Client, attach, finish, start_process
 
 from bench.inside import open_model
-from completer.store import is_pulled
+from completer.models.store import is_pulled
 
 SMALL, LARGE = "qwen2.5-coder-0.5b", "qwen2.5-coder-1.5b"
 pytestmark = [

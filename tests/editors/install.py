@@ -11,7 +11,7 @@ import importlib
 import sys
 from pathlib import Path
 
-from completer.store import cache_dir
+from completer.models.store import cache_dir
 from tests.editors.errors import InstallError
 
 MODULES = {path.stem.removeprefix("install_").replace("_", "-"): path.stem for path in Path(__file__).parent.glob("install_*.py")}

@@ -17,7 +17,7 @@ from typing import Any
 
 import pynvim
 
-from completer.store import cache_dir
+from completer.models.store import cache_dir
 from tests.editors.screen import GHOST_COLOUR, Frame, Screen
 
 ROOT = Path(__file__).parents[2]

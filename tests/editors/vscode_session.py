@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from completer.store import cache_dir
+from completer.models.store import cache_dir
 from tests.editors.install import editors_folder
 from tests.editors.install_code_server import install, run, run_npm
 from tests.editors.tape import Tape

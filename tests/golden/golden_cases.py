@@ -7,9 +7,9 @@ import tomllib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from completer.place import place
-from completer.syntax import SyntaxTree
-from completer.trim import Trimmed, clean_partial, trim
+from completer.suggest.trim import Trimmed, clean_partial, trim
+from completer.syntax.cursor import place
+from completer.syntax.tree import SyntaxTree
 from completer.types import Snapshot
 
 HERE = Path(__file__).parent

@@ -17,7 +17,7 @@ from completer.engines.base import CostCurve, Piece, StreamRequest
 from completer.engines.remote.dialect import Alternative, Ask, Dialect, Event, Read
 from completer.engines.remote.link import Link, message_of
 from completer.errors import DeadlineOver, ServerError
-from completer.tokenizer import Tokenizer
+from completer.tokens.tokenizer import Tokenizer
 
 _DONE = "[DONE]"
 DRAIN_S = 0.05

@@ -15,9 +15,9 @@ from completer.engines.remote.link import Link
 from completer.engines.remote.probe import ask_server, has_vocabulary, measure_costs
 from completer.engines.remote.vocabulary import stand_in
 from completer.errors import ConfigError
-from completer.manifest import ModelEntry, load_manifest
-from completer.store import model_dir
-from completer.tokenizer import Tokenizer
+from completer.models.manifest import ModelEntry, load_manifest
+from completer.models.store import model_dir
+from completer.tokens.tokenizer import Tokenizer
 
 Progress = Callable[[str, int, int], None]
 _SIZE = re.compile(r"-\d+(\.\d+)?b\b")

@@ -15,7 +15,7 @@ from completer.engines.remote.dialects import DIALECTS, OWNERS
 from completer.engines.remote.engine import RemoteEngine
 from completer.engines.remote.link import Link
 from completer.errors import ConfigError, DeadlineOver, ServerError
-from completer.tokenizer import Tokenizer
+from completer.tokens.tokenizer import Tokenizer
 
 PROBE_S = 10.0
 COSTS_S = 20.0

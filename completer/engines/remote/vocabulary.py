@@ -12,9 +12,9 @@ import json
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
-from completer.calibration import calibration_texts
-from completer.fim import FORMATS, FimFormat
-from completer.tokenizer import Tokenizer
+from completer.models.calibration import calibration_texts
+from completer.tokens.fim import FORMATS, FimFormat
+from completer.tokens.tokenizer import Tokenizer
 
 SIZE = 4096
 

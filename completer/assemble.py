@@ -1,0 +1,253 @@
+"""From settings to a running completer: chooses the model, pulls and converts it if need be, loads it once for all clients."""
+
+from __future__ import annotations
+
+import gc
+import json
+import threading
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
+from typing import Literal
+
+from completer.complete.api import RELOAD_SETTINGS, Report
+from completer.complete.cascade import Larger
+from completer.complete.pipeline import Pipeline
+from completer.config import Settings
+from completer.engines.base import StepEngine
+from completer.engines.factory import Loaded, Served, load, load_lmdeploy, load_remote, physical_threads, resolve
+from completer.engines.measure import MachineLimits, measure_limits
+from completer.engines.registry import ENGINES
+from completer.errors import ConfigError, EngineUnavailable, ModelNotPulled
+from completer.generate.scheduler import Generator, LocalGenerator
+from completer.generate.stream import StreamGenerator
+from completer.models.manifest import ModelEntry, find, load_manifest
+from completer.models.pull import pull
+from completer.models.store import ModelFiles, cache_dir, locate
+
+STEPS_IN_BUDGET = 5.0
+"""Decode steps that must fit the budget for a model to be useful: a healed token and a few behind it."""
+STEP_OVERHEAD = 1.4
+"""Measured decode step over the time to read the weights once."""
+BYTES_PER_PARAMETER = 0.8
+"""Of the default weights: 4 bits with scales, attention and head in 8 bits."""
+
+Progress = Callable[[str, int, int], None]
+_Key = tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A model id and the sentence that says why."""
+
+    model: str
+    why: str
+
+
+def choose_model(settings: Settings, limits: MachineLimits) -> Choice:
+    """Return the largest CPU model whose predicted decode step leaves room for STEPS_IN_BUDGET within the budget."""
+    candidates = sorted((e for e in load_manifest() if e.device == "cpu"), key=lambda e: e.parameters)
+    room_ms = settings.budget_ms / STEPS_IN_BUDGET
+    fitting = [entry for entry in candidates if predicted_step_ms(entry, limits) <= room_ms]
+    chosen = fitting[-1] if fitting else candidates[0]
+    step_ms = predicted_step_ms(chosen, limits)
+    next_up = next((e for e in candidates if e.parameters > chosen.parameters), None)
+    why = (
+        f"memory reads {limits.memory_gb_s:.0f} GB/s, so a decode step should take {step_ms:.0f} ms; room is for {room_ms:.0f} ms"
+    )
+    if next_up is not None:
+        why += f"; {next_up.id} would take {predicted_step_ms(next_up, limits):.0f} ms"
+    return Choice(chosen.id, why)
+
+
+def predicted_step_ms(entry: ModelEntry, limits: MachineLimits) -> float:
+    """Return the milliseconds of a decode step that the memory rate predicts."""
+    return STEP_OVERHEAD * entry.parameters * BYTES_PER_PARAMETER / limits.memory_gb_s / 1e6
+
+
+def machine_limits(settings: Settings, again: bool = False) -> MachineLimits:
+    """Return this machine's limits, measured at the first call ever (or `again`) and kept in the cache folder.
+
+    The best of all measurements counts: a busy machine can only seem slower than it is.
+    """
+    file = cache_dir() / "machine.json"
+    key = str(physical_threads(settings))
+    known = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    if again or key not in known:
+        if find_spec("torch") is None:
+            raise EngineUnavailable("choosing a model by this machine's speed needs torch: name one instead of 'auto'")
+        import torch
+
+        torch.set_num_threads(physical_threads(settings))
+        now, before = asdict(measure_limits()), known.get(key, {})
+        known[key] = {name: max(rate, before.get(name, 0.0)) for name, rate in now.items()}
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(known), encoding="utf-8")
+    return MachineLimits(**known[key])
+
+
+def model_files(settings: Settings, progress: Progress, may_pull: bool = True) -> ModelFiles:
+    """Return the files of the model that the settings name, pulled if they were not here.
+
+    Raises: UnknownModel, ModelNotPulled (with may_pull False), DownloadError, HashMismatch.
+    """
+    name = settings.model
+    if name == "auto":
+        name = choose_model(settings, machine_limits(settings)).model
+    try:
+        return locate(name)
+    except ModelNotPulled:
+        if not may_pull:
+            raise
+    pull(find(name), lambda label, done, total: progress(f"download: {label}", done, total or 0))
+    return locate(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A loaded model with its generator, and the larger one of the cascade, where there is one."""
+
+    loaded: Loaded | Served
+    generator: Generator
+    larger: Larger | None = None
+
+    def close(self) -> None:
+        """Stop the engine threads, free the models, keep what was learned of their costs."""
+        if self.larger is not None:
+            self.larger.generator.close()  # first: it waits for the other
+        if isinstance(self.loaded, Loaded):
+            self.loaded.keep_costs(self.loaded.engine.costs)
+        self.generator.close()
+
+
+class Engines:
+    """Loaded models, shared by the clients of one process: the same settings get the same engine thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: dict[_Key, Running] = {}
+        self._n_clients: Counter[_Key] = Counter()
+
+    def make_completer(self, settings: Settings, report: Report) -> Pipeline:
+        """Return the completer of one client. Blocks while the model is pulled, converted or loaded.
+
+        report: see `completer.complete.api.Report`.  Raises: CompleterError.
+        """
+
+        def progress(label: str, done: int, total: int) -> None:
+            report(label, done / total if total else None)
+
+        key = tuple(getattr(settings, name) for name in RELOAD_SETTINGS)
+        with self._lock:  # one load at a time: two would need the memory of both
+            if key not in self._running:
+                for unused in [other for other in self._running if not self._n_clients[other]]:
+                    self._free(unused)  # a client that changes its model must not leave the old one in memory
+                self._running[key] = run(load_engine(settings, progress), settings, progress)
+                # A vocabulary is a million objects that live for ever: the collector need not walk them at some key.
+                gc.collect()
+                gc.freeze()
+            running = self._running[key]
+            self._n_clients[key] += 1
+        return make_pipeline(running.loaded, running.generator, settings, lambda: self._leave(key), running.larger)
+
+    def _leave(self, key: _Key) -> None:
+        """A client is gone. Its model stays for the next one that wants it, until another model is loaded."""
+        with self._lock:
+            self._n_clients[key] -= 1
+
+    def close(self) -> None:
+        """Stop all engine threads and free the models."""
+        for key in list(self._running):
+            self._free(key)
+
+    def _free(self, key: _Key) -> None:
+        self._running.pop(key).close()
+
+
+def load_engine(settings: Settings, progress: Progress, may_pull: bool = True) -> Loaded | Served:
+    """Return the engine that the settings name, over a model on this disk or a server. Raises: CompleterError."""
+    if settings.cascade_model and settings.engine in ENGINES and ENGINES[settings.engine].streams:
+        raise ConfigError(
+            f"setting 'cascade_model': the engine {settings.engine!r} decodes for itself and takes no second model: "
+            "leave it empty, or choose another engine"
+        )
+    if settings.engine == "remote":
+        return load_remote(settings, progress)
+    resolve(settings)  # before a model is pulled that nothing here can run
+    files = model_files(settings, progress, may_pull)
+    return load_lmdeploy(files, settings, progress) if settings.engine == "lmdeploy" else load(files, settings, progress)
+
+
+def load_draft(loaded: Loaded, settings: Settings, progress: Progress) -> StepEngine:
+    """Return the engine of the draft model, on the same kind of engine as the model. Raises: ConfigError; CompleterError."""
+    return _load_relative("draft_model", "smaller", loaded, settings, progress).engine
+
+
+def load_larger(loaded: Loaded | Served, generator: Generator, settings: Settings, progress: Progress) -> Larger | None:
+    """Return the model that takes the second look, where one is set, on the same kind of engine. Raises: as `load_draft`.
+
+    generator: of the small model, which goes ahead of it.
+    """
+    if not settings.cascade_model or isinstance(loaded, Served) or not isinstance(generator, LocalGenerator):
+        return None
+    larger = _load_relative("cascade_model", "larger", loaded, settings, progress)
+    return Larger(LocalGenerator(larger.engine, loaded.tokenizer, ahead=generator), larger.engine.max_len, larger.model)
+
+
+def _load_relative(
+    setting: Literal["draft_model", "cascade_model"], size: str, loaded: Loaded, settings: Settings, progress: Progress
+) -> Loaded:
+    """Return the second model that a setting names. Raises: ConfigError where its vocabulary is another one."""
+    own = replace(settings, model=getattr(settings, setting), draft_model="", cascade_model="")
+    second = load(model_files(own, progress), own, progress)
+    if second.tokenizer.token_bytes != loaded.tokenizer.token_bytes:
+        second.engine.close()
+        raise ConfigError(
+            f"setting {setting!r}: {second.model} has another vocabulary than {loaded.model}: "
+            f"choose a {size} model of the same family, or none"
+        )
+    return second
+
+
+def run(loaded: Loaded | Served, settings: Settings, progress: Progress) -> Running:
+    """Return the model at work, and the larger one that the settings name. Raises: as `load_draft`; all is closed then."""
+    generator = make_generator(loaded, settings, progress)
+    try:
+        return Running(loaded, generator, load_larger(loaded, generator, settings, progress))
+    except BaseException:
+        generator.close()
+        raise
+
+
+def make_generator(loaded: Loaded | Served, settings: Settings, progress: Progress) -> Generator:
+    """Return the generator for the engine's kind; it owns the engine from now on. Raises: as `load_draft`."""
+    if isinstance(loaded, Served):
+        return StreamGenerator(loaded.engine, loaded.tokenizer)
+    draft = load_draft(loaded, settings, progress) if settings.draft_model else None
+    return LocalGenerator(loaded.engine, loaded.tokenizer, draft)
+
+
+def make_pipeline(
+    loaded: Loaded | Served,
+    generator: Generator,
+    settings: Settings,
+    on_close: Callable[[], None] = lambda: None,
+    larger: Larger | None = None,
+) -> Pipeline:
+    """Return a pipeline over a loaded model. on_close: called once, when its client is gone.  larger: takes a second look."""
+    engine = loaded.engine
+    model = loaded.model if larger is None else f"{loaded.model}, then {larger.name}"
+    names = {"model": model, "engine": engine.name}
+    leaves_machine = engine.name == "remote"
+    return Pipeline(
+        generator,
+        loaded.tokenizer,
+        lambda: engine.costs,
+        engine.max_len,
+        settings,
+        names,
+        larger=larger,
+        leaves_machine=leaves_machine,
+        on_close=on_close,
+    )

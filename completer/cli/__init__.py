@@ -1,0 +1,1 @@
+"""What the commands do; `completer.cli.main.main` parses their arguments and imports them when they are called."""

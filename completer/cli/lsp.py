@@ -1,0 +1,89 @@
+"""`completer lsp`: the language server over stdio or TCP."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from completer.assemble import Engines
+from completer.complete.api import RELOAD_SETTINGS, Completer, Report
+from completer.config import Settings
+from completer.errors import ConfigError, DeadlineOver, ServerUnreachable
+from completer.server import run_stdio, run_tcp
+from completer.server.recorder import Recorder
+
+RETRY_S = 5.0
+"""How long to leave a server alone that did not answer when the engine was loaded."""
+
+
+def serve(
+    defaults: Settings,
+    tcp: str,
+    allow_remote: bool,
+    log_file: Path | None,
+    verbose: bool,
+    record: Path | None = None,
+    lengths_only: bool = False,
+) -> None:
+    """Serve until the client leaves, then exit with the protocol's status.
+
+    defaults: settings for clients that do not name their own.  record: where to keep a log of the session.
+    Raises: ConfigError for a wrong address, and for recording several clients at once; OSError for a log that cannot be written.
+    """
+    if record and tcp:
+        raise ConfigError("--record keeps the session of one client: use it without --tcp")
+    recorder = Recorder(record, lengths_only) if record else None
+    _start_logging(log_file, verbose)
+    engines = Engines()
+
+    def make_completer(settings: Settings, report: Report) -> Completer:
+        wanted = filled(settings, defaults)
+        while True:
+            try:
+                return engines.make_completer(wanted, report)
+            except (ServerUnreachable, DeadlineOver) as error:  # a network that is not up yet, a server that is being restarted
+                _wait(f"{error}; tried again every {RETRY_S:.0f} s", report)
+
+    try:
+        if tcp:
+            host, port = parse_address(tcp)
+            code = run_tcp(host, port, make_completer, allow_remote=allow_remote)
+        else:
+            code = run_stdio(make_completer, recorder)
+    finally:
+        engines.close()
+        if recorder is not None:
+            recorder.close()
+    sys.exit(code)
+
+
+def _wait(why: str, report: Report) -> None:
+    """Sleep for RETRY_S, and say why. Raises: DownloadCancelled when nobody waits any more."""
+    end = time.monotonic() + RETRY_S
+    while time.monotonic() < end:
+        report(why, None)
+        time.sleep(0.2)
+
+
+def filled(settings: Settings, defaults: Settings) -> Settings:
+    """Return a client's settings; those that choose model and engine and were left as they are come from the command line."""
+    plain = Settings()
+    left = [name for name in RELOAD_SETTINGS if getattr(settings, name) == getattr(plain, name)]
+    return replace(settings, **{name: getattr(defaults, name) for name in left})
+
+
+def parse_address(address: str) -> tuple[str, int]:
+    """Return host and port of HOST:PORT. Raises: ConfigError."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65535:
+        raise ConfigError(f"{address!r} is not HOST:PORT: write for instance 127.0.0.1:9257")
+    return host.strip("[]"), int(port)
+
+
+def _start_logging(log_file: Path | None, verbose: bool) -> None:
+    handler = logging.FileHandler(log_file, encoding="utf-8") if log_file else logging.StreamHandler(sys.stderr)
+    level = logging.INFO if verbose else logging.WARNING
+    logging.basicConfig(level=level, handlers=[handler], format="%(asctime)s %(levelname)s %(name)s: %(message)s")

@@ -1,0 +1,122 @@
+"""The command line: lsp, complete, demo, models, doctor. Errors are one line with the mend; `--debug` shows the traceback."""
+
+from __future__ import annotations
+
+import json as json_
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from completer import __version__
+from completer.config import Settings, update
+from completer.errors import BadPosition, CompleterError, ConfigError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+Model = Annotated[str, typer.Option(help="Model id, GGUF file or Hugging Face folder.")]
+Engine = Annotated[str, typer.Option(help="Engine, see `completer doctor`.")]
+Set = Annotated[list[str], typer.Option("--set", metavar="NAME=VALUE", help="Any setting; lists as JSON. May be repeated.")]
+
+
+@app.command()
+def lsp(
+    stdio: Annotated[bool, typer.Option("--stdio", help="Speak over standard input and output (the default).")] = False,
+    tcp: Annotated[str, typer.Option(help="Listen on HOST:PORT and serve many clients.")] = "",
+    allow_remote: Annotated[bool, typer.Option(help="Let --tcp listen on an address other than loopback.")] = False,
+    model: Model = "auto",
+    engine: Engine = "auto",
+    set_: Set = [],  # noqa: B006
+    log_file: Annotated[Path | None, typer.Option(help="Write the log to this file instead of standard error.")] = None,
+    verbose: Annotated[bool, typer.Option(help="Log every request (never text of documents).")] = False,
+    record: Annotated[Path | None, typer.Option(help="Keep a log of this session, to be replayed; it holds your code.")] = None,
+    lengths_only: Annotated[bool, typer.Option("--lengths-only", help="Record lengths in place of any text.")] = False,
+) -> None:
+    """Start the language server."""
+    from completer.cli.lsp import serve
+
+    if stdio and tcp:
+        raise ConfigError("--stdio and --tcp exclude each other: choose one")
+    serve(settings_of(model, engine, set_), tcp, allow_remote, log_file, verbose, record, lengths_only)
+
+
+@app.command()
+def complete(
+    place: Annotated[str, typer.Argument(metavar="FILE:LINE:COL", help="Line and column from 1, columns in characters.")],
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    model: Model = "auto",
+    engine: Engine = "auto",
+    set_: Set = [],  # noqa: B006
+) -> None:
+    """Complete the code at a place of a file, and show what it took."""
+    from completer.cli.complete import run
+
+    file, line, column = parse_place(place)
+    run(file, line, column, settings_of(model, engine, set_), json)
+
+
+@app.command()
+def demo(model: Model = "auto", engine: Engine = "auto", set_: Set = []) -> None:  # noqa: B006
+    """Complete snippets in four languages with the real model."""
+    from completer.cli.complete import run_demo
+
+    run_demo(settings_of(model, engine, set_))
+
+
+@app.command()
+def doctor(model: Model = "auto", engine: Engine = "auto", set_: Set = []) -> None:  # noqa: B006
+    """Say what is installed, which engines can run here, and what this machine's speed means for the budget."""
+    from completer.cli.doctor import run
+
+    run(settings_of(model, engine, set_))
+
+
+def settings_of(model: str, engine: str, pairs: list[str]) -> Settings:
+    """Return the settings of the options. pairs: NAME=VALUE, the value JSON or else a string.  Raises: ConfigError."""
+    changes: dict[str, object] = {"model": model, "engine": engine}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {pair!r} is not NAME=VALUE: write for instance --set budget_ms=120")
+        try:
+            changes[name] = json_.loads(value)
+        except ValueError:
+            changes[name] = value
+    return update(Settings(), changes)
+
+
+def parse_place(place: str) -> tuple[Path, int, int]:
+    """Return file, line and column (from 1) of FILE:LINE:COL. Raises: BadPosition."""
+    parts = place.rsplit(":", 2)
+    if len(parts) != 3 or not parts[1].isdecimal() or not parts[2].isdecimal():
+        raise BadPosition(f"{place!r} is not FILE:LINE:COL: write for instance src/main.py:12:5")
+    return Path(parts[0]), int(parts[1]), int(parts[2])
+
+
+def version_option(show: bool) -> None:
+    if show:
+        typer.echo(f"completer {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", callback=version_option, is_eager=True, help="Show it.")] = False,
+    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
+) -> None:
+    """Code completion under 100 ms, from a model on your own machine."""
+
+
+def main() -> None:
+    """Run the command line; a CompleterError becomes one line on standard error and exit status 1."""
+    from completer.cli.models import app as models
+
+    app.add_typer(models, name="models", help="List, pull, verify and remove models.")
+    try:
+        app()
+    except CompleterError as error:
+        if "--debug" in sys.argv:
+            raise
+        typer.echo(f"completer: {error}", err=True)
+        sys.exit(1)

@@ -1,0 +1,138 @@
+"""All open documents and notebooks of one client, by URI. Nothing outlives its close."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from completer.document.mirror import Change, Document
+from completer.document.notebook import Cell, Notebook
+from completer.document.position import Encoding, Position
+from completer.errors import BadPosition
+from completer.types import Edit, Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A text as the client opens it."""
+
+    uri: str
+    language_id: str
+    version: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CellsChanged:
+    """What the client says happened to a notebook: cells moved or replaced, opened, closed, edited, of another kind."""
+
+    start: int = 0
+    n_deleted: int = 0
+    cells: Sequence[Cell] = ()
+    opened: Sequence[Opened] = ()
+    closed: Sequence[str] = ()
+    kinds: Sequence[Cell] = ()
+    texts: Sequence[tuple[str, int, Sequence[Change]]] = ()
+
+
+class Changed(NamedTuple):
+    """A document after a change: the cursor is at the end of the last edit; each edit in the text before it."""
+
+    snapshot: Snapshot
+    edits: tuple[Edit, ...]
+
+
+class Documents:
+    """The mirrors of one client's documents. Owned by the event loop; hands out snapshots only."""
+
+    def __init__(self, encoding: Encoding = "utf-16") -> None:
+        self.encoding: Encoding = encoding
+        self._documents: dict[str, Document] = {}
+        self._notebooks: dict[str, Notebook] = {}
+
+    def __len__(self) -> int:
+        return len(self._documents)
+
+    def open(self, opened: Opened) -> Snapshot:
+        """Take a document that the client opened (again: it replaces the old one); return it, cursor at 0."""
+        self._documents[opened.uri] = Document(opened.uri, opened.language_id, opened.version, opened.text, self.encoding)
+        return self._documents[opened.uri].snapshot_at(0)
+
+    def change(self, uri: str, version: int, changes: Iterable[Change]) -> Changed:
+        """Apply the changes of one notification. Raises: BadPosition when the document is not open."""
+        document = self._open_document(uri)
+        edits = document.apply_changes(version, changes)
+        return Changed(document.snapshot_at(_cursor_after(edits)), edits)
+
+    def close(self, uri: str) -> None:
+        """Forget a document."""
+        self._documents.pop(uri, None)
+
+    def snapshot(self, uri: str, position: Position) -> Snapshot:
+        """Return a document with the cursor at `position`; for a notebook's code cell the whole notebook.
+
+        Raises: BadPosition when the document is not open.
+        """
+        document = self._open_document(uri)
+        cursor_cp = document.offset_cp(position)
+        for notebook in self._notebooks.values():
+            if notebook.holds(uri):
+                return notebook.snapshot(document, cursor_cp, self._documents)
+        return document.snapshot_at(cursor_cp)
+
+    def snapshots(self) -> list[Snapshot]:
+        """Return every open document and notebook once, cursor at 0; no cell of a notebook by itself."""
+        cells = {cell.uri for notebook in self._notebooks.values() for cell in notebook.cells if cell.is_code}
+        alone = [document.snapshot_at(0) for uri, document in self._documents.items() if uri not in cells]
+        return [*alone, *(self._whole(notebook, 0) for notebook in self._notebooks.values())]
+
+    def open_notebook(self, uri: str, cells: Sequence[Cell], opened: Sequence[Opened]) -> Snapshot:
+        """Take a notebook with the texts of its cells; return it, cursor at 0."""
+        for cell in opened:
+            self.open(cell)
+        self._notebooks[uri] = Notebook(uri, cells)
+        return self._whole(self._notebooks[uri], 0)
+
+    def change_notebook(self, uri: str, change: CellsChanged) -> Changed:
+        """Apply one notification to a notebook; what changed comes back as one edit of the joined text.
+
+        Raises: BadPosition when the notebook is not open.
+        """
+        notebook = self._notebooks.get(uri)
+        if notebook is None:
+            raise BadPosition(f"{uri} is not open: send notebookDocument/didOpen first")
+        before = notebook.text(self._documents)
+        notebook.replace_cells(change.start, change.n_deleted, change.cells)
+        notebook.set_kinds(change.kinds)
+        for opened in change.opened:
+            self.open(opened)
+        for closed in change.closed:
+            self.close(closed)
+        for cell_uri, version, changes in change.texts:
+            self._open_document(cell_uri).apply_changes(version, changes)
+        notebook.version += 1
+        edit = notebook.edit_since(before, self._documents)
+        return Changed(self._whole(notebook, _cursor_after((edit,))), (edit,))
+
+    def close_notebook(self, uri: str, cell_uris: Iterable[str]) -> None:
+        """Forget a notebook and its cells."""
+        notebook = self._notebooks.pop(uri, None)
+        ours = [cell.uri for cell in notebook.cells] if notebook else []
+        for cell_uri in {*cell_uris, *ours}:
+            self.close(cell_uri)
+
+    def _open_document(self, uri: str) -> Document:
+        document = self._documents.get(uri)
+        if document is None:
+            raise BadPosition(f"{uri} is not open: send textDocument/didOpen first")
+        return document
+
+    def _whole(self, notebook: Notebook, cursor_cp: int) -> Snapshot:
+        first = next((self._documents[c.uri] for c in notebook.cells if c.is_code and c.uri in self._documents), None)
+        language_id = first.language_id if first else ""
+        return Snapshot(notebook.uri, notebook.version, language_id, notebook.text(self._documents), cursor_cp)
+
+
+def _cursor_after(edits: Sequence[Edit]) -> int:
+    return edits[-1].start_cp + len(edits[-1].new_text) if edits else 0

@@ -1,0 +1,115 @@
+"""Which token comes next: the likeliest one of a row of logits that agrees with what was typed, and is not to be avoided.
+
+pending  b"ret"                       only tokens that start with it, or it with them: `return`, `ret`, `re`
+avoid    (b"urn",)                    not `return`, and behind `ret` not `urn`: the text must not be that again
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from completer.engines.base import ChoosingEngine, Logits, StepEngine
+from completer.tokens.tokenizer import Tokenizer
+from completer.types import Token
+
+Choice = Callable[[int], Token | None]
+"""Tells the token that is chosen in a row of a forward, None where it is too close to tell there; valid until the next one."""
+Ids = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What the text to come is held to.
+
+    pending: bytes still to be reproduced, b"" when all are.
+    avoid: what the text behind them must not be, neither at the end of a token nor when it ends; b"": it must not be empty.
+    """
+
+    pending: bytes = b""
+    avoid: tuple[bytes, ...] = ()
+
+    def behind(self, token: bytes) -> Bounds:
+        """Return what holds for the text behind `token`, which agrees with `pending`."""
+        new = token[len(self.pending) :]
+        avoid = tuple(text[len(new) :] for text in self.avoid if text.startswith(new) and text != new) if new else self.avoid
+        return Bounds(remaining(self.pending, token), avoid)
+
+
+def bounds_by_row(bounds: Bounds, proposed: Sequence[int], tokenizer: Tokenizer) -> list[Bounds]:
+    """Return what holds in each row of a forward, if all tokens proposed in front of it are right."""
+    rows = [bounds]
+    for id_ in proposed:
+        rows.append(rows[-1].behind(tokenizer.bytes_of([id_])))
+    return rows
+
+
+def allowed_ids(pending: bytes, tokenizer: Tokenizer) -> Ids | None:
+    """Return the ids that agree with `pending`; None: all that the tokenizer knows."""
+    return tokenizer.index.allowed(pending) if pending else None
+
+
+def choose(row: Logits, bounds: Bounds, tokenizer: Tokenizer) -> Token:
+    """Return the likeliest token within the bounds, and its probability among all that agree with what is pending.
+
+    row: [vocab] logits; the padding that some models have behind their vocabulary is never chosen.
+    """
+    return _choose(row, bounds, tokenizer)[0]
+
+
+def from_rows(logits: Logits, bounds: Sequence[Bounds], tokenizer: Tokenizer, noise: float = 0.0) -> Choice:
+    """Return the choices of the rows of `logits`: [n, vocab]. noise: how far off they may be; closer ties are not decided."""
+
+    def choice(row: int) -> Token | None:
+        token, scores = _choose(logits[row], bounds[row], tokenizer)
+        return None if noise and _is_close(token, logits[row][token.id], scores, 2 * noise) else token
+
+    return choice
+
+
+def choose_next(engine: StepEngine, slot: int, ids: Sequence[int], pending: bytes, tokenizer: Tokenizer) -> Token:
+    """Append `ids` to a slot and return the token chosen behind them, as `choose` does. Mutates: the engine's slot."""
+    if isinstance(engine, ChoosingEngine):
+        return Token(*engine.forward_choices(slot, ids, [allowed_ids(pending, tokenizer)])[0])
+    return choose(engine.forward(slot, ids, 1)[0], Bounds(pending), tokenizer)
+
+
+def remaining(pending: bytes, token: bytes) -> bytes:
+    """Return what is left of `pending` behind `token`, which agrees with it."""
+    return pending[len(token) :]
+
+
+def _choose(row: Logits, bounds: Bounds, tokenizer: Tokenizer) -> tuple[Token, Logits]:
+    """Return the token, and the scores among which it is the highest."""
+    ids = allowed_ids(bounds.pending, tokenizer)
+    scores = row[: tokenizer.vocab_size] if ids is None else row[ids]
+    wanted = _without(_avoided_ids(bounds, tokenizer), scores, ids) if bounds.avoid else scores
+    best = int(wanted.argmax())
+    top = scores[best] if wanted is scores else scores.max()
+    prob = float(np.exp(scores[best] - top) / np.exp(scores - top).sum())
+    return Token(best if ids is None else int(ids[best]), prob), wanted
+
+
+def _avoided_ids(bounds: Bounds, tokenizer: Tokenizer) -> Ids:
+    """Return the tokens with which the text would be one of those to be avoided."""
+    found = [tokenizer.index.exactly(bounds.pending + text) for text in bounds.avoid if text]
+    if b"" in bounds.avoid and not bounds.pending:
+        found.append(tokenizer.silent_ids)
+    return np.concatenate(found) if found else np.empty(0, np.int64)
+
+
+def _without(avoided: Ids, scores: Logits, ids: Ids | None) -> Logits:
+    """Return a copy of `scores`, which are those of `ids` (None: of all), in which the avoided ones are never the highest."""
+    wanted = scores.copy()
+    wanted[avoided if ids is None else np.isin(ids, avoided)] = -np.inf
+    return wanted
+
+
+def _is_close(token: Token, score: np.float32, scores: Logits, margin: float) -> bool:
+    """Return whether another of the scores lies within `margin` of the chosen token's own."""
+    if token.prob > 1.0 / (1.0 + np.exp(-margin)):
+        return False  # nothing else can be so near
+    return int(np.count_nonzero(scores >= score - margin)) > 1

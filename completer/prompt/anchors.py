@@ -1,0 +1,147 @@
+"""The anchors of one document: which of them serves a snapshot, and when idle time should make a better one.
+
+first key at a new place      small window, chosen so that its prefill fits COLD_MS
+then, in idle time            full window on another slot; the next key finds it warm
+cursor rests at a new place   the same two, one after the other, before anything is typed
+much typed, or suffix stale   the same: re-anchored in idle time while keys go on behind the old anchor
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from completer.engines.base import CostCurve
+from completer.prompt.prompt import CHARS_PER_TOKEN, Anchor, Match, Window, build_prompt, context_opening, set_anchor
+from completer.tokens.tokenizer import Tokenizer
+from completer.types import Edit, Prompt, Snapshot
+
+COLD_MS = 180.0
+"""What the prefill of a first answer at a new place may take; its decoding comes on top."""
+FULL_MS = 1500.0
+"""What the prefill of a full window may take in idle time; a slower machine gets a smaller window."""
+FULL_BEFORE = 768
+FULL_AFTER = 192
+MAX_TYPED = 160
+"""Tokens behind an anchor above which idle time moves it."""
+MAX_ANCHORS = 4
+MAX_COLD_CONTEXT = 16
+"""Tokens of the context block that a first answer at a new place may have to prefill."""
+CONTEXT_MS = 1200.0
+"""What the prefill of the context block may take in idle time."""
+PATH_TOKENS = 64
+"""Kept for the document's own path behind the block."""
+MAX_CONTEXT = 720
+"""Longest context block; each token behind it costs a little in every decode step."""
+
+RESERVE = MAX_TYPED + 128
+"""Tokens of a slot for what is typed and what is generated."""
+
+Cached = Callable[[Sequence[int]], int]
+"""Returns how many tokens of a prompt the engine's slots hold already."""
+
+
+def context_budget(costs: CostCurve, max_len: int) -> int:
+    """Return the most tokens of a context block that idle time and a slot have room for beside a full window."""
+    n_full = min(FULL_BEFORE + FULL_AFTER, FULL_MS / costs.prefill_ms_per_token)
+    return max(0, int(min(MAX_CONTEXT, CONTEXT_MS / costs.prefill_ms_per_token, max_len - RESERVE - n_full - PATH_TOKENS)))
+
+
+def full_window_cp(costs: CostCurve, max_len: int) -> tuple[int, int]:
+    """Return how many characters before and after the cursor a full window shows."""
+    window = _full_window(costs, max_len)
+    return int(window.n_before * CHARS_PER_TOKEN), int(window.n_after * CHARS_PER_TOKEN)
+
+
+def _full_window(costs: CostCurve, max_len: int) -> Window:
+    n_full = min(max_len - RESERVE, FULL_MS / costs.prefill_ms_per_token)
+    share = min(1.0, n_full / (FULL_BEFORE + FULL_AFTER))
+    return Window(int(FULL_BEFORE * share), int(FULL_AFTER * share), full=True)
+
+
+class Choice(NamedTuple):
+    """An anchor with the prompt it gives. good: nothing is gained by another one soon."""
+
+    anchor: Anchor
+    prompt: Prompt
+    good: bool
+
+
+class Anchors:
+    """Owned by the event loop. Most recently used first."""
+
+    def __init__(self, tokenizer: Tokenizer, costs: CostCurve, cached: Cached, max_len: int) -> None:
+        self._tokenizer = tokenizer
+        self._costs = costs
+        self._cached = cached
+        self._anchors: list[Anchor] = []
+        self._full = _full_window(costs, max_len)
+        self._longest = max_len - RESERVE
+        n_cold = max(64, min(int(COLD_MS / costs.prefill_ms_per_token), FULL_BEFORE))
+        self._cold = Window(n_cold * 3 // 4, n_cold // 4, full=False)
+
+    def choose(self, snapshot: Snapshot, context_ids: Sequence[int] = ()) -> Choice:
+        """Return the anchor for a foreground request: a warm one that matches, or a new one with the small window.
+
+        context_ids: the document's context block; a new anchor begins with it only where some slot holds it already.
+        Mutates: the order of the anchors; a new anchor is remembered.
+        """
+        for anchor in self._anchors:
+            match = anchor.match(snapshot)
+            if match is None:
+                continue
+            prompt = build_prompt(anchor, anchor.typed(snapshot), self._tokenizer)
+            n_feed = len(prompt.ids) - self._cached(prompt.ids)
+            if n_feed * self._costs.prefill_ms_per_token <= COLD_MS:
+                self.use(anchor)
+                return Choice(anchor, prompt, self._is_good(anchor, match, prompt))
+        anchor = self._cold_anchor(snapshot, context_ids)
+        self.use(anchor)
+        return Choice(anchor, build_prompt(anchor, anchor.typed(snapshot), self._tokenizer), good=False)
+
+    def better(self, snapshot: Snapshot, context_ids: Sequence[int] = ()) -> Anchor | None:
+        """Return the anchor that idle time should prefill for this snapshot, or None when there is nothing to do.
+
+        A place where nothing is warm gets the small window first: it may be typed in before a full one is ready.
+        context_ids: the document's context block. That it grew is no reason for a new anchor; that there is one now, is.
+        """
+        served = False
+        for anchor in self._anchors:
+            match = anchor.match(snapshot)
+            if match is None:
+                continue
+            prompt = build_prompt(anchor, anchor.typed(snapshot), self._tokenizer)
+            warm = len(prompt.ids) - self._cached(prompt.ids) <= MAX_TYPED // 4
+            if self._is_good(anchor, match, prompt) and (anchor.n_context or not context_ids):
+                return None if warm else anchor
+            served = served or warm
+        if not served:
+            return self._cold_anchor(snapshot, context_ids)
+        anchor = set_anchor(snapshot, self._full, self._tokenizer, context_ids)
+        # A window is measured in characters: where they make more tokens than code does, the block gives way.
+        return anchor if len(anchor.fixed_ids) <= self._longest else set_anchor(snapshot, self._full, self._tokenizer)
+
+    def _cold_anchor(self, snapshot: Snapshot, context_ids: Sequence[int]) -> Anchor:
+        """Return an anchor with the small window, and with the block only where that costs next to nothing."""
+        opening = context_opening(self._tokenizer.fim, context_ids)
+        warm = bool(context_ids) and self._cached(opening) >= len(opening) - MAX_COLD_CONTEXT
+        return set_anchor(snapshot, self._cold, self._tokenizer, context_ids if warm else ())
+
+    @property
+    def first(self) -> Anchor | None:
+        """The anchor used last."""
+        return self._anchors[0] if self._anchors else None
+
+    def use(self, anchor: Anchor) -> None:
+        """Put `anchor` first. Mutates: the anchors; the least recently used one is forgotten."""
+        self._anchors = [anchor, *(a for a in self._anchors if a.number != anchor.number)][:MAX_ANCHORS]
+
+    def edited(self, edits: Sequence[Edit]) -> None:
+        """Follow edits in front of the windows. Mutates: the anchors' offsets; those edited inside no longer match."""
+        for edit in edits:
+            by_cp = len(edit.new_text) - (edit.old_end_cp - edit.start_cp)
+            self._anchors = [a.moved(by_cp) if edit.old_end_cp <= a.start_cp and by_cp else a for a in self._anchors]
+
+    @staticmethod
+    def _is_good(anchor: Anchor, match: Match, prompt: Prompt) -> bool:
+        return anchor.full and match == "exact" and len(prompt.ids) - prompt.n_fixed <= MAX_TYPED

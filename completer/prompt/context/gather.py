@@ -1,0 +1,234 @@
+"""What could go into the context block of a place, best first. Runs in the context thread; owns the workspace's files."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cachetools import LRUCache
+
+from completer.config import ContextPart
+from completer.document.uri import path_of
+from completer.prompt.context.block import Piece, by_relevance
+from completer.prompt.context.imports import Target, imported_files, reexports
+from completer.prompt.context.recent import Edited, snippet
+from completer.prompt.context.ring import similar
+from completer.prompt.context.skeleton import constant, listing, skeletons
+from completer.prompt.context.workspace import Workspace
+from completer.syntax.languages import language_of_file
+from completer.syntax.outline import outline
+from completer.syntax.tree import SyntaxTree
+from completer.types import Snapshot
+
+GATHER_S = 1.0
+"""After this time what was found so far is all."""
+NEAR_CP = 2_400
+"""Characters on each side of the cursor whose names count most."""
+JUST_BEFORE_CP = 800
+"""Characters before the cursor whose names count still more."""
+MAX_PARSED_CP = 200_000
+"""A longer document is read for its imports only, which stand at its head."""
+SHARES: dict[ContextPart, float] = {"imports": 0.9, "edits": 0.3, "outline": 0.4, "similar": 0.6}
+"""Largest share of the block for each part, in order of precedence."""
+SNIPPET_LINES = 6
+N_SIMILAR = 2
+_CHARS_PER_TOKEN = 3.5
+_MAX_HOPS = 3
+_WORD = re.compile(r"[^\W\d]\w*")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The place to gather for. window: the part of the text that the prompt shows anyway, in code points.
+
+    others: the other open documents.  budget: tokens of the block.
+    """
+
+    snapshot: Snapshot
+    others: tuple[Snapshot, ...]
+    edited: tuple[Edited, ...]
+    window: tuple[int, int]
+    parts: tuple[ContextPart, ...]
+    budget: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """Pieces, best first; name: of the repository, path: of the document itself, as the model sees them."""
+
+    name: str
+    path: str
+    pieces: tuple[Piece, ...]
+
+
+class Gatherer:
+    """Owned by one thread; `stop` may be set by any."""
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        """folders: the workspace's. Reads nothing yet."""
+        self.stop = threading.Event()
+        self._folders = folders
+        self._workspace: Workspace | None = None
+        self._trees: LRUCache[tuple[Path, int], SyntaxTree] = LRUCache(64)
+
+    def gather(self, place: Place) -> Gathered:
+        """Return what could go into the block. Mutates: the parsed files that are kept. Ends soon after GATHER_S."""
+        search = _Search(place, self._open_workspace(place), self._trees, time.monotonic() + GATHER_S, self.stop)
+        pieces: list[Piece] = []
+        for part, share in SHARES.items():
+            if part in place.parts:
+                pieces += _up_to(getattr(search, part)(), share * place.budget * _CHARS_PER_TOKEN)
+        return Gathered(search.repository, search.path, tuple(pieces))
+
+    def _open_workspace(self, place: Place) -> Workspace:
+        if self._workspace is None:
+            self._workspace = Workspace(self._folders)
+        self._workspace.refresh()
+        self._workspace.open_texts = {
+            path.resolve(): other.text.replace("\r\n", "\n") for other in place.others if (path := path_of(other.uri)) is not None
+        }
+        return self._workspace
+
+
+class _Search:
+    """One gathering: what every part needs to know."""
+
+    def __init__(
+        self,
+        place: Place,
+        workspace: Workspace,
+        trees: LRUCache[tuple[Path, int], SyntaxTree],
+        end: float,
+        stop: threading.Event,
+    ) -> None:
+        self._place, self._workspace, self._trees, self._end, self._stop = place, workspace, trees, end, stop
+        snapshot = place.snapshot
+        self._text = snapshot.text
+        written = path_of(snapshot.uri)
+        self._file = written.resolve() if written is not None else None
+        folder = workspace.folder_of(self._file) if self._file is not None else None
+        self.repository = folder.name if folder is not None else ""
+        self.path = workspace.name_of(self._file) if self._file is not None else snapshot.uri.rsplit("/", 1)[-1]
+        self._tree = SyntaxTree(snapshot.language_id, self._text[:MAX_PARSED_CP])
+        cursor = snapshot.cursor_cp
+        self._near = self._text[max(0, cursor - NEAR_CP) : cursor + NEAR_CP]
+        self._counts = Counter(_WORD.findall(self._text[:MAX_PARSED_CP]))
+        bases = re.findall(r"\bclass \w+[^\n:{]*?(?:\(|extends |: ?(?:public )?)([^\n{]*)", self._text[:MAX_PARSED_CP])
+        self._bases = frozenset(_WORD.findall(" ".join(bases)))
+        self._just_before = Counter(_WORD.findall(self._text[max(0, cursor - JUST_BEFORE_CP) : cursor + JUST_BEFORE_CP // 4]))
+        self._near_counts = Counter(_WORD.findall(self._near))
+        self._languages = {path_of(other.uri): other.language_id for other in place.others}
+
+    def imports(self) -> Iterator[Piece]:
+        """Definitions that the document imports, those named near the cursor first."""
+        if self._file is None or self._workspace.folder_of(self._file) is None:
+            return iter(())
+        found: dict[Piece, float] = {}
+        for target in imported_files(self._tree, self._file, self._workspace):
+            if self._late():
+                break
+            for name, piece in self._definitions(target, 0):
+                found[piece] = max(found.get(piece, 0.0), self._score(name))
+        return by_relevance([(score, piece) for piece, score in found.items()])
+
+    def outline(self) -> Iterator[Piece]:
+        """Signatures of the document's own definitions outside the window, those named near the cursor first."""
+        start, end = self._place.window
+        if (start == 0 and end >= len(self._text)) or len(self._text) > MAX_PARSED_CP:
+            return iter(())
+        lines = []
+        for found in outline(self._tree):
+            if found.start_cp >= start and found.end_cp <= end:
+                continue
+            doc = f"  # {found.doc[:80]}" if found.doc else ""
+            text = f"{'    ' * found.depth}{found.signature[:160]}{doc}"
+            lines.append((self._score(found.name), Piece("outline", self.path, text)))
+        return by_relevance([scored for scored in lines if scored[0] > 1])
+
+    def edits(self) -> Iterator[Piece]:
+        """The lines around recent edits elsewhere, latest first."""
+        texts = {other.uri: other.text for other in self._place.others} | {self._place.snapshot.uri: self._text}
+        for place in self._place.edited:
+            start, end = self._place.window
+            here = place.uri == self._place.snapshot.uri
+            name = self.path if here else self._name_of_open(place.uri)
+            if name is None or place.uri not in texts or (here and start <= place.at_cp <= end):
+                continue
+            text = snippet(texts[place.uri].replace("\r\n", "\n"), place.at_cp, SNIPPET_LINES)
+            if text.strip():
+                yield Piece("edits", name, text)
+
+    def similar(self) -> Iterator[Piece]:
+        """Windows of open documents that resemble the place."""
+        documents = {}
+        for other in self._place.others:
+            name = self._name_of_open(other.uri)
+            if name is not None and len(other.text) <= MAX_PARSED_CP:
+                documents[name] = other.text.replace("\r\n", "\n")
+        for window in similar(self._near, documents, N_SIMILAR):
+            yield Piece("similar", window.name, window.text.strip("\n"))
+
+    def _definitions(self, target: Target, n_hops: int) -> Iterator[tuple[str, Piece]]:
+        """Yield name and piece of each definition that the document takes from a file, through what hands it on."""
+        text = self._workspace.read(target.path)
+        if text is None:
+            return
+        tree = self._tree_of(target.path, text)
+        path = self._workspace.name_of(target.path)
+        wanted: Collection[str] = target.names or self._counts
+        if not target.names and (listed := listing(tree)):
+            yield target.path.stem, Piece("imports", path, listed)
+        known = set()
+        for definition in skeletons(tree, self._counts, self._bases):
+            if definition.name in wanted and definition.text:
+                known.add(definition.name)
+                yield definition.name, Piece("imports", path, definition.text)
+        for name in target.names:
+            if name in known or self._late():
+                continue
+            if line := constant(text, name):
+                yield name, Piece("imports", path, line)
+            elif n_hops < _MAX_HOPS:
+                for further in reexports(tree, target.path, self._workspace, name):
+                    real = self._workspace.locate(further.path)
+                    if real is not None and real not in (target.path, self._file):
+                        yield from self._definitions(further._replace(path=real), n_hops + 1)
+
+    def _tree_of(self, path: Path, text: str) -> SyntaxTree:
+        key = (path, hash(text))
+        tree = self._trees.get(key)
+        if tree is None:
+            language_id = self._languages.get(path) or language_of_file(path.name)
+            tree = self._trees[key] = SyntaxTree(_as_parsed(language_id, self._tree), text)
+        return tree
+
+    def _score(self, name: str) -> float:
+        just_before, near, elsewhere = self._just_before[name], self._near_counts[name], self._counts[name]
+        return 12.0 * min(just_before, 3) + 4.0 * min(near, 4) + min(elsewhere, 8)
+
+    def _name_of_open(self, uri: str) -> str | None:
+        """Return the name of an open document that may be used, or None."""
+        path = path_of(uri)
+        real = self._workspace.locate(path) if path is not None else None
+        return self._workspace.name_of(real) if real is not None else None
+
+    def _late(self) -> bool:
+        return self._stop.is_set() or time.monotonic() > self._end
+
+
+def _as_parsed(language_id: str, importer: SyntaxTree) -> str:
+    """A `.h` file is what includes it."""
+    return "cpp" if language_id == "c" and "cpp" in importer.language.ids else language_id
+
+
+def _up_to(pieces: Iterator[Piece], n_chars: float) -> Iterator[Piece]:
+    """Yield pieces, best first, as long as they fit; one that is too long leaves room for shorter ones."""
+    for piece in pieces:
+        if len(piece.text) <= n_chars:
+            n_chars -= len(piece.text)
+            yield piece

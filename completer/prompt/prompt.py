@@ -1,0 +1,179 @@
+"""From snapshot to prompt: an anchor freezes the prefix, and what is typed since stands behind the middle token.
+
+    document  ......|start ........... anchor|typed|cursor ......... end|......
+    prompt    context <prefix> text[start:anchor] <suffix> text[cursor:end] <middle> typed
+
+While the user types, everything up to <middle> stays byte-identical, so a keystroke feeds only the end of `typed`.
+Source: EFIM (2505.21889), with token healing in place of training.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from completer.tokens.tokenizer import FimIds, Tokenizer
+from completer.types import Prompt, Snapshot
+
+LINE_QUANTUM = 16
+"""A window starts at a multiple of so many lines, so that its first token stays where it is while the cursor moves."""
+CHARS_PER_TOKEN = 3.0
+"""Low estimate for code; real text has 3 to 4."""
+
+MAX_HEAL = 4
+"""Most tokens that are taken back; each costs a row of the first forward."""
+
+Match = Literal["exact", "near"]
+_CLOSERS = re.compile(r"""[)\]}>"'`;, \t\r]*\n""")
+"""The rest of a line, its end included, that an editor may have put there itself."""
+
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """How much of the document goes into a prompt, in tokens. full: False for the small window of a cold start."""
+
+    n_before: int
+    n_after: int
+    full: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """A frozen prompt head. start_cp <= anchor_cp; head = text[start_cp:anchor_cp]; tail: the suffix as it was.
+
+    fixed_ids: all tokens in front of the typed ones.  n_context: how many of them are the context block.
+    number: unique, so that what was made for one anchor is never taken for another's.
+    """
+
+    uri: str
+    start_cp: int
+    anchor_cp: int
+    head: str
+    tail: str
+    fixed_ids: tuple[int, ...]
+    full: bool
+    n_context: int = 0
+    number: int = field(default_factory=lambda: next(_numbers))
+
+    def match(self, snapshot: Snapshot) -> Match | None:
+        """Say whether the anchor still describes the document.
+
+        "exact": only typed text differs.  "near": closing brackets and quotes behind the cursor differ too (an editor that
+        closes them does that at every key), so the prompt is a little stale.  None: it cannot be used; least of all
+        when its suffix holds a text that was deleted meanwhile, which the model would give back.
+        """
+        text, cursor = snapshot.text, snapshot.cursor_cp
+        if cursor < self.anchor_cp or not text.startswith(self.head, self.start_cp):
+            return None
+        if text.startswith(self.tail, cursor):
+            return "exact"
+        rest, found, below = self.tail.partition("\n")
+        closers = _CLOSERS.match(text, cursor)
+        if found and closers and _CLOSERS.fullmatch(rest + found) and below.strip() and text.startswith(below, closers.end()):
+            return "near"
+        return None
+
+    def typed(self, snapshot: Snapshot) -> str:
+        return snapshot.text[self.anchor_cp : snapshot.cursor_cp]
+
+    def moved(self, by_cp: int) -> Anchor:
+        """Return the same anchor after text in front of its window grew by `by_cp`; it keeps its number."""
+        return replace(self, start_cp=self.start_cp + by_cp, anchor_cp=self.anchor_cp + by_cp)
+
+
+def set_anchor(snapshot: Snapshot, window: Window, tokenizer: Tokenizer, context_ids: Sequence[int] = ()) -> Anchor:
+    """Freeze an anchor at the start of the cursor's line, with as many whole lines around it as the window takes.
+
+    context_ids: the context block, which the prompt begins with.
+    """
+    text = snapshot.text
+    anchor_cp = snapshot.line_start_cp
+    start_cp = _window_start(text, anchor_cp, window)
+    end_cp = _window_end(text, snapshot.cursor_cp, int(window.n_after * CHARS_PER_TOKEN))
+    head, tail = text[start_cp:anchor_cp], text[snapshot.cursor_cp : end_cp]
+    fixed_ids = frame(tokenizer.encode(lf(head)), tokenizer.encode(lf(tail)), tokenizer.fim, context_ids)
+    return Anchor(snapshot.uri, start_cp, anchor_cp, head, tail, tuple(fixed_ids), window.full, len(context_ids))
+
+
+def frame(head_ids: list[int], tail_ids: list[int], fim: FimIds, context_ids: Sequence[int] = ()) -> list[int]:
+    """Put prefix and suffix tokens between the special tokens of the family, up to where the typed text goes."""
+    opening = context_opening(fim, context_ids)
+    middle = [] if fim.middle is None else [fim.middle]
+    if fim.format.order == "spm":
+        return [*opening, fim.suffix, *tail_ids, fim.prefix, *head_ids, *middle]
+    prefix = [] if fim.format.context_in_prefix else [fim.prefix]
+    return [*opening, *prefix, *head_ids, fim.suffix, *tail_ids, *middle]
+
+
+def context_opening(fim: FimIds, context_ids: Sequence[int]) -> list[int]:
+    """Return what a prompt with this context block begins with, whatever the document says."""
+    bos = [] if fim.bos is None else [fim.bos]
+    prefix = [fim.prefix] if fim.format.context_in_prefix else []
+    return [*bos, *prefix, *context_ids]
+
+
+def build_prompt(anchor: Anchor, typed: str, tokenizer: Tokenizer) -> Prompt:
+    """Return the prompt for the text typed behind the anchor; the tokens of its last word are to be healed.
+
+    A line break is left alone: no token worth generating begins with one, and healing it would invite blank lines.
+    """
+    typed_ids = tokenizer.encode(lf(typed))
+    n_heal = n_word_tokens(typed_ids, tokenizer) if typed_ids and not typed.endswith("\n") else 0
+    heal_bytes = tokenizer.bytes_of(typed_ids[-n_heal:]) if n_heal else b""
+    return Prompt((*anchor.fixed_ids, *typed_ids), n_heal, heal_bytes, len(anchor.fixed_ids))
+
+
+def n_word_tokens(ids: Sequence[int], tokenizer: Tokenizer) -> int:
+    """Return how many tokens at the end of `ids` reach back to the start of its last word, 1 to MAX_HEAL.
+
+    A word begun is often split otherwise than the whole word (`retur` is ` ret` + `ur`): with only the last of its
+    tokens healed, the model goes on from a split that it never saw. A word here: letters, and whatever is not ASCII.
+    """
+    n = 1
+    while n < min(len(ids), MAX_HEAL):
+        first, before = tokenizer.bytes_of(ids[-n:])[:1], tokenizer.bytes_of(ids[-n - 1 : -n])[-1:]
+        if not (_is_letter(first) and _is_letter(before)):
+            break
+        n += 1
+    return n
+
+
+def _is_letter(byte: bytes) -> bool:
+    return byte.isalpha() or byte >= b"\x80"
+
+
+def lf(text: str) -> str:
+    """Models saw line feeds: CRLF documents are shown to them as such, and suggestions get their CRLF back in `trim`."""
+    return text.replace("\r\n", "\n")
+
+
+def _window_start(text: str, anchor_cp: int, window: Window) -> int:
+    """Return where the prefix begins: a line start within the budget, at a multiple of LINE_QUANTUM in a full window."""
+    earliest = anchor_cp - int(window.n_before * CHARS_PER_TOKEN)
+    if earliest <= 0:
+        return 0
+    start = text.find("\n", earliest, anchor_cp) + 1
+    if start == 0:
+        return max(earliest, anchor_cp - int(window.n_before))  # one endless line: take its end
+    if not window.full:
+        return start
+    line = text.count("\n", 0, start)
+    for _ in range(-line % LINE_QUANTUM):
+        later = text.find("\n", start, anchor_cp) + 1
+        if later == 0:
+            break
+        start = later
+    return start
+
+
+def _window_end(text: str, cursor_cp: int, n_chars: int) -> int:
+    """Return where the suffix ends: the last line end within `n_chars` behind the cursor, the cursor's own line at least."""
+    if cursor_cp + n_chars >= len(text):
+        return len(text)
+    end = text.rfind("\n", cursor_cp, cursor_cp + n_chars)
+    return end + 1 if end >= 0 else cursor_cp + n_chars

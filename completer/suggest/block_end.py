@@ -1,0 +1,103 @@
+"""Where a suggestion should end: the rule that a request carries, and the end of a block that is being generated.
+
+The latter is called a few times per suggestion while it grows; pure apart from one incremental parse for statements.
+"""
+
+from __future__ import annotations
+
+import re
+
+from completer.config import Settings
+from completer.suggest.confidence import DECODED_ON
+from completer.syntax.cursor import Place, columns
+from completer.syntax.lexer import CLOSER, OPENER, tokens
+from completer.syntax.tree import SyntaxTree
+from completer.types import Snapshot, StopRule
+
+MULTILINE_TOKENS = 2.0
+"""A block may be so many times longer than a line."""
+
+
+def stop_rule(settings: Settings, end_ids: frozenset[int], where: Place, snapshot: Snapshot, asked_for: bool = False) -> StopRule:
+    """Return when decoding ends at a place. asked_for: by the user, who gets to see what is not sure, too."""
+    wanted = settings.multiline
+    multiline = wanted == "always" or (wanted == "auto" and where.multiline)
+    below = (line.strip() for line in snapshot.suffix.splitlines()[1:40])
+    return StopRule(
+        max_tokens=int(settings.max_tokens * (MULTILINE_TOKENS if multiline else 1)),
+        single_line=not multiline,
+        confidence=0.0 if asked_for else settings.confidence * DECODED_ON,
+        end_ids=end_ids,
+        block_indent=where.block_indent if multiline else None,
+        suffix_line=next((line for line in below if len(line) > 2), ""),
+    )
+
+
+def sibling_stop(snapshot: Snapshot, where: Place, generated: str, tree: SyntaxTree | None = None) -> int | None:
+    """Return the offset in `generated` at which a block should end, or None while it may go on.
+
+    The block ends where its own bracket closes, where a line is indented less than it, or, for a statement, where the
+    tree shows the next new sibling. Costs a lexing of `generated`, and for statements one incremental parse.
+    """
+    ends = [_bracket_stop(snapshot, where, generated), _indent_stop(where, generated)]
+    if where.kind == "statement" and tree is not None:
+        ends.append(_tree_stop(snapshot, tree, generated))
+    return min((end for end in ends if end is not None), default=None)
+
+
+def _bracket_stop(snapshot: Snapshot, where: Place, generated: str) -> int | None:
+    head = snapshot.text[where.lex_start_cp : snapshot.cursor_cp]
+    stack, floor = list(where.stack), None
+    owed = list(where.owed)
+    for token in tokens(head + generated, where.language):
+        if floor is None and token.start >= len(head):
+            floor = len(stack)
+        if token.kind != "bracket":
+            continue
+        if token.text in CLOSER:
+            stack.append(token.text)
+            continue
+        if floor is not None and len(stack) <= floor:
+            at = token.start - len(head)
+            if stack and OPENER[token.text] in owed:
+                line = re.compile(r"[^\r\n]*").match(generated, at)
+                return line.end() if line else at
+            return len(generated[:at].rstrip())
+        if stack:
+            stack.pop()
+    return None
+
+
+def _indent_stop(where: Place, generated: str) -> int | None:
+    if where.block_indent is None:
+        return None
+    enders = where.language.enders
+    for line in list(re.finditer(r"[^\r\n]+", generated)):
+        on_first_line = "\n" not in generated[: line.start()]
+        if on_first_line or not line[0].strip() or columns(line[0]) >= where.block_indent + bool(enders):
+            continue
+        if enders and line[0].strip().startswith(enders):
+            return line.end()
+        if columns(line[0]) < where.block_indent or enders:
+            return len(generated[: line.start()].rstrip())
+    return None
+
+
+def _tree_stop(snapshot: Snapshot, tree: SyntaxTree, generated: str) -> int | None:
+    parsed = tree.with_insertion(snapshot.cursor_cp, generated)
+    if parsed is None:
+        return None
+    root, cursor = parsed
+    data = generated.encode("utf-8", "replace")
+    first = cursor + len(data) - len(data.lstrip())
+    node = root.descendant_for_byte_range(first, first + 1)
+    while node is not None and node.parent is not None and node.parent.parent and node.parent.start_byte >= first:
+        node = node.parent
+    if node is None or node.is_error or node.start_byte < first:
+        return None
+    following = node.next_named_sibling
+    if following is None or following.start_byte >= cursor + len(data):
+        return None
+    if following.start_point[0] == node.end_point[0]:
+        return None
+    return len(data[: node.end_byte - cursor].decode(errors="ignore").rstrip())

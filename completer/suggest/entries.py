@@ -1,0 +1,133 @@
+"""Suggestions that are finished, or still growing, and where they may be shown again.
+
+A key that agrees with a live suggestion is answered from here, without the engine: *typed through*. So is a deletion
+that returns to a state seen before. An entry belongs to one anchor, so a hit is never made from another context.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from cachetools import LRUCache
+
+from completer.suggest.confidence import Piece
+from completer.types import FinishReason, GenerateStats
+
+MAX_ENTRIES = 256
+MAX_TYPED_THROUGH = 128
+"""Characters of a suggestion that can be typed before it must be asked for again."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """One suggestion: `text` follows `typed` behind the anchor. It grows until `reason` is set.
+
+    request_id: of the generation.  background: it was made ahead of need.  asked_for: explicitly, so all of it is shown.
+    ids, pieces: the tokens, the healed ones among them, which say the first `n_healed_bytes` bytes once more; `text` is behind.
+    larger: a larger model said it (completer.complete.cascade).  instead: what that says, where it goes on with what is shown,
+    and is served from then on.  otherwise: what that says, where it says something else; served when typing leaves this one.
+    """
+
+    anchor: int
+    typed: str
+    request_id: int
+    background: bool = False
+    asked_for: bool = False
+    n_healed_bytes: int = 0
+    text: str = ""
+    ids: list[int] = field(default_factory=list)
+    pieces: list[Piece] = field(default_factory=list)
+    reason: FinishReason | None = None
+    stats: GenerateStats = field(default_factory=GenerateStats)
+    larger: bool = False
+    instead: Entry | None = None
+    otherwise: Entry | None = None
+
+    @property
+    def stops_unsure(self) -> bool:
+        """Whether its text was ended, or may be, because it became too unsure."""
+        return not self.asked_for and self.reason in (None, "confidence")
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """An entry, and how many characters of its text are typed already."""
+
+    entry: Entry
+    n_typed: int
+
+
+class ReuseStore:
+    """A bounded store of entries, the least recently used dropped first."""
+
+    def __init__(self) -> None:
+        self._entries: LRUCache[tuple[int, str], Entry] = LRUCache(maxsize=MAX_ENTRIES)
+        self._others: LRUCache[tuple[int, str], tuple[Entry, ...]] = LRUCache(maxsize=MAX_ENTRIES)
+        self._carried: LRUCache[int, tuple[int, int]] = LRUCache(maxsize=MAX_ENTRIES)  # anchor: a later one, n_moved
+
+    def put(self, entry: Entry) -> None:
+        """Remember `entry`, replacing an older one at the same place. Mutates: the store."""
+        for place in self._places(entry.anchor, entry.typed):
+            self._entries[place] = entry
+
+    def put_others(self, anchor: int, typed: str, others: Sequence[Entry]) -> None:
+        """Remember the alternatives of a place, best first. Mutates: the store."""
+        for place in self._places(anchor, typed):
+            self._others[place] = tuple(others)
+
+    def others(self, anchor: int, typed: str) -> tuple[Entry, ...]:
+        """Return the alternatives of a place that were found so far."""
+        return self._others.get((anchor, typed), ())
+
+    def drop(self, entry: Entry) -> None:
+        """Forget `entry`, wherever it is remembered. Mutates: the store."""
+        for key in [key for key, other in self._entries.items() if other is entry]:
+            del self._entries[key]
+
+    def carry(self, old_anchor: int, new_anchor: int, n_moved: int) -> None:
+        """Let what was made behind one anchor answer behind a later one as well: a re-anchoring hides no suggestion.
+
+        n_moved: characters of the typed text that are now in front of the anchor.  Mutates: the store; what is put behind the
+        old anchor from now on (an answer that took its time) is put behind the later one, too.
+        """
+        self._carried[old_anchor] = new_anchor, n_moved
+        for (anchor, typed), entry in list(self._entries.items()):
+            if anchor == old_anchor and len(typed) >= n_moved:
+                self._entries.setdefault((new_anchor, typed[n_moved:]), entry)
+        for (anchor, typed), others in list(self._others.items()):
+            if anchor == old_anchor and len(typed) >= n_moved:
+                self._others.setdefault((new_anchor, typed[n_moved:]), others)
+
+    def lookup(self, anchor: int, typed: str) -> Hit | None:
+        """Return the most recent start of a suggestion with which `typed` agrees, or None.
+
+        A suggestion whose text is used up by typing is no hit, unless more of it is on the way. An alternative is one when
+        something of it was typed: then it is what the user chose.
+        """
+        for n in range(min(len(typed), MAX_TYPED_THROUGH) + 1):
+            start = typed[: len(typed) - n]
+            entry = self._entries.get((anchor, start))
+            first = () if entry is None else (entry.instead,) if entry.instead else (entry, entry.otherwise)
+            for one in (*first, *(self.others(anchor, start) if n else ())):
+                if one is not None and _serves(one, typed[len(start) :]):
+                    return Hit(one, n)
+        return None
+
+    def _places(self, anchor: int, typed: str) -> Iterator[tuple[int, str]]:
+        """Yield a place as its own anchor names it, and as later ones do that took over from it."""
+        seen: set[int] = set()
+        while anchor not in seen:
+            seen.add(anchor)
+            yield anchor, typed
+            later, n_moved = self._carried.get(anchor, (anchor, 0))
+            if len(typed) < n_moved:
+                return
+            anchor, typed = later, typed[n_moved:]
+
+
+def _serves(entry: Entry, typed: str) -> bool:
+    """Whether the entry agrees with what was typed since its start, and may have more."""
+    if entry.reason in ("cancelled", "error") or not entry.text.startswith(typed):
+        return False
+    return len(entry.text) > len(typed) or entry.reason is None or not typed

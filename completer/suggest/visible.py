@@ -1,0 +1,72 @@
+"""What of a growing suggestion may be shown at a snapshot: as much as is sure, whole, and fits its surroundings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from completer.suggest.confidence import Sure, sure_part
+from completer.suggest.entries import Entry, Hit
+from completer.suggest.fit import joins
+from completer.suggest.trim import Selected, Trimmed, clean_partial, trim
+from completer.syntax.cursor import Place
+from completer.types import AnsweredBy, FinishReason, Snapshot, Suggestion
+
+_UNFINISHED: tuple[FinishReason | None, ...] = (None, "length", "confidence", "cancelled", "error")
+
+
+def sure(hit: Hit, confidence: float) -> Sure:
+    """Return how much of the entry's text is sure enough; all of it where the user asked to see it."""
+    return sure_part(hit.entry.text, hit.entry.pieces, hit.n_typed, 0.0 if hit.entry.asked_for else confidence)
+
+
+def is_complete(hit: Hit, confidence: float) -> bool:
+    """Whether nothing more will be shown: decoding is over, or goes on with what is not sure enough."""
+    return hit.entry.reason is not None or sure(hit, confidence).cut
+
+
+def visible(
+    hit: Hit, confidence: float, snapshot: Snapshot, where: Place, *, selected: Selected | None = None, explicit: bool = False
+) -> Trimmed | None:
+    """Return what of the entry's text, as far as it is, can be shown at the snapshot, or None."""
+    known = sure(hit, confidence)
+    raw = hit.entry.text[hit.n_typed : known.end_cp]
+    if not raw:
+        return None
+    unfinished = known.cut or hit.entry.reason in _UNFINISHED
+    text = clean_partial(raw, snapshot, where, whole_words=known.cut) if unfinished else raw
+    if not text:
+        return None
+    return trim(
+        text,
+        snapshot,
+        where,
+        selected=selected,
+        finished=_ends_there(hit.entry, known, snapshot.line_suffix),
+        explicit=explicit,
+        typed_through=hit.n_typed > 0,
+    )
+
+
+def _ends_there(entry: Entry, known: Sure, rest: str) -> bool:
+    """Whether the model ended behind what is sure: by itself, or by going on with the rest of the line."""
+    return joins(entry.text[known.end_cp :], rest) if known.cut else entry.reason == "end"
+
+
+def goes_on(shown: Trimmed, given: Suggestion | None) -> bool:
+    """Whether `shown` can take the place of what the client was given there without a flicker: it begins with that."""
+    return given is None or (shown.start_cp == given.start_cp and shown.text.startswith(given.text))
+
+
+def suggestion_of(
+    shown: Trimmed, snapshot: Snapshot, by: AnsweredBy, complete: bool = True, others: Sequence[Trimmed] = ()
+) -> Suggestion:
+    """Return what the client gets of it, and of the others beside it."""
+    alternatives = tuple(suggestion_of(other, snapshot, by) for other in others)
+    return Suggestion(snapshot.uri, snapshot.version, shown.text, shown.start_cp, shown.end_cp, by, complete, alternatives)
+
+
+def answered_by(hit: Hit, fresh: bool) -> AnsweredBy:
+    """Return how an answer came about. fresh: its generation was started for it."""
+    if not fresh:
+        return "background" if hit.entry.background and hit.n_typed == 0 else "typed-through"
+    return "extended" if hit.entry.stats.n_feed <= 16 else "cold"

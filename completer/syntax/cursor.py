@@ -1,0 +1,281 @@
+"""Where the cursor stands, and how much may be suggested there.
+
+The text decides (strings, brackets, block openers), because a tree of a line that is being typed is mostly error nodes;
+the tree adds the enclosing scopes. Everything is computed once per request into one frozen `Place`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+from typing import Literal
+
+from completer.syntax.languages import Language, language
+from completer.syntax.lexer import (
+    CLOSER,
+    Balance,
+    balance,
+    balance_behind,
+    balance_of,
+    close_of,
+    closing,
+    lex_lines,
+    tokens,
+    unclosed,
+)
+from completer.syntax.tree import Scope, SyntaxTree
+from completer.types import Snapshot
+
+Kind = Literal["body", "statement", "name", "member", "arguments", "expression", "import", "string", "docstring", "comment"]
+Suppress = Literal["", "word", "rest"]
+
+TAB_COLUMNS = 4
+_WINDOW_CP = 32_000
+_CLOSING_REST = re.compile(r"""[\s)\]}>"'`;,:{]*(?:\*/|-->|</[\w.-]*>|=>)?[\s)\]}>;,:{]*""")
+_AT_MARGIN = re.compile(r"^[A-Za-z@#]", re.MULTILINE)
+_MEMBER = re.compile(r"(?:\.|->|::|\?\.)\s*\w*\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The cursor's surroundings in one snapshot.
+
+    kind: "body": right behind a block opener with an empty body; "statement": on a blank line; "name": behind the first
+        letters of a statement; "member": after a dot; "arguments": inside ( or [; the others as they say.
+    in_word: the cursor stands behind an identifier character.
+    multiline: a block may be suggested.  suppress: why nothing should be suggested unless asked for: the cursor is
+        inside a word, or the rest of the line is code ("rest": worth showing only if the model bridges it).
+    indent: columns at which a new line of this block starts.  block_indent: for `StopRule`, or None.
+    scopes: functions and types around the cursor, innermost first.
+    lex_start_cp: start of the last literal or bracket before the cursor; from there the text lexes as it does
+        in the document, below the open brackets `stack` (outermost first).
+    owed: open brackets that nothing behind the cursor closes, innermost first.
+    wanted: closing brackets behind the cursor that nothing opens, in order: the line being written may open them.
+    inside, delimiter, closed: the literal around the cursor, and whether it ends behind the cursor.
+    """
+
+    language: Language
+    kind: Kind
+    in_word: bool
+    multiline: bool
+    suppress: Suppress
+    indent: int
+    block_indent: int | None
+    scopes: tuple[Scope, ...]
+    lex_start_cp: int
+    stack: str
+    owed: str
+    wanted: str
+    inside: str
+    delimiter: str
+    closed: bool
+
+
+def place(snapshot: Snapshot, tree: SyntaxTree | None = None) -> Place:
+    """Return where the cursor stands. tree: the document's tree at the snapshot's version, for the scopes."""
+    lang = language(snapshot.language_id)
+    lex_start_cp, stack, at_cursor = _lex(snapshot, lang, tree)
+    in_code = at_cursor.inside == "code"
+    owed = _owed(at_cursor.stack, snapshot, lang) if in_code else ""
+    kind = _kind(snapshot, lang, at_cursor)
+    opener_indent = _opener_indent(snapshot, lang) if in_code else None
+    line_indent = columns(snapshot.line_prefix) if snapshot.line_prefix.strip() else _indent_above(snapshot)
+    deeper = opener_indent is not None or (in_code and _below_open_bracket(snapshot, lang))
+    indent = (opener_indent or line_indent) + indent_unit(snapshot.text) if deeper else line_indent
+    block_indent = None
+    if kind == "body" and opener_indent is not None:
+        block_indent = opener_indent if owed or lang.enders else opener_indent + 1
+    elif kind in ("statement", "docstring"):
+        block_indent = columns(snapshot.line_prefix)
+    return Place(
+        language=lang,
+        kind=kind,
+        in_word=_is_word(snapshot.line_prefix[-1:]),
+        multiline=kind in ("body", "docstring") or (kind == "statement" and _below_comment(snapshot, lang)),
+        suppress=_suppress(snapshot, lang, at_cursor),
+        indent=indent,
+        block_indent=block_indent,
+        scopes=_scopes(snapshot, tree) if tree is not None else (),
+        lex_start_cp=lex_start_cp,
+        stack=stack,
+        owed=owed,
+        wanted=_wanted(at_cursor.stack.removesuffix(owed), snapshot, lang) if in_code else "",
+        inside=at_cursor.inside,
+        delimiter=at_cursor.delimiter,
+        closed=_literal_closed(at_cursor, snapshot, lang),
+    )
+
+
+def _scopes(snapshot: Snapshot, tree: SyntaxTree) -> tuple[Scope, ...]:
+    """On a blank line the tree ends with the line above; of what encloses that, keep what is indented less."""
+    if snapshot.line_prefix.strip() or snapshot.line_suffix.strip():
+        return tree.scopes(snapshot.cursor_cp)
+    above = snapshot.text[max(0, snapshot.line_start_cp - 4_000) : snapshot.line_start_cp]
+    last_cp = snapshot.line_start_cp - (len(above) - len(above.rstrip()))
+    here, text = columns(snapshot.line_prefix), snapshot.text
+    return tuple(
+        scope
+        for scope in tree.scopes(last_cp)
+        if scope.end_cp > snapshot.cursor_cp or columns(text[text.rfind("\n", 0, scope.start_cp) + 1 :][:200]) < here
+    )
+
+
+def columns(line: str) -> int:
+    """Return the width of a line's indentation in columns; a tab counts `TAB_COLUMNS`."""
+    head = line[: len(line) - len(line.lstrip(" \t"))]
+    return len(head) + (TAB_COLUMNS - 1) * head.count("\t")
+
+
+def indent_unit(text: str) -> int:
+    """Return the columns of one level of indentation in a file: 2, 4 or 8 (`TAB_COLUMNS` where tabs indent it)."""
+    found = re.search(r"^(\t| {2}(?! *\*)| {4}| {8})(?=\S)", text[:_WINDOW_CP], re.MULTILINE)
+    return TAB_COLUMNS if found is None or found[1] == "\t" else len(found[1])
+
+
+def line_above(snapshot: Snapshot) -> str:
+    """Return the last line above the cursor's that is not blank, or ""."""
+    above = snapshot.text[max(0, snapshot.line_start_cp - 4_000) : snapshot.line_start_cp].rstrip()
+    return above[max(above.rfind("\n"), above.rfind("\r")) + 1 :]
+
+
+def lines_below(snapshot: Snapshot, n: int) -> list[str]:
+    """Return the first n lines below the cursor's that are not blank."""
+    start = snapshot.cursor_cp + len(snapshot.line_suffix)
+    lines = (match[0] for match in re.finditer(r"[^\r\n]+", snapshot.text[start : start + 4_000]))
+    return list(islice((line for line in lines if line.strip()), n))
+
+
+def _lex(snapshot: Snapshot, lang: Language, tree: SyntaxTree | None) -> tuple[int, str, Balance]:
+    """Return the start of the last literal or bracket, the open brackets before it, and what is open at the cursor."""
+    start = max(0, snapshot.cursor_cp - _WINDOW_CP)
+    if tree is not None and (top := tree.top_level_start(snapshot.cursor_cp)) is not None and top >= start:
+        start = top
+    elif start:  # begin at a definition, where no literal is open
+        head = _AT_MARGIN.search(snapshot.text, start, snapshot.cursor_cp)
+        start = head.start() if head else start
+    # What stands above the cursor's line stays the same from key to key, so it is lexed once.
+    line_start = max(start, snapshot.line_start_cp)
+    above = lex_lines(snapshot.text[start:line_start], lang)
+    resume = start + above.resume
+    found = tokens(snapshot.text[resume : snapshot.cursor_cp], lang)
+    if not found:
+        return (start + above.last if above.last >= 0 else line_start), above.stack_before_last, above.balance
+    stack_before_last = balance_of(found[:-1], lang, above.balance.stack).stack
+    return resume + found[-1].start, stack_before_last, balance_behind(above.balance, found, lang)
+
+
+def _owed(stack: str, snapshot: Snapshot, lang: Language) -> str:
+    if len(snapshot.text) - snapshot.cursor_cp > 2 * _WINDOW_CP:
+        return ""  # too far to read: the partner may come later
+    return unclosed(stack, closing(snapshot.suffix, lang))
+
+
+def _wanted(stack: str, snapshot: Snapshot, lang: Language) -> str:
+    """Return the closing brackets behind the cursor that close nothing yet. stack: what is open in front, but what is owed."""
+    if not lang.brackets or len(snapshot.text) - snapshot.cursor_cp > _WINDOW_CP:
+        return ""  # too far to read: every closing bracket may have its partner above
+    excess = _excess(snapshot.suffix, lang)
+    closing = "".join(CLOSER[opener] for opener in reversed(stack))
+    return excess.removesuffix(closing) if excess.endswith(closing) else ""
+
+
+@lru_cache(maxsize=8)
+def _excess(text: str, lang: Language) -> str:
+    """Return the closing brackets of `text` that it does not open. What stands behind the cursor is the same for many keys."""
+    return balance(text, lang).excess
+
+
+def _literal_closed(at_cursor: Balance, snapshot: Snapshot, lang: Language) -> bool:
+    if at_cursor.inside == "string":
+        end = close_of(at_cursor.delimiter, lang)
+        if at_cursor.delimiter in lang.multiline_quotes:
+            return snapshot.suffix.count(end) % 2 == 1 if end == at_cursor.delimiter else end in snapshot.suffix
+        rest = balance(at_cursor.delimiter + snapshot.line_suffix, lang)
+        return rest.inside != "string" and end in snapshot.line_suffix
+    if at_cursor.inside == "block_comment":
+        closer = close_of(at_cursor.delimiter, lang)
+        ahead = snapshot.suffix.split(closer, 1)
+        return len(ahead) == 2 and at_cursor.delimiter not in ahead[0]
+    return False
+
+
+def _kind(snapshot: Snapshot, lang: Language, at_cursor: Balance) -> Kind:
+    line = snapshot.line_prefix
+    if at_cursor.inside == "string":
+        return "docstring" if _is_docstring(snapshot, lang, at_cursor) else "string"
+    if at_cursor.inside != "code":
+        return "comment"
+    if re.match(rf"\s*(?:{lang.import_line})", line):
+        return "import"
+    in_list = at_cursor.stack.endswith(("(", "["))
+    if not in_list and _opener_indent(snapshot, lang) is not None and _body_is_empty(snapshot, lang):
+        return "body"
+    if not line.strip():
+        return "arguments" if in_list else "statement"
+    if _MEMBER.search(line):
+        return "member"
+    if in_list:
+        return "arguments"
+    return "name" if re.fullmatch(r"\s*\w+", line) else "expression"
+
+
+def _is_docstring(snapshot: Snapshot, lang: Language, at_cursor: Balance) -> bool:
+    if not lang.docstrings or at_cursor.delimiter not in lang.multiline_quotes:
+        return False
+    before = snapshot.prefix[: snapshot.prefix.rfind(at_cursor.delimiter)].rstrip()
+    return not before or before.endswith(":")
+
+
+def _opener_indent(snapshot: Snapshot, lang: Language) -> int | None:
+    """Return the columns of the line whose block begins at the cursor, or None."""
+    line = snapshot.line_prefix
+    if lang.indented and line.strip() and line[-1:].isspace():
+        return None  # `key: ` and `x[a: ` go on in the same line
+    line = line if line.strip() else line_above(snapshot)
+    if not re.search(rf"(?:{lang.opener}|\{{)\s*\Z", _without_comment(line, lang)):
+        return None
+    return columns(line)
+
+
+def _below_open_bracket(snapshot: Snapshot, lang: Language) -> bool:
+    return not snapshot.line_prefix.strip() and _without_comment(line_above(snapshot), lang).endswith(("(", "[", "{"))
+
+
+def _body_is_empty(snapshot: Snapshot, lang: Language) -> bool:
+    line = snapshot.line_prefix if snapshot.line_prefix.strip() else line_above(snapshot)
+    if snapshot.line_suffix.strip() and not re.fullmatch(r"\s*[)\]}]+[;,)]*\s*", snapshot.line_suffix):
+        return False
+    below = lines_below(snapshot, 1)
+    return not below or columns(below[0]) <= columns(line)
+
+
+def _without_comment(line: str, lang: Language) -> str:
+    found = tokens(line, lang)
+    return line[: found[-1].start].rstrip() if found and found[-1].kind == "line_comment" else line.rstrip()
+
+
+def _below_comment(snapshot: Snapshot, lang: Language) -> bool:
+    line = line_above(snapshot)
+    found = tokens(line, lang)
+    only_comment = bool(found) and found[0].kind.endswith("comment") and not line[: found[0].start].strip()
+    below = lines_below(snapshot, 1)
+    return only_comment and (not below or columns(below[0]) < columns(snapshot.line_prefix) or not below[0][0].isspace())
+
+
+def _indent_above(snapshot: Snapshot) -> int:
+    return columns(line_above(snapshot))
+
+
+def _suppress(snapshot: Snapshot, lang: Language, at_cursor: Balance) -> Suppress:
+    rest = snapshot.line_suffix
+    if _is_word(rest[:1]) and _is_word(snapshot.line_prefix[-1:]):
+        return "word"
+    if at_cursor.inside == "code":
+        rest = _without_comment(rest, lang)
+    return "" if _CLOSING_REST.fullmatch(rest) else "rest"
+
+
+def _is_word(character: str) -> bool:
+    return character.isalnum() or character == "_"

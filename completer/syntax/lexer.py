@@ -1,0 +1,221 @@
+"""Strings, comments and brackets of a piece of text, found by one regular expression per language.
+
+This is the part of the syntax that must also work on text that is being written: a tree of unfinished code is full of
+error nodes, but which brackets are open and whether the cursor is in a string is decided by what stands before it.
+All functions are pure; offsets are code points.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal, NamedTuple
+
+from completer.syntax.languages import Language
+
+CLOSER = {"(": ")", "[": "]", "{": "}"}
+OPENER = {closer: opener for opener, closer in CLOSER.items()}
+
+_BLOCK_CP = 2_000
+"""Lines are lexed in blocks of so many characters, so that a change costs one block."""
+
+Inside = Literal["code", "string", "line_comment", "block_comment"]
+
+
+class Token(NamedTuple):  # not a dataclass: a window of text has thousands, and these are cheaper to make
+    """A string, comment or bracket at `[start, end)`. closed: False for a literal that the end of the text cut off."""
+
+    kind: Literal["string", "line_comment", "block_comment", "bracket"]
+    start: int
+    end: int
+    text: str
+    closed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """The brackets that a text leaves open, and where its end stands.
+
+    stack: open brackets, outermost first.  excess: closing brackets that close nothing, in order.
+    inside: what the end of the text is inside of; delimiter: the quote or marker of that literal.
+    """
+
+    stack: str
+    excess: str
+    inside: Inside = "code"
+    delimiter: str = ""
+
+
+def tokens(text: str, language: Language) -> list[Token]:
+    """Return the strings, comments and brackets of `text`, which starts in plain code."""
+    found = []
+    for match in _pattern(language).finditer(text):
+        kind = match.lastgroup
+        start, end, piece = match.start(), match.end(), match.group()
+        if kind == "bracket":
+            found.append(Token("bracket", start, end, piece))
+        elif kind == "line_comment":
+            found.append(Token("line_comment", start, end, piece, closed=end < len(text)))
+        elif kind == "block_comment":
+            closed = end < len(text) or any(
+                piece.startswith(a) and piece.endswith(b) and len(piece) >= len(a) + len(b) for a, b in language.block_comments
+            )
+            found.append(Token("block_comment", start, end, piece, closed))
+        else:
+            found.append(Token("string", start, end, piece, end < len(text) or _string_closed(piece, language)))
+    return found
+
+
+def balance(text: str, language: Language, stack: str = "") -> Balance:
+    """Return what is open at the end of `text`, which starts in plain code below the open brackets `stack`."""
+    return balance_of(tokens(text, language), language, stack)
+
+
+def balance_of(found: list[Token], language: Language, stack: str = "") -> Balance:
+    """The same as `balance`, for tokens already found."""
+    opened, excess = list(stack), []
+    for token in found:
+        if token.kind != "bracket" or not language.brackets:
+            continue
+        if token.text in CLOSER:
+            opened.append(token.text)
+        elif opened and opened[-1] == OPENER[token.text]:
+            opened.pop()
+        else:
+            excess.append(token.text)
+    inside: Inside = "code"
+    delimiter = ""
+    if found and not found[-1].closed:
+        last = found[-1]
+        assert last.kind != "bracket"
+        inside, delimiter = last.kind, _delimiter(last.text, language)
+    return Balance("".join(opened), "".join(excess), inside, delimiter)
+
+
+def balance_behind(before: Balance, found: list[Token], language: Language) -> Balance:
+    """Return the balance behind `found`, which follow a text of the balance `before`."""
+    here = balance_of(found, language, before.stack)
+    return Balance(here.stack, before.excess + here.excess, here.inside, here.delimiter)
+
+
+class LexedLines(NamedTuple):
+    """The lexing of whole lines. resume: offset from which what follows lexes as it does in the document.
+
+    balance: at `resume`.  last: start of the last token before it, -1 without one.  stack_before_last: open brackets there.
+    """
+
+    resume: int
+    balance: Balance
+    last: int
+    stack_before_last: str
+
+
+@lru_cache(maxsize=64)
+def lex_lines(lines: str, language: Language) -> LexedLines:
+    """Lex whole lines that start in plain code, block by block, each cached with all above it.
+
+    So a line more, or one that changes, costs the lexing of its own block.
+    """
+    cut = lines.rfind("\n", 0, max(0, len(lines) - 1) // _BLOCK_CP * _BLOCK_CP) + 1
+    above = lex_lines(lines[:cut], language) if cut else LexedLines(0, Balance("", ""), -1, "")
+    found = tokens(lines[above.resume :], language)
+    resume = len(lines)
+    if found and not found[-1].closed:  # a literal that goes on in the cursor's line
+        resume = above.resume + found.pop().start
+    if not found:
+        return above._replace(resume=resume)
+    stack_before_last = balance_of(found[:-1], language, above.balance.stack).stack
+    return LexedLines(resume, balance_behind(above.balance, found, language), above.resume + found[-1].start, stack_before_last)
+
+
+@lru_cache(maxsize=8)
+def closing(text: str, language: Language) -> str:
+    """Return the closing brackets of `text` that come when none of its own is open, whatever their kind, in order.
+
+    Cached: what stands behind the cursor is the same for many keys.
+    """
+    found, depth = [], 0
+    for match in _pattern(language).finditer(text) if language.brackets else ():
+        if match.lastgroup != "bracket":
+            continue
+        if match.group() in CLOSER:
+            depth += 1
+        elif depth:
+            depth -= 1
+        else:
+            found.append(match.group())
+    return "".join(found)
+
+
+def unclosed(stack: str, closers: str) -> str:
+    """Return those of the open brackets `stack` that none of the brackets `closers` behind them closes, innermost first.
+
+    An inner bracket without a partner is passed over when the partner of an outer one comes.
+    """
+    waiting, owed = list(stack), []
+    for closer in closers:
+        if OPENER[closer] not in waiting:
+            continue
+        while waiting[-1] != OPENER[closer]:
+            owed.append(waiting.pop())
+        waiting.pop()
+    return "".join(owed) + "".join(reversed(waiting))
+
+
+def _delimiter(piece: str, language: Language) -> str:
+    marks = (*(opener for opener, _ in language.block_comments), *language.quotes)
+    return next((mark for mark in marks if piece.startswith(mark)), "")
+
+
+def close_of(delimiter: str, language: Language) -> str:
+    """Return what ends the literal that `delimiter` begins."""
+    for opener, closer in language.block_comments:
+        if delimiter == opener:
+            return closer
+    return "]]" if delimiter == "[[" else delimiter
+
+
+def _string_closed(piece: str, language: Language) -> bool:
+    mark = _delimiter(piece, language)
+    if not mark:
+        return True  # a character literal matches only whole
+    end = close_of(mark, language)
+    body = piece[len(mark) :]
+    if not body.endswith(end):
+        return False
+    slashes = len(body) - len(end) - len(body[: -len(end)].rstrip("\\"))
+    return slashes % 2 == 0
+
+
+@lru_cache(maxsize=64)
+def _pattern(language: Language) -> re.Pattern[str]:
+    """The literals and brackets, tried only at characters that can begin one: that halves the time."""
+    marks = [*language.quotes, *(opener for opener, _ in language.block_comments), *language.line_comments, language.char_quote]
+    begins = set("()[]{}") | {character for mark in marks for character in mark if not character.isalnum()}
+    return re.compile(f"(?=[{re.escape(''.join(sorted(begins)))}])(?:{literals(language)})")
+
+
+def literals(language: Language) -> str:
+    """Return the regular expression of a literal, comment or bracket of the language, in groups named as `Token.kind`."""
+    blocks = "|".join(rf"{re.escape(a)}(?s:.*?)(?:{re.escape(b)}|\Z)" for a, b in language.block_comments)
+    lines = "|".join(language.line_comments)
+    strings = [_string(mark, mark in language.multiline_quotes) for mark in language.quotes]
+    if mark := language.char_quote:
+        strings.append(rf"{mark}(?:\\[^\n]|[^\\\n{mark}]){mark}")
+    groups = [
+        f"(?P<block_comment>{blocks})" if blocks else "",
+        f"(?P<line_comment>(?:{lines})[^\\r\\n]*)" if lines else "",
+        f"(?P<string>{'|'.join(strings)})" if strings else "",
+        r"(?P<bracket>[()\[\]{}])",
+    ]
+    return "|".join(group for group in groups if group)
+
+
+def _string(mark: str, multiline: bool) -> str:
+    if mark == "[[":
+        return r"\[\[(?s:.*?)(?:\]\]|\Z)"
+    end = re.escape(mark)
+    if multiline:
+        return rf"{end}(?:\\(?s:.)|[^\\])*?(?:{end}|\\?\Z)"
+    return rf"{end}(?:\\[^\r\n]|[^\\\r\n])*?(?:{end}|(?=\\?[\r\n])|\\?\Z)"

@@ -1,0 +1,258 @@
+"""The whole flow over an engine that knows one text by heart: what is answered, by whom, when, and what it cost."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from completer.complete.pipeline import Pipeline
+from completer.config import Settings
+from completer.engines.base import CostCurve, Logits
+from completer.engines.fake import FakeEngine
+from completer.generate.scheduler import LocalGenerator
+from completer.tokens.tokenizer import Tokenizer
+from completer.types import Edit, Snapshot, Suggestion
+
+SCRIPT = "def area(width, height):\n    result = width * height\n    return result\n"
+HEAD, LINE, TAIL = "def area(width, height):\n", "    result = width * height", "\n    return result\n"
+SETTINGS = Settings(budget_ms=400, confidence=0.0)
+
+
+class ByHeart(FakeEngine):
+    """Goes on with SCRIPT from where the typed text stands in it; each forward and piece of a prefill takes `delay_s`."""
+
+    def __init__(self, tokenizer: Tokenizer, delay_s: float = 0.0) -> None:
+        super().__init__(tokenizer.vocab_size, n_slots=3, max_len=1024)
+        self.costs = CostCurve({1: 1.0, 8: 2.0}, 0.1)
+        self.delay_s = delay_s
+        self._tokenizer = tokenizer
+
+    def forward(self, slot: int, ids: Sequence[int], n_logits: int) -> Logits:
+        time.sleep(self.delay_s)
+        return super().forward(slot, ids, n_logits)
+
+    def prefill(self, slot: int, ids: Sequence[int]) -> Iterator[None]:
+        for _ in super().prefill(slot, ids):
+            time.sleep(self.delay_s)
+            yield
+
+    def logits_after(self, ids: Sequence[int]) -> Logits:
+        row = np.zeros(self.vocab_size, np.float32)
+        row[self.next_of(SCRIPT, ids) or min(self._tokenizer.fim.end)] = 20.0
+        return row
+
+    def next_of(self, script: str, ids: Sequence[int]) -> int | None:
+        """Return the token with which `script` goes on behind what was typed; None where it does not."""
+        middle = max((i for i, id_ in enumerate(ids) if id_ == self._tokenizer.fim.middle), default=-1)
+        known = self._tokenizer.bytes_of(ids[middle + 1 :]).decode(errors="replace").lstrip("\n")
+        at = script.find(known) if known else 0
+        rest = script[at + len(known) :] if at >= 0 else ""
+        return self._tokenizer.encode(rest)[0] if rest else None
+
+
+@asynccontextmanager
+async def pipeline(engine: ByHeart, tokenizer: Tokenizer, settings: Settings = SETTINGS) -> AsyncIterator[Pipeline]:
+    generator = LocalGenerator(engine, tokenizer)
+    made = Pipeline(generator, tokenizer, lambda: engine.costs, engine.max_len, settings, {"model": "by heart", "engine": "fake"})
+    try:
+        yield made
+        await made.close()
+    finally:
+        generator.close()
+
+
+def at(n_typed: int, head: str = HEAD, tail: str = TAIL, line: str = LINE) -> Snapshot:
+    """Return the document with the first `n_typed` characters of the line typed."""
+    return Snapshot("file:///a.py", n_typed, "python", head + line[:n_typed] + tail, len(head) + n_typed)
+
+
+def key(made: Pipeline, n_typed: int, line: str = LINE) -> Snapshot:
+    """Type one more character."""
+    snapshot = at(n_typed, line=line)
+    made.did_change(snapshot, [Edit(snapshot.cursor_cp - 1, snapshot.cursor_cp - 1, line[n_typed - 1])])
+    return snapshot
+
+
+def text_of(suggestion: Suggestion | None) -> str:
+    return suggestion.text if suggestion else ""
+
+
+async def test_the_rest_of_the_line_is_suggested(tokenizer: Tokenizer) -> None:
+    async with pipeline(ByHeart(tokenizer), tokenizer) as made:
+        made.did_open(at(9))
+        assert text_of(await made.complete(at(9), explicit=False)) == LINE[9:]
+
+
+async def test_typing_through_a_suggestion_calls_no_engine(tokenizer: Tokenizer) -> None:
+    engine = ByHeart(tokenizer)
+    async with pipeline(engine, tokenizer) as made:
+        made.did_open(at(9))
+        await made.complete(at(9), explicit=False)
+        await asyncio.sleep(0.2)  # prefetch and idle prefill come to their end
+        before = len(engine.calls)
+        for n in range(10, len(LINE)):
+            assert text_of(await made.complete(key(made, n), explicit=False)) == LINE[n:]
+        assert [c for c in engine.calls[before:] if c.name == "forward"] == []
+        assert {t["answered_by"] for t in made.metrics()[1:]} == {"typed-through"}
+
+
+class Unsure(ByHeart):
+    """Says the same, but each token only with probability .7."""
+
+    def logits_after(self, ids: Sequence[int]) -> Logits:
+        row = super().logits_after(ids)
+        others = self.vocab_size - 1
+        return np.where(row > 0, np.float32(np.log(0.7 / 0.3 * others)), np.float32(0))
+
+
+async def test_what_is_not_sure_enough_is_shown_when_the_user_has_typed_up_to_it(tokenizer: Tokenizer) -> None:
+    engine = Unsure(tokenizer)
+    async with pipeline(engine, tokenizer, replace(SETTINGS, confidence=0.3)) as made:
+        made.did_open(at(9))
+        shown = text_of(await made.complete(at(9), explicit=False))
+        assert LINE[9:].startswith(shown) and 0 < len(shown) < len(LINE[9:])
+        await asyncio.sleep(0.2)
+        n = 9 + len(shown)
+        for typed in range(10, n + 1):
+            later = text_of(await made.complete(key(made, typed), explicit=False))
+        assert later and LINE[n:].startswith(later)
+        assert made.metrics()[-1]["answered_by"] == "typed-through"
+
+
+async def test_an_explicit_request_shows_all_however_unsure(tokenizer: Tokenizer) -> None:
+    async with pipeline(Unsure(tokenizer), tokenizer, replace(SETTINGS, confidence=0.3)) as made:
+        made.did_open(at(9))
+        assert text_of(await made.complete(at(9), explicit=False)) != LINE[9:]
+        assert text_of(await made.complete(at(9), explicit=True)) == LINE[9:]
+        assert text_of(await made.complete(key(made, 10), explicit=False)) == LINE[10:]  # and goes on to be shown
+
+
+async def test_a_deletion_returns_to_a_suggestion_seen_before(tokenizer: Tokenizer) -> None:
+    engine = ByHeart(tokenizer)
+    async with pipeline(engine, tokenizer) as made:
+        made.did_open(at(9))
+        await made.complete(at(9), explicit=False)
+        wrong = LINE[:9] + "x"
+        await made.complete(key(made, 10, wrong), explicit=False)
+        made.did_change(at(9), [Edit(len(HEAD) + 9, len(HEAD) + 10, "")])
+        assert text_of(await made.complete(at(9), explicit=False)) == LINE[9:]
+        assert made.metrics()[-1]["answered_by"] == "typed-through"
+
+
+async def test_a_key_behind_a_warm_anchor_feeds_only_the_end_of_what_is_typed(tokenizer: Tokenizer) -> None:
+    async with pipeline(ByHeart(tokenizer), tokenizer) as made:
+        made.did_open(at(5))
+        made.did_move_cursor(at(5))
+        await asyncio.sleep(0.5)  # the cursor rests, and its place is prefilled
+        await made.complete(key(made, 6), explicit=False)
+        trace = made.metrics()[-1]
+        assert trace["n_keep"] > 20
+        assert trace["n_feed"] <= 8
+
+
+async def test_accepting_shows_what_follows_from_the_prefetch(tokenizer: Tokenizer) -> None:
+    engine = ByHeart(tokenizer)
+    async with pipeline(engine, tokenizer, replace(SETTINGS, multiline="always")) as made:
+        first = replace(at(9), text=HEAD + LINE[:9] + "\n")
+        made.did_open(first)
+        shown = await made.complete(first, explicit=False)
+        assert shown is not None
+        await asyncio.sleep(0.2)
+        before = len([c for c in engine.calls if c.name == "forward"])
+        text = first.text[: shown.start_cp] + shown.text + first.text[shown.end_cp :]
+        accepted = replace(first, version=10, text=text, cursor_cp=shown.start_cp + len(shown.text))
+        made.did_change(accepted, [Edit(shown.start_cp, shown.end_cp, shown.text)])
+        await made.complete(accepted, explicit=False)
+        assert len([c for c in engine.calls if c.name == "forward"]) == before
+
+
+async def test_an_answer_comes_within_the_budget_and_the_rest_follows(tokenizer: Tokenizer) -> None:
+    extended: list[Suggestion] = []
+    settings = replace(SETTINGS, budget_ms=120)
+    async with pipeline(ByHeart(tokenizer, delay_s=0.02), tokenizer, settings) as made:
+        made.on_extend = extended.append
+        started = time.perf_counter()
+        shown = await made.complete(at(9), explicit=False)
+        assert (time.perf_counter() - started) * 1e3 < 150
+        await asyncio.sleep(1.0)
+        assert text_of(extended[-1]) == LINE[9:]
+        assert LINE[9:].startswith(text_of(shown))
+
+
+async def test_the_rest_follows_where_the_user_has_typed_to_meanwhile(tokenizer: Tokenizer) -> None:
+    extended: list[Suggestion] = []
+    async with pipeline(ByHeart(tokenizer, delay_s=0.03), tokenizer, replace(SETTINGS, budget_ms=150)) as made:
+        made.on_extend = extended.append
+        await made.complete(at(9), explicit=False)
+        shown = await made.complete(key(made, 10), explicit=False)
+        assert shown is not None and not shown.complete
+        await asyncio.sleep(1.0)
+        assert text_of(extended[-1]) == LINE[10:]
+        assert extended[-1].version == shown.version
+
+
+async def test_an_explicit_request_waits_longer_than_the_budget(tokenizer: Tokenizer) -> None:
+    async with pipeline(ByHeart(tokenizer, delay_s=0.02), tokenizer, replace(SETTINGS, budget_ms=20)) as made:
+        assert text_of(await made.complete(at(9), explicit=True)) == LINE[9:]
+
+
+async def test_the_prefill_of_a_superseded_key_is_not_begun_again(tokenizer: Tokenizer) -> None:
+    engine = ByHeart(tokenizer, delay_s=0.03)
+    async with pipeline(engine, tokenizer, replace(SETTINGS, budget_ms=40)) as made:
+        for n in range(6, 12):  # keys come faster than the prompt can be prefilled
+            await made.complete(key(made, n), explicit=False)
+        await asyncio.sleep(1.5)
+        pieces = [c.n for c in engine.calls if c.name == "prefill"]
+        assert sum(pieces) <= 3 * len(tokenizer.encode(SCRIPT))  # the cold prompt and the full one, not one for each key
+
+
+async def test_an_edit_in_front_of_the_window_is_answered_for_the_new_text(tokenizer: Tokenizer) -> None:
+    async with pipeline(ByHeart(tokenizer), tokenizer) as made:
+        made.did_open(at(9))
+        await made.complete(at(9), explicit=False)
+        moved = at(9, head="import math\n" + HEAD)
+        made.did_change(moved, [Edit(0, 0, "import math\n")])
+        assert text_of(await made.complete(moved, explicit=False)) == LINE[9:]
+
+
+async def test_nothing_is_asked_inside_a_word_unless_the_user_asks(tokenizer: Tokenizer) -> None:
+    engine = ByHeart(tokenizer)
+    async with pipeline(engine, tokenizer) as made:
+        inside = at(9, tail="ult" + TAIL)
+        made.did_open(inside)
+        assert await made.complete(inside, explicit=False) is None
+        assert not [c for c in engine.calls if c.name == "forward"]
+
+
+async def test_a_closed_document_leaves_nothing_running(tokenizer: Tokenizer) -> None:
+    engine = ByHeart(tokenizer, delay_s=0.02)
+    async with pipeline(engine, tokenizer, replace(SETTINGS, budget_ms=30)) as made:
+        await made.complete(at(9), explicit=False)
+        made.did_close("file:///a.py")
+        await asyncio.sleep(0.6)  # one cold prefill may come to its end
+        before = len(engine.calls)
+        await asyncio.sleep(0.3)
+        assert len(engine.calls) == before
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+async def test_line_ends_of_the_document_make_no_difference(tokenizer: Tokenizer, ending: str) -> None:
+    async with pipeline(ByHeart(tokenizer), tokenizer) as made:
+        snapshot = at(9, head=HEAD.replace("\n", ending), tail=TAIL.replace("\n", ending))
+        made.did_open(snapshot)
+        assert text_of(await made.complete(snapshot, explicit=False)) == LINE[9:]
+
+
+async def test_an_answer_that_came_in_time_is_not_told_once_more(tokenizer: Tokenizer) -> None:
+    extended: list[Suggestion] = []
+    async with pipeline(ByHeart(tokenizer), tokenizer) as made:
+        made.on_extend = extended.append
+        assert text_of(await made.complete(at(9), explicit=False)) == LINE[9:]
+        await asyncio.sleep(0.1)
+        assert extended == []

@@ -1,0 +1,98 @@
+"""Properties of trimming that hold for every raw output."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from completer.suggest.fit import fit
+from completer.suggest.overlap import duplicates_suffix
+from completer.suggest.trim import Selected, clean_partial, cut_special, trim
+from completer.syntax.cursor import place
+from completer.syntax.languages import language
+from completer.syntax.lexer import balance
+from completer.types import Snapshot
+
+DOCUMENTS = {
+    "python": 'import os\n\n\nclass A:\n    def f(self, a):\n        x = [a, {"k": (1, 2)}]\n        return foo(x)\n',
+    "javascript": "function f(a) {\r\n  const x = { y: [1], s: `t${a}` };\r\n  return g(x); // c\r\n}\r\n",
+    "rust": "fn f<'a>(s: &'a str) -> usize {\n\tlet n = s.len();\n\tn + g(&[1, 2])\n}\n",
+    "c": 'int f(int a) {\n  /* c */\n  return g(a, "s");\n}\n',
+}
+PIECES = [
+    "x", "foo", " ", "  ", "\n", "\r\n", "\t", "(", ")", "[", "]", "{", "}", '"', "'", "`", "//", "#", "/*", "*/", "/",
+    ", ", ";", ":", ".", "=", "return ", '"""', "\\", "<|fim_middle|>", "<|", "|>", "<file_sep>", "a)", "foo(x)", "ü😀",
+]  # fmt: skip
+RAW = st.lists(st.sampled_from(PIECES), max_size=14).map("".join)
+
+
+@st.composite
+def situations(draw: st.DrawFn) -> tuple[Snapshot, str]:
+    language_id = draw(st.sampled_from(sorted(DOCUMENTS)))
+    text = DOCUMENTS[language_id]
+    cursor_cp = draw(st.integers(0, len(text)))
+    if text[cursor_cp - 1 : cursor_cp + 1] == "\r\n":
+        cursor_cp -= 1
+    tail = text[cursor_cp : cursor_cp + draw(st.integers(0, 30))]
+    return Snapshot("file:///x", 1, language_id, text, cursor_cp), draw(RAW) + draw(st.sampled_from(["", tail]))
+
+
+@settings(max_examples=600)
+@given(situations(), st.booleans(), st.booleans())
+def test_what_is_shown_is_clean(situation: tuple[Snapshot, str], explicit: bool, finished: bool) -> None:
+    snapshot, raw = situation
+    where = place(snapshot)
+    shown = trim(raw if finished else clean_partial(raw, snapshot, where), snapshot, where, explicit=explicit)
+    if shown is None:
+        return
+    assert cut_special(shown.text) == shown.text
+    assert not duplicates_suffix(shown.text, snapshot, shown.end_cp)
+    assert snapshot.line_start_cp <= shown.start_cp <= snapshot.cursor_cp <= shown.end_cp
+    assert shown.end_cp <= snapshot.cursor_cp + len(snapshot.line_suffix)
+    after = snapshot.text[: shown.start_cp] + shown.text + snapshot.text[shown.end_cp :]
+    lexed = balance(after + "\n", language(snapshot.language_id))
+    assert (lexed.stack, lexed.excess, lexed.inside) == ("", "", "code"), shown
+    line_end = "\r\n" if "\r\n" in snapshot.text else "\n"
+    assert "\n" not in shown.text.replace(line_end, "")
+    assert "\r" not in shown.text.replace(line_end, "")
+    assert sum(not character.isspace() for character in shown.text) >= (1 if explicit else 2)
+
+
+def test_selected_entry_must_begin_the_suggestion() -> None:
+    snapshot = Snapshot("file:///x", 1, "python", "self.ba\n", 7)
+    where = place(snapshot)
+    shown = trim("lance += 1", snapshot, where, selected=Selected("balance", 5, 7))
+    assert shown is not None
+    assert (shown.text, shown.start_cp, shown.end_cp) == ("balance += 1", 5, 7)
+    assert trim("se", snapshot, where, selected=Selected("balance", 5, 7)) is None
+
+
+@pytest.mark.parametrize(
+    ("raw", "kept"),
+    [
+        ("foo(bar", "foo("),
+        ("snapshot", "snapshot"),
+        ("x.snapshot", "x.snapshot"),
+        ('f("ab', "f("),
+        ("", ""),
+        ("zzz", ""),
+    ],
+)
+def test_partial_output_ends_at_a_clean_boundary(raw: str, kept: str) -> None:
+    snapshot = Snapshot("file:///x", 1, "python", "snapshot = 1\ny = ", 17)
+    assert clean_partial(raw, snapshot, place(snapshot)) == kept
+
+
+def test_explicit_request_is_answered_inside_a_word() -> None:
+    snapshot = Snapshot("file:///x", 1, "python", "foobar = 1\n", 3)
+    assert trim("d_", snapshot, place(snapshot)) is None
+    assert trim("d_", snapshot, place(snapshot), explicit=True) is not None
+
+
+@pytest.mark.parametrize(("text", "fitted"), [(")) {", ")) {"), (") {", ")"), (" {", None)])
+def test_a_block_below_is_opened_only_when_the_line_owes_no_bracket(text: str, fitted: str | None) -> None:
+    document = "if (isReady(state‸\n  start();\n}\n"
+    snapshot = Snapshot("file:///a.js", 1, "javascript", document.replace("‸", ""), document.index("‸"))
+    found = fit(text, snapshot, place(snapshot))
+    assert (found.text if found else None) == fitted
