@@ -154,7 +154,7 @@ def _findings(result: Result) -> str:
 def _foot(result: Result) -> str:
     settings = escape(", ".join(f"{k}={v}" for k, v in result["settings"].items() if v not in ("", None)))
     sha = f"; model SHA-256 {result['model']['sha256']}" if "model" in result else ""
-    return f"<p class=soft>Settings: {settings}{sha}. Definitions: docs/benchmarks.md.</p>"
+    return f"<p class=soft>Settings: {settings}{sha}. Definitions: docs/benchmarks/README.md.</p>"
 
 
 def _number(value: Any) -> str:

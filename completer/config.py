@@ -1,6 +1,6 @@
 """Settings: one frozen dataclass. An unknown key is an error that names the nearest known one.
 
-`docs/settings.md` lists every field; a test fails when it does not. Editors send the same keys in
+`docs/reference/settings.md` lists every field; a test fails when it does not. Editors send the same keys in
 `initializationOptions` and `workspace/didChangeConfiguration` (section `completer`).
 """
 
@@ -17,7 +17,7 @@ from completer.errors import ConfigError
 ContextPart = Literal["imports", "outline", "edits", "similar"]
 CONTEXT_PARTS: tuple[ContextPart, ...] = get_args(ContextPart)
 CONTEXT_AUTO: tuple[ContextPart, ...] = ("imports",)
-"""The parts that "auto" means: those that showed a gain, see docs/log.md."""
+"""The parts that "auto" means: those that showed a gain, see docs/decisions/log.md."""
 
 
 @dataclass(frozen=True, slots=True)

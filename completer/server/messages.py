@@ -1,4 +1,4 @@
-"""The messages that are ours alone (`completer/…`) and how their fields become attributes. See docs/protocol.md."""
+"""The messages that are ours alone (`completer/…`) and how their fields become attributes. See docs/reference/protocol.md."""
 
 from __future__ import annotations
 

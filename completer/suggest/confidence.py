@@ -9,7 +9,8 @@ of use only if all before it are right. So a suggestion ends in front of the fir
 
 The first word may be eight times less sure: a short word that is wrong costs little.
 What the user types confirms what is in front of it, so the product begins at the cursor and a suggestion grows while it is typed
-along. It begins anew with each line, because a line is read, and accepted or dropped, as a whole. Measured: docs/quality.md.
+along. It begins anew with each line, because a line is read, and accepted or dropped, as a whole.
+Measured: docs/benchmarks/quality.md.
 """
 
 from __future__ import annotations

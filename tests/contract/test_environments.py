@@ -33,4 +33,6 @@ def test_completer_resolves_beside_the_pins_of(extras: tuple[str, ...]) -> None:
         if extra in ("exllamav2", "exllamav3", "lmdeploy"):
             assert extra in pins
     if "lmdeploy" in extras:
-        assert pins["torch"] < Version("2.13"), "lmdeploy has no pin of its own any more: docs/engines/lmdeploy.md says it has"
+        assert pins["torch"] < Version("2.13"), (
+            "lmdeploy has no pin of its own any more: docs/reference/engines/lmdeploy.md says it has"
+        )

@@ -111,7 +111,7 @@ def test_keys_in_a_file_of_50_000_lines_are_answered_quickly(client: Client) -> 
 
 
 def test_every_method_of_ours_is_in_the_protocol_page() -> None:
-    page = (ROOT / "docs" / "protocol.md").read_text()
+    page = (ROOT / "docs" / "reference" / "protocol.md").read_text()
     ours = [value for name, value in vars(messages).items() if name.isupper() and isinstance(value, str)]
     assert len(ours) >= 8
     assert [method for method in ours if f"`{method}`" not in page] == []

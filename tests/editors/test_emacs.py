@@ -1,4 +1,4 @@
-"""Emacs with lsp-mode, as docs/editors/others.md says, and the real model: no ghost text, but the first item of the list."""
+"""Emacs with lsp-mode, as docs/how-to/other-editors.md says: no ghost text, but the first item of the list."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.editors.install_emacs import program_in
 pytestmark = [pytest.mark.editor, pytest.mark.model]
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "editors" / "others.md"
+PAGE = ROOT / "docs" / "how-to" / "other-editors.md"
 OPTIONS = '((model . "qwen2.5-coder-0.5b") (budget_ms . 5000) (confidence . 0.0) (multiline . "never"))'
 SOURCE = "def add(left: int, right: int) -> int:\n    return le"
 TIMEOUT_S = 200

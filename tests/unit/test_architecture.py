@@ -1,4 +1,4 @@
-"""Modules import in one direction only: the arrows of docs/flow.md."""
+"""Modules import in one direction only: the arrows of docs/explanation/architecture.md."""
 
 import ast
 from graphlib import TopologicalSorter

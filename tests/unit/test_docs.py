@@ -9,10 +9,10 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_every_setting_is_documented_with_its_default() -> None:
-    page = (ROOT / "docs/settings.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/reference/settings.md").read_text(encoding="utf-8")
     for field in fields(Settings):
         rows = [line for line in page.splitlines() if line.startswith(f"| `{field.name}` |")]
-        assert len(rows) == 1, f"{field.name} has no row of its own in docs/settings.md"
+        assert len(rows) == 1, f"{field.name} has no row of its own in docs/reference/settings.md"
 
 
 def test_the_readme_names_the_commands_that_exist() -> None:

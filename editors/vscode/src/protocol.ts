@@ -1,4 +1,4 @@
-/** The messages of docs/protocol.md that the standard does not know. Positions are in UTF-16 code units. */
+/** The messages of docs/reference/protocol.md that the standard does not know. Positions are in UTF-16 code units. */
 
 import type { Position, Range } from "vscode-languageclient/node";
 

@@ -67,7 +67,7 @@ def test_doctor_lists_every_engine() -> None:
 
 def test_every_engine_has_a_page_of_at_most_one_screen() -> None:
     for name in ENGINES:
-        page = (ROOT / "docs/engines" / f"{name}.md").read_text(encoding="utf-8")
+        page = (ROOT / "docs/reference/engines" / f"{name}.md").read_text(encoding="utf-8")
         assert name in page.splitlines()[0]
         assert len(page.splitlines()) <= 50
         for part in ("pip install", "| setting |"):

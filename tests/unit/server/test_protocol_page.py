@@ -1,4 +1,4 @@
-"""docs/protocol.md against the code: its examples are messages that the server understands."""
+"""docs/reference/protocol.md against the code: its examples are messages that the server understands."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from completer.complete.trace import Trace, TraceLog
 from completer.server import messages
 
-PAGE = (Path(__file__).parents[3] / "docs" / "protocol.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "protocol.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^### `(completer/\w+)`\n(.*?)(?=^##|\Z)", PAGE, re.MULTILINE | re.DOTALL))
 NOTIFICATIONS = {method: type_ for method, type_ in messages.MESSAGE_TYPES.items() if method.startswith("completer/")}
 

@@ -12,7 +12,7 @@ local M = {}
 
 ---@class completer.Config
 ---@field cmd string[]|fun(...): table  the server's command, or a function as in `vim.lsp.rpc.connect`
----@field settings table<string, any>   the server's settings, see docs/settings.md
+---@field settings table<string, any>   the server's settings, see docs/reference/settings.md
 ---@field autostart boolean             start the server; false: attach to clients named "completer" that others start
 ---@field filetypes table<string, boolean>  in which filetypes to suggest; "*" is all others
 ---@field ignore string[]               Lua patterns of file names whose text never goes to the server
