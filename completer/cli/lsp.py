@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
 from dataclasses import replace
@@ -14,6 +15,7 @@ from completer.config import Settings
 from completer.errors import ConfigError, DeadlineOver, ServerUnreachable
 from completer.server import run_stdio, run_tcp
 from completer.server.recorder import Recorder
+from completer.system.programs import NEUTRAL_FOLDER
 
 RETRY_S = 5.0
 """How long to leave a server alone that did not answer when the engine was loaded."""
@@ -30,6 +32,8 @@ def serve(
 ) -> None:
     """Serve until the client leaves, then exit with the protocol's status.
 
+    Mutates: the working folder of the process, which an editor chose: a workspace. Relative paths of the command line
+    count from there, those of clients from nowhere.
     defaults: settings for clients that do not name their own.  record: where to keep a log of the session.
     Raises: ConfigError for a wrong address, and for recording several clients at once; OSError for a log that cannot be written.
     """
@@ -37,6 +41,8 @@ def serve(
         raise ConfigError("--record keeps the session of one client: use it without --tcp")
     recorder = Recorder(record, lengths_only) if record else None
     _start_logging(log_file, verbose)
+    defaults = absolute_paths(defaults)
+    os.chdir(NEUTRAL_FOLDER)
     engines = Engines()
 
     def make_completer(settings: Settings, report: Report) -> Completer:
@@ -73,6 +79,15 @@ def filled(settings: Settings, defaults: Settings) -> Settings:
     plain = Settings()
     left = [name for name in RELOAD_SETTINGS if getattr(settings, name) == getattr(plain, name)]
     return replace(settings, **{name: getattr(defaults, name) for name in left})
+
+
+def absolute_paths(settings: Settings) -> Settings:
+    """Return the settings with paths that no longer depend on the working folder; ids of models stay as they are."""
+    models = {name: getattr(settings, name) for name in ("model", "draft_model", "cascade_model")}
+    paths = {name: path for name, path in models.items() if path.startswith(".") or path.endswith(".gguf")}
+    if settings.tls_ca:
+        paths["tls_ca"] = settings.tls_ca
+    return replace(settings, **{name: os.path.abspath(os.path.expanduser(path)) for name, path in paths.items()})
 
 
 def parse_address(address: str) -> tuple[str, int]:

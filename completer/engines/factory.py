@@ -23,6 +23,7 @@ from completer.engines.weights.converted import is_converted
 from completer.engines.weights.rowfile import RowFile
 from completer.errors import ConfigError, EngineUnavailable
 from completer.models.store import ModelFiles
+from completer.system.cachefile import require_writable
 from completer.tokens.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def load(files: ModelFiles, settings: Settings, progress: Progress = lambda *_: 
     """Convert the model if that was not done yet, load it, and find out what it costs.
 
     progress: called with (what is being done, steps done, steps in all).  measure: anew, whatever was measured before.
-    Raises: ConfigError for an unknown engine or one that streams; EngineUnavailable; ModelError.
+    Raises: ConfigError for an unknown engine or one that streams; EngineUnavailable; ModelError; CacheError.
     """
     name, versions = resolve(settings)
     if ENGINES[name].streams:
@@ -146,6 +147,7 @@ def _load_converted(name: str, files: ModelFiles, settings: Settings, progress: 
 
 
 def _convert(source: Path, folder: Path, settings: Settings, progress: Progress) -> None:
+    require_writable(folder.parent)  # before minutes of work, and with a message that names the folder
     import torch
 
     from completer.engines.weights.convert import convert

@@ -103,13 +103,13 @@ class Tokenizer:
         The file must not change afterwards: it lies in a folder that is replaced as a whole.
         """
         kept = load_kept(path.parent, _NAMES)
-        if kept is None:
-            words, encoder = _read(json.loads(path.read_text(encoding="utf-8")))
-            with contextlib.suppress(OSError):  # a full disk costs the next start half a second, nothing else
-                keep(path.parent, words, encoder, _NAMES)
-            return Tokenizer(tokenizers.Tokenizer.from_str(encoder), words, fim)
-        words, encoder_path = kept
-        return Tokenizer(tokenizers.Tokenizer.from_file(str(encoder_path)), words, fim)
+        if kept is not None:
+            words, encoder_path = kept
+            with contextlib.suppress(Exception):  # the library has no error of its own for a damaged or missing file
+                return Tokenizer(tokenizers.Tokenizer.from_file(str(encoder_path)), words, fim)
+        words, encoder = _read(json.loads(path.read_text(encoding="utf-8")))
+        keep(path.parent, words, encoder, _NAMES)
+        return Tokenizer(tokenizers.Tokenizer.from_str(encoder), words, fim)
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of `text`, without any special token; `bytes_of` gives the same bytes back."""

@@ -9,8 +9,8 @@ vocabulary.npz   blob  [n_bytes] uint8   the bytes of all tokens, one behind the
 
 from __future__ import annotations
 
+import io
 import json
-import os
 import zipfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +18,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from completer.system.cachefile import write_cache
 
 _FILE = "vocabulary.npz"
 _ENCODER = "encoder.json"
@@ -39,24 +41,18 @@ def sorted_ids(token_bytes: Sequence[bytes]) -> NDArray[np.int64]:
 
 
 def keep(folder: Path, words: Vocabulary, encoder: str, names: Collection[str]) -> None:
-    """Write the kept form to `folder`, whole files only. names: what `words.named` was looked up for.
-
-    Raises: OSError (no space, no permission).
-    """
+    """Write the kept form to `folder`, whole files only, if that is possible. names: what `words.named` was looked up for."""
     ends = np.cumsum([len(token) for token in words.token_bytes], dtype=np.int64)
     blob = np.frombuffer(b"".join(words.token_bytes), np.uint8)
     about = json.dumps({"names": sorted(names), "named": words.named})
-    fresh = folder / f"{_FILE}.{os.getpid()}"
-    with fresh.open("wb") as file:
-        np.savez(file, blob=blob, ends=ends, order=words.order, about=np.array(about))
-    fresh_encoder = folder / f"{_ENCODER}.{os.getpid()}"
-    fresh_encoder.write_text(encoder, encoding="utf-8")
-    os.replace(fresh_encoder, folder / _ENCODER)
-    os.replace(fresh, folder / _FILE)  # last: its presence says that both are there
+    arrays = io.BytesIO()
+    np.savez(arrays, blob=blob, ends=ends, order=words.order, about=np.array(about))
+    if write_cache(folder / _ENCODER, encoder.encode()):
+        write_cache(folder / _FILE, arrays.getvalue())  # last: its presence says that both are there
 
 
 def load_kept(folder: Path, names: Collection[str]) -> tuple[Vocabulary, Path] | None:
-    """Return the vocabulary and the path of the encoder's file; None where they were not kept, or for other `names`."""
+    """Return the vocabulary and the path of the encoder's file; None if they were not kept, are damaged, or for other `names`."""
     try:
         with np.load(folder / _FILE) as arrays:
             about: Mapping[str, object] = json.loads(str(arrays["about"]))
@@ -64,7 +60,7 @@ def load_kept(folder: Path, names: Collection[str]) -> tuple[Vocabulary, Path] |
         named = about["named"]
         if about["names"] != sorted(names) or not isinstance(named, dict):
             return None
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
         return None
     token_bytes = [blob[start:end] for start, end in zip([0, *ends], ends, strict=False)]
     return Vocabulary(token_bytes, order, named), folder / _ENCODER
