@@ -30,8 +30,6 @@ class Settings:
     """Engine name (see `completer doctor`), or "auto"."""
     draft_model: str = ""
     """Id or path of a smaller model of the same family that drafts for `model`; "": none."""
-    cascade_model: str = ""
-    """Id or path of a larger model of the same family that takes a second look where typing rests; "": none."""
     weights: Literal["auto", "int8", "int4", "bf16"] = "auto"
     """Weight format of the engine "torch"; "auto": int8. The other engines have one format each."""
     threads: int = 0

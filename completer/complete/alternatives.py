@@ -56,10 +56,6 @@ class Opening(NamedTuple):
 def opening(hit: Hit, tokenizer: Tokenizer) -> Opening | None:
     """Return how the text behind the cursor begins; None as long as there is none."""
     entry = hit.entry
-    if entry.larger:  # its tokens and pieces were put together from what two models said
-        ends = (piece for piece in entry.pieces if entry.text[hit.n_typed : piece.end_cp].strip())
-        first = next(ends, None)
-        return None if first is None else Opening(entry.text[hit.n_typed : first.end_cp].encode(), first.prob)
     n_known = entry.n_healed_bytes + len(entry.text[: hit.n_typed].encode())
     said, prob = b"", 1.0
     for id_, piece in zip(entry.ids, entry.pieces, strict=True):
@@ -119,7 +115,7 @@ class Alternatives:
             found, avoid = (*found, entry), (*avoid, begins.text)
             self._reuse.put_others(anchor, typed, found)
         candidates = [(first.entry, shown), *_distinct(shown, found, show)]
-        best = candidates[0] if seen or first.n_typed or first.entry.larger else likeliest(candidates)
+        best = candidates[0] if seen or first.n_typed else likeliest(candidates)
         others = [other for entry, other in candidates if entry is not best[0]]
         if best[0] is first.entry:
             return Ranked(first, shown, others)

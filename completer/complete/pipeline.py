@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from completer.complete.alternatives import Alternatives, Ranked
-from completer.complete.cascade import Answered, Cascade, Larger
 from completer.complete.generations import Live
 from completer.complete.idle import IdleWork
 from completer.complete.open_document import OpenDocument, draft_corpora
@@ -48,14 +47,12 @@ class Pipeline:
         settings: Settings,
         names: dict[str, str],
         *,
-        larger: Larger | None = None,
         leaves_machine: bool = False,
         on_close: Callable[[], None] = lambda: None,
     ) -> None:
         """costs: returns what a forward costs, as far as is known then.  names: what `status` says of model and engine.
 
-        larger: takes a second look.  leaves_machine: the engine is a server, and gets no secrets.
-        on_close: called once, when the client is gone.
+        leaves_machine: the engine is a server, and gets no secrets.  on_close: called once, when the client is gone.
         """
         self.settings = settings
         self.on_extend: Callable[[Suggestion], None] | None = None
@@ -64,7 +61,6 @@ class Pipeline:
         self._costs = costs
         self._max_len = max_len
         self._names = names
-        self._larger = larger
         self._context = Context(tokenizer, context_budget(costs(), max_len), full_window_cp(costs(), max_len))
         self._context.set_parts(context_parts(settings))
         self._leaves_machine = leaves_machine
@@ -81,7 +77,6 @@ class Pipeline:
         doc = self._doc(snapshot)
         given = doc.given if doc.answered == snapshot.at else None
         doc.snapshot, doc.answered = snapshot, None
-        self._cascade.moved(snapshot)
         where = place(snapshot, doc.tree)
         chosen = Selected(selected.text, selected.start_cp, selected.end_cp) if selected else None
         trace = self._traces.new(snapshot, where.kind)
@@ -112,8 +107,6 @@ class Pipeline:
         self._idle.prefill(doc, snapshot)
         given = suggestion_of(shown, snapshot, answered_by(hit, fresh), ask.is_complete(hit), others) if shown else None
         doc.answered, doc.given, doc.shown_of, doc.see_more = snapshot.at, given, hit.entry, partial(ask.see, hit)
-        rule = partial(self._stop_rule, ask.where, snapshot, hit.entry.asked_for)
-        self._cascade.answered(Answered(doc, snapshot, ask.where, anchor, prompt, rule, hit, ask.see))
         return given
 
     async def _ranked(
@@ -148,7 +141,6 @@ class Pipeline:
             doc.tree.edit(edit)
         doc.anchors.edited(edits)
         doc.snapshot = snapshot
-        self._cascade.moved(snapshot)
         self._context.edited(snapshot.uri, edits)
         if doc.secrets is not None:
             doc.secrets.edit(snapshot, edits)
@@ -156,7 +148,6 @@ class Pipeline:
     def did_move_cursor(self, snapshot: Snapshot) -> None:
         doc = self._doc(snapshot)
         doc.snapshot = snapshot
-        self._cascade.moved(snapshot)
         if doc.resting is not None:
             doc.resting.cancel()
         doc.resting = asyncio.get_running_loop().call_later(CURSOR_REST_S, self._rested, doc, snapshot)
@@ -170,7 +161,6 @@ class Pipeline:
         if doc is None:
             return
         self._context.closed(uri)
-        self._cascade.closed(uri)
         if doc.resting is not None:
             doc.resting.cancel()
         for entry in (doc.running, doc.prefetch):
@@ -186,8 +176,7 @@ class Pipeline:
         """Nothing to do: what follows was prefetched when the suggestion was answered."""
 
     def did_dismiss(self, suggestion: Suggestion) -> None:
-        """Who sent it away wants no more of it."""
-        self._cascade.stop()
+        """Nothing depends on it yet."""
 
     def set_settings(self, settings: Settings) -> None:
         if context_parts(settings) != context_parts(self.settings):
@@ -200,7 +189,7 @@ class Pipeline:
 
     def status(self) -> dict[str, Any]:
         latency = {f"latency_p{p}_ms": self._traces.latency_ms(p) for p in (50, 95)}
-        return {**self._names, **latency, "message": self._generator.message or self._kept_here() or self._cascade.message}
+        return {**self._names, **latency, "message": self._generator.message or self._kept_here()}
 
     def _forget_anchors(self) -> None:
         """Nothing of a context block that is no longer wanted may serve another prompt. Mutates: the documents."""
@@ -236,10 +225,6 @@ class Pipeline:
     @cached_property
     def _idle(self) -> IdleWork:
         return IdleWork(self._live, self._tokenizer, self._reuse, self._context, self._docs)
-
-    @cached_property
-    def _cascade(self) -> Cascade:
-        return Cascade(self._larger, self._tokenizer, self._show_second)
 
     def _doc(self, snapshot: Snapshot) -> OpenDocument:
         doc = self._docs.get(snapshot.uri)
@@ -294,13 +279,6 @@ class Pipeline:
         shown = doc.see_more()
         if shown is not None and goes_on(shown, doc.given):
             self._give_more(doc, doc.snapshot, shown)
-
-    def _show_second(self, place: Answered, shown: Trimmed) -> None:
-        self._give_more(place.doc, place.snapshot, shown)
-        if place.doc.prefetch is not None:
-            self._reuse.drop(place.doc.prefetch)  # it follows accepting what was shown before
-        if shown.start_cp == shown.end_cp:
-            self._idle.prefetch(place.doc, place.snapshot, place.anchor, shown, self._stop_rule)
 
     def _give_more(self, doc: OpenDocument, snapshot: Snapshot, shown: Trimmed) -> None:
         """Tell the client of more, where it was answered with less. Mutates: what the document was given."""
