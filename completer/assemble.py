@@ -12,6 +12,7 @@ from importlib.util import find_spec
 
 from completer.complete.api import RELOAD_SETTINGS, Report
 from completer.complete.pipeline import Pipeline
+from completer.complete.state import Model
 from completer.config import Settings
 from completer.engines.base import StepEngine
 from completer.engines.factory import Loaded, Served, load, load_lmdeploy, load_remote, physical_threads, resolve
@@ -201,15 +202,13 @@ def make_pipeline(
 ) -> Pipeline:
     """Return a pipeline over a loaded model. on_close: called once, when its client is gone."""
     engine = loaded.engine
-    names = {"model": loaded.model, "engine": engine.name}
-    leaves_machine = engine.name == "remote"
-    return Pipeline(
+    model = Model(
         generator,
         loaded.tokenizer,
         lambda: engine.costs,
         engine.max_len,
-        settings,
-        names,
-        leaves_machine=leaves_machine,
-        on_close=on_close,
+        name=loaded.model,
+        engine=engine.name,
+        leaves_machine=engine.name == "remote",
     )
+    return Pipeline(model, settings, on_close=on_close)

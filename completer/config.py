@@ -36,6 +36,8 @@ class Settings:
     """Threads of the CPU engines; 0: the number of physical cores."""
     budget_ms: int = 80
     """Time in which the server answers with what is ready."""
+    explicit_budget_ms: int = 3000
+    """The same for an explicit request, which waits for the whole line; the next key cancels it."""
     max_tokens: int = 48
     """Longest suggestion, in tokens."""
     multiline: Literal["auto", "never", "always"] = "auto"
