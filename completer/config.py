@@ -17,7 +17,7 @@ from completer.errors import ConfigError
 ContextPart = Literal["imports", "outline", "edits", "similar"]
 CONTEXT_PARTS: tuple[ContextPart, ...] = get_args(ContextPart)
 CONTEXT_AUTO: tuple[ContextPart, ...] = ("imports",)
-"""The parts that "auto" means: those that showed a gain, see docs/decisions/log.md."""
+"""The parts that "auto" means: those that showed a gain, see docs/decisions/013-context-imports.md."""
 
 
 @dataclass(frozen=True, slots=True)
