@@ -190,10 +190,11 @@ async def count_violations(pipeline: Any, wanted: Iterator[Cursor], limit_s: flo
 def make(loaded: Any, generator: Any) -> Any:
     """Return a pipeline over a loaded model that asks with a small window, and shows all that the model says."""
     from completer.complete.pipeline import Pipeline
+    from completer.complete.state import Model
 
     costs = replace(loaded.engine.costs, prefill_ms_per_token=MS_PER_TOKEN)
     settings = Settings(budget_ms=NO_HURRY_MS, confidence=0.0, max_tokens=24, context="off")
-    return Pipeline(generator, loaded.tokenizer, lambda: costs, loaded.engine.max_len, settings, {})
+    return Pipeline(Model(generator, loaded.tokenizer, lambda: costs, loaded.engine.max_len), settings)
 
 
 def invariants(

@@ -83,7 +83,7 @@ def filled(settings: Settings, defaults: Settings) -> Settings:
 
 def absolute_paths(settings: Settings) -> Settings:
     """Return the settings with paths that no longer depend on the working folder; ids of models stay as they are."""
-    models = {name: getattr(settings, name) for name in ("model", "draft_model", "cascade_model")}
+    models = {name: getattr(settings, name) for name in ("model", "draft_model")}
     paths = {name: path for name, path in models.items() if path.startswith(".") or path.endswith(".gguf")}
     if settings.tls_ca:
         paths["tls_ca"] = settings.tls_ca

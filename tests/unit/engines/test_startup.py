@@ -136,7 +136,7 @@ def test_a_model_that_nobody_uses_is_freed_before_another_is_loaded(monkeypatch:
     made: list[Closed] = []
     monkeypatch.setattr(loader, "load_engine", lambda *_: object())
     monkeypatch.setattr(loader, "make_generator", lambda *_: made.append(Closed()) or made[-1])
-    monkeypatch.setattr(loader, "make_pipeline", lambda loaded, generator, settings, on_close, larger: on_close)
+    monkeypatch.setattr(loader, "make_pipeline", lambda loaded, generator, settings, on_close: on_close)
     engines = loader.Engines()
     first, second = Settings(model="first"), Settings(model="second")
     leave_first, leave_again = engines.make_completer(first, print), engines.make_completer(first, print)
