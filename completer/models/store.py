@@ -74,10 +74,15 @@ def cache_dir() -> Path:
     workspace must not bring models and measurements along.
     """
     override = os.environ.get("COMPLETER_CACHE")
-    folder = Path(os.path.expanduser(override)) if override else user_cache_path("completer", appauthor=False)
+    try:
+        folder = Path(os.path.expanduser(override)) if override else user_cache_path("completer", appauthor=False)
+    except RuntimeError as error:  # newer platformdirs, without a home folder
+        raise CacheError(
+            f"there is no folder for the cache ({error}): set HOME, or COMPLETER_CACHE to an absolute path"
+        ) from error
     if not folder.is_absolute():
         raise CacheError(
-            f"the cache folder {str(folder)!r} is not an absolute path: set HOME, or COMPLETER_CACHE to an absolute one"
+            f"the cache folder {str(folder)!r} is no absolute path: set HOME, or COMPLETER_CACHE to an absolute path"
         )
     return folder
 
