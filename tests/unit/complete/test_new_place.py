@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,9 +13,11 @@ from completer.complete.pipeline import Pipeline
 from completer.engines.base import CostCurve, Logits
 from completer.tokens.tokenizer import Tokenizer
 from completer.types import Snapshot, Suggestion
-from tests.unit.complete.test_pipeline import ByHeart, pipeline, text_of
+from tests.unit.complete.test_pipeline import SETTINGS, ByHeart, pipeline, text_of
 
 DOCUMENT = "".join(f"def area_{n}(width, height):\n    result = width * height + {n}\n    return result\n\n" for n in range(60))
+UNHURRIED = replace(SETTINGS, budget_ms=10_000)
+"""A busy machine must not change what is said."""
 FULL, SMALL = "full_window", "small_window"
 
 
@@ -54,7 +57,7 @@ def teller(tokenizer: Tokenizer) -> WindowTeller:
 async def test_a_key_at_a_new_place_is_answered_from_a_small_window_and_a_question_from_the_full_one(
     teller: WindowTeller, tokenizer: Tokenizer
 ) -> None:
-    async with pipeline(teller, tokenizer) as made:
+    async with pipeline(teller, tokenizer, UNHURRIED) as made:
         assert text_of(await made.complete(at_line(101), explicit=False)) == SMALL
         assert text_of(await made.complete(at_line(101), explicit=True)) == FULL
 
@@ -62,7 +65,7 @@ async def test_a_key_at_a_new_place_is_answered_from_a_small_window_and_a_questi
 async def test_an_answer_from_a_small_window_is_replaced_once_the_full_one_is_ready(
     teller: WindowTeller, tokenizer: Tokenizer
 ) -> None:
-    async with pipeline(teller, tokenizer) as made:
+    async with pipeline(teller, tokenizer, UNHURRIED) as made:
         better: list[Suggestion] = []
         made.on_extend = better.append
         assert text_of(await made.complete(at_line(101), explicit=False)) == SMALL
@@ -73,7 +76,7 @@ async def test_an_answer_from_a_small_window_is_replaced_once_the_full_one_is_re
 
 
 async def test_typing_on_after_a_rest_is_never_answered_from_the_small_window(teller: WindowTeller, tokenizer: Tokenizer) -> None:
-    async with pipeline(teller, tokenizer) as made:
+    async with pipeline(teller, tokenizer, UNHURRIED) as made:
         made.did_move_cursor(at_line(101))
         assert await made.settled(5)
         assert text_of(await made.complete(at_line(101), explicit=False)) == FULL
@@ -84,7 +87,7 @@ async def test_whatever_was_asked_before_an_explicit_answer_is_that_of_the_full_
     teller: WindowTeller, tokenizer: Tokenizer, seed: int
 ) -> None:
     chance = random.Random(seed)
-    async with pipeline(teller, tokenizer) as made:
+    async with pipeline(teller, tokenizer, UNHURRIED) as made:
         for _ in range(6):
             await _do_something(made, chance)
         place = at_line(chance.randrange(60, 180))
@@ -111,6 +114,6 @@ async def _do_something(made: Pipeline, chance: random.Random) -> None:
 async def test_a_window_of_many_tokens_is_shortened_until_it_fits_a_slot(tokenizer: Tokenizer) -> None:
     engine = WindowTeller(tokenizer)
     engine.max_len = 1024
-    async with pipeline(engine, tokenizer) as made:
+    async with pipeline(engine, tokenizer, UNHURRIED) as made:
         assert text_of(await made.complete(at_line(101), explicit=True)) in (SMALL, FULL)
         assert 500 < made.metrics()[-1]["n_feed"] < 1024
