@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import logging
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -16,15 +17,20 @@ from completer.complete.cascade import Larger
 from completer.complete.pipeline import Pipeline
 from completer.config import Settings
 from completer.engines.base import StepEngine
-from completer.engines.factory import Loaded, Served, load, load_lmdeploy, load_remote, physical_threads, resolve
+from completer.engines.cpu.load import condemn, physical_threads
+from completer.engines.factory import Loaded, Served, load, load_lmdeploy, load_remote, resolve
+from completer.engines.health import Health
 from completer.engines.measure import MachineLimits, measure_limits
 from completer.engines.registry import ENGINES
-from completer.errors import ConfigError, EngineUnavailable, ModelNotPulled
+from completer.engines.weights.background_check import BackgroundCheck
+from completer.errors import ConfigError, EngineUnavailable, HashMismatch, ModelNotPulled
 from completer.generate.scheduler import Generator, LocalGenerator
 from completer.generate.stream import StreamGenerator
 from completer.models.manifest import ModelEntry, find, load_manifest
 from completer.models.pull import pull
 from completer.models.store import ModelFiles, cache_dir, locate
+
+log = logging.getLogger(__name__)
 
 STEPS_IN_BUDGET = 5.0
 """Decode steps that must fit the budget for a model to be useful: a healed token and a few behind it."""
@@ -106,14 +112,20 @@ def model_files(settings: Settings, progress: Progress, may_pull: bool = True) -
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A loaded model with its generator, and the larger one of the cascade, where there is one."""
+    """A loaded model with its generator, and the larger one of the cascade, where there is one.
+
+    check: compares the hashes of the converted files while the model runs.
+    """
 
     loaded: Loaded | Served
     generator: Generator
     larger: Larger | None = None
+    check: BackgroundCheck | None = None
 
     def close(self) -> None:
         """Stop the engine threads, free the models, keep what was learned of their costs."""
+        if self.check is not None:
+            self.check.close()
         if self.larger is not None:
             self.larger.generator.close()  # first: it waits for the other
         if isinstance(self.loaded, Loaded):
@@ -143,7 +155,7 @@ class Engines:
             if key not in self._running:
                 for unused in [other for other in self._running if not self._n_clients[other]]:
                     self._free(unused)  # a client that changes its model must not leave the old one in memory
-                self._running[key] = run(load_engine(settings, progress), settings, progress)
+                self._running[key] = checked(run(load_engine(settings, progress), settings, progress))
                 # A vocabulary is a million objects that live for ever: the collector need not walk them at some key.
                 gc.collect()
                 gc.freeze()
@@ -175,8 +187,21 @@ def load_engine(settings: Settings, progress: Progress, may_pull: bool = True) -
     if settings.engine == "remote":
         return load_remote(settings, progress)
     resolve(settings)  # before a model is pulled that nothing here can run
+    if settings.engine == "lmdeploy":
+        return load_lmdeploy(model_files(settings, progress, may_pull), settings, progress)
+    return _load_model(settings, progress, may_pull)
+
+
+def _load_model(settings: Settings, progress: Progress, may_pull: bool = True) -> Loaded:
+    """Return the model loaded; pulled again, once, where its files turned out to be damaged. Raises: CompleterError."""
     files = model_files(settings, progress, may_pull)
-    return load_lmdeploy(files, settings, progress) if settings.engine == "lmdeploy" else load(files, settings, progress)
+    try:
+        return load(files, settings, progress)
+    except HashMismatch as error:
+        if not may_pull:
+            raise
+        log.warning("%s", error)
+    return load(model_files(settings, progress), settings, progress)
 
 
 def load_draft(loaded: Loaded, settings: Settings, progress: Progress) -> StepEngine:
@@ -200,7 +225,7 @@ def _load_relative(
 ) -> Loaded:
     """Return the second model that a setting names. Raises: ConfigError where its vocabulary is another one."""
     own = replace(settings, model=getattr(settings, setting), draft_model="", cascade_model="")
-    second = load(model_files(own, progress), own, progress)
+    second = _load_model(own, progress)
     if second.tokenizer.token_bytes != loaded.tokenizer.token_bytes:
         second.engine.close()
         raise ConfigError(
@@ -218,6 +243,18 @@ def run(loaded: Loaded | Served, settings: Settings, progress: Progress) -> Runn
     except BaseException:
         generator.close()
         raise
+
+
+def checked(running: Running) -> Running:
+    """Return the running model with a check of its converted files in the background, where it runs from such files."""
+    loaded, generator = running.loaded, running.generator
+    if not isinstance(loaded, Loaded) or not isinstance(generator, LocalGenerator) or loaded.converted is None:
+        return running
+    health = loaded.health
+    return replace(
+        running,
+        check=BackgroundCheck(loaded.converted, lambda damage: health.report(condemn(damage)), lambda: generator.is_busy),
+    )
 
 
 def make_generator(loaded: Loaded | Served, settings: Settings, progress: Progress) -> Generator:
@@ -240,6 +277,7 @@ def make_pipeline(
     model = loaded.model if larger is None else f"{loaded.model}, then {larger.name}"
     names = {"model": model, "engine": engine.name}
     leaves_machine = engine.name == "remote"
+    health = loaded.health if isinstance(loaded, Loaded) else Health()
     return Pipeline(
         generator,
         loaded.tokenizer,
@@ -249,5 +287,6 @@ def make_pipeline(
         names,
         larger=larger,
         leaves_machine=leaves_machine,
+        health=health,
         on_close=on_close,
     )

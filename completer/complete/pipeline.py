@@ -19,6 +19,7 @@ from completer.complete.trace import Trace, TraceLog
 from completer.config import Settings, context_parts
 from completer.document.secrets import SecretScan
 from completer.engines.base import CostCurve
+from completer.engines.health import Health
 from completer.generate.scheduler import Generator
 from completer.prompt.anchors import Anchors, context_budget, full_window_cp
 from completer.prompt.context.context import Context
@@ -50,12 +51,13 @@ class Pipeline:
         *,
         larger: Larger | None = None,
         leaves_machine: bool = False,
+        health: Health | None = None,
         on_close: Callable[[], None] = lambda: None,
     ) -> None:
         """costs: returns what a forward costs, as far as is known then.  names: what `status` says of model and engine.
 
         larger: takes a second look.  leaves_machine: the engine is a server, and gets no secrets.
-        on_close: called once, when the client is gone.
+        health: what went wrong with the model, for `status`.  on_close: called once, when the client is gone.
         """
         self.settings = settings
         self.on_extend: Callable[[Suggestion], None] | None = None
@@ -68,6 +70,7 @@ class Pipeline:
         self._context = Context(tokenizer, context_budget(costs(), max_len), full_window_cp(costs(), max_len))
         self._context.set_parts(context_parts(settings))
         self._leaves_machine = leaves_machine
+        self._health = health or Health()
         self._on_close = on_close
         self._reuse = ReuseStore()
         self._traces = TraceLog()
@@ -200,7 +203,8 @@ class Pipeline:
 
     def status(self) -> dict[str, Any]:
         latency = {f"latency_p{p}_ms": self._traces.latency_ms(p) for p in (50, 95)}
-        return {**self._names, **latency, "message": self._generator.message or self._kept_here() or self._cascade.message}
+        message = self._health.message or self._generator.message or self._kept_here() or self._cascade.message
+        return {**self._names, **latency, "message": message}
 
     def _forget_anchors(self) -> None:
         """Nothing of a context block that is no longer wanted may serve another prompt. Mutates: the documents."""

@@ -15,6 +15,10 @@ from completer.errors import UnsupportedModel
 LEAN_FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
 """Architectures that the lean decoder runs; `hf` is the fallback for the others."""
 
+_LARGEST = 2**24
+"""Of any size: a hundred times the largest vocabulary."""
+_MOST_LAYERS = 1024
+
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
@@ -36,6 +40,20 @@ class ModelSpec:
     rms_eps: float
     rope_factors: tuple[float, ...] = ()
     tied_head: bool = False
+
+    def __post_init__(self) -> None:
+        """Raises: ValueError for sizes that no model has: files may claim anything, and memory is taken by these numbers."""
+        sizes = ("n_layers", "hidden", "ffn", "heads", "heads_kv", "head_dim", "vocab_size", "max_positions")
+        for name in sizes:
+            if not 0 < getattr(self, name) <= _LARGEST:
+                raise ValueError(f"{name} is {getattr(self, name)}")
+        if self.n_layers > _MOST_LAYERS:
+            raise ValueError(f"n_layers is {self.n_layers}")
+        if self.heads % self.heads_kv or self.head_dim % 2:
+            raise ValueError(f"{self.heads} heads of {self.head_dim} share {self.heads_kv} pairs of keys and values")
+
+        if len(self.rope_factors) not in (0, self.head_dim // 2):
+            raise ValueError(f"{len(self.rope_factors)} rotary factors for heads of {self.head_dim}")
 
     @property
     def qkv_rows(self) -> int:
