@@ -73,14 +73,14 @@ class GgufCheckpoint:
         self.packing: Packing | None = None
         self._reader = open_gguf(path)
         self._tensors = {t.name: t for t in self._reader.tensors}
-        # The vocabulary has 150,000 strings and would take a second to decode: it is read by the tokenizer only.
-        self.meta: dict[str, Any] = {
-            key: field.contents()
-            for key, field in self._reader.fields.items()
-            if not key.startswith(("tokenizer.ggml.tokens", "tokenizer.ggml.merges", "tokenizer.ggml.token_type"))
-        }
-        factors = self._raw("rope_freqs.weight")
         with _described_by(path):
+            # The vocabulary has 150,000 strings and would take a second to decode: it is read by the tokenizer only.
+            self.meta: dict[str, Any] = {
+                key: field.contents()
+                for key, field in self._reader.fields.items()
+                if not key.startswith(("tokenizer.ggml.tokens", "tokenizer.ggml.merges", "tokenizer.ggml.token_type"))
+            }
+            factors = self._raw("rope_freqs.weight")
             self.spec = spec_from_gguf(
                 self.meta,
                 vocab_size=int(self._tensors["token_embd.weight"].shape[1]),
@@ -95,17 +95,17 @@ class GgufCheckpoint:
         return self._reader.fields[key].contents()
 
     def find(self, name: str) -> Tensor | None:
-        return _of_right_shape(self._find(name), name, self.spec)
+        tensor = _of_right_shape(self._stored(name), name, self.spec)
+        part = name.split(".")[-2]
+        if tensor is not None and part in ("q", "k") and self.spec.family in ("llama", "mistral"):
+            return _unpermute(tensor, self.spec.heads if part == "q" else self.spec.heads_kv)
+        return tensor
 
-    def _find(self, name: str) -> Tensor | None:
+    def _stored(self, name: str) -> Tensor | None:
         if name in self._GLOBAL:
             return self._raw(self._GLOBAL[name])
         _, layer, part, kind = name.split(".")
-        tensor = self._raw(f"blk.{layer}.{self._LOCAL[part]}.{kind}")
-        rotated = part in ("q", "k") and self.spec.family in ("llama", "mistral")
-        if rotated and _of_right_shape(tensor, name, self.spec) is not None:
-            return _unpermute(_required(tensor, name), self.spec.heads if part == "q" else self.spec.heads_kv)
-        return tensor
+        return self._raw(f"blk.{layer}.{self._LOCAL[part]}.{kind}")
 
     def find_groups(self, name: str) -> Groups | None:
         return None  # its blocks have two levels of scales: they are dequantised, and rounded again
