@@ -52,9 +52,6 @@ class ModelSpec:
         if self.heads % self.heads_kv or self.head_dim % 2:
             raise ValueError(f"{self.heads} heads of {self.head_dim} share {self.heads_kv} pairs of keys and values")
 
-        if len(self.rope_factors) not in (0, self.head_dim // 2):
-            raise ValueError(f"{len(self.rope_factors)} rotary factors for heads of {self.head_dim}")
-
     @property
     def qkv_rows(self) -> int:
         return (self.heads + 2 * self.heads_kv) * self.head_dim
@@ -82,12 +79,18 @@ class ModelSpec:
 
 
 def spec_from_gguf(meta: Mapping[str, Any], vocab_size: int, tied_head: bool, rope_factors: tuple[float, ...]) -> ModelSpec:
-    """Return the spec that GGUF metadata describes. Raises: UnsupportedModel. Source: the GGUF specification."""
+    """Return the spec that GGUF metadata describes.
+
+    Raises: UnsupportedModel; KeyError, ValueError for what is missing or absurd.  Source: the GGUF specification.
+    """
     family = str(meta["general.architecture"])
     if family not in LEAN_FAMILIES:
         raise UnsupportedModel(f"architecture {family!r} is not one of {', '.join(LEAN_FAMILIES)}: use the engine 'hf'")
     heads = int(meta[f"{family}.attention.head_count"])
     hidden = int(meta[f"{family}.embedding_length"])
+    head_dim = int(meta.get(f"{family}.attention.key_length", hidden // heads))
+    if len(rope_factors) not in (0, head_dim // 2):
+        raise ValueError(f"{len(rope_factors)} rotary factors for heads of {head_dim}")
     return ModelSpec(
         family=family,
         n_layers=int(meta[f"{family}.block_count"]),
@@ -95,7 +98,7 @@ def spec_from_gguf(meta: Mapping[str, Any], vocab_size: int, tied_head: bool, ro
         ffn=int(meta[f"{family}.feed_forward_length"]),
         heads=heads,
         heads_kv=int(meta.get(f"{family}.attention.head_count_kv", heads)),
-        head_dim=int(meta.get(f"{family}.attention.key_length", hidden // heads)),
+        head_dim=head_dim,
         vocab_size=vocab_size,
         max_positions=int(meta[f"{family}.context_length"]),
         rope_theta=float(meta.get(f"{family}.rope.freq_base", 10000.0)),
