@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import logging
 import math
 import threading
 from collections import Counter
@@ -17,15 +18,20 @@ from completer.complete.pipeline import Pipeline
 from completer.complete.state import Model
 from completer.config import Settings
 from completer.engines.base import StepEngine
-from completer.engines.factory import Loaded, Served, load, load_lmdeploy, load_remote, physical_threads, resolve
+from completer.engines.cpu.load import condemn, physical_threads
+from completer.engines.factory import Loaded, Served, load, load_lmdeploy, load_remote, resolve
+from completer.engines.health import Health
 from completer.engines.measure import MachineLimits, measure_limits
-from completer.errors import ConfigError, EngineUnavailable, ModelNotPulled
+from completer.engines.weights.background_check import BackgroundCheck
+from completer.errors import ConfigError, EngineUnavailable, HashMismatch, ModelNotPulled
 from completer.generate.scheduler import Generator, LocalGenerator
 from completer.generate.stream import StreamGenerator
 from completer.models.manifest import ModelEntry, find, load_manifest
 from completer.models.pull import pull
 from completer.models.store import ModelFiles, cache_dir, locate
 from completer.system.cachefile import read_json, write_cache
+
+log = logging.getLogger(__name__)
 
 STEPS_IN_BUDGET = 5.0
 """Decode steps that must fit the budget for a model to be useful: a healed token and a few behind it."""
@@ -120,13 +126,16 @@ def model_files(settings: Settings, progress: Progress, may_pull: bool = True) -
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A loaded model with its generator."""
+    """A loaded model with its generator. check: compares the hashes of the converted files while the model runs."""
 
     loaded: Loaded | Served
     generator: Generator
+    check: BackgroundCheck | None = None
 
     def close(self) -> None:
         """Stop the engine thread, free the model, keep what was learned of its costs."""
+        if self.check is not None:
+            self.check.close()
         if isinstance(self.loaded, Loaded):
             self.loaded.keep_costs(self.loaded.engine.costs)
         self.generator.close()
@@ -155,7 +164,7 @@ class Engines:
                 for unused in [other for other in self._running if not self._n_clients[other]]:
                     self._free(unused)  # a client that changes its model must not leave the old one in memory
                 loaded = load_engine(settings, progress)
-                self._running[key] = Running(loaded, make_generator(loaded, settings, progress))
+                self._running[key] = checked(Running(loaded, make_generator(loaded, settings, progress)))
                 # A vocabulary is a million objects that live for ever: the collector need not walk them at some key.
                 gc.collect()
                 gc.freeze()
@@ -182,8 +191,21 @@ def load_engine(settings: Settings, progress: Progress, may_pull: bool = True) -
     if settings.engine == "remote":
         return load_remote(settings, progress)
     resolve(settings)  # before a model is pulled that nothing here can run
+    if settings.engine == "lmdeploy":
+        return load_lmdeploy(model_files(settings, progress, may_pull), settings, progress)
+    return _load_model(settings, progress, may_pull)
+
+
+def _load_model(settings: Settings, progress: Progress, may_pull: bool = True) -> Loaded:
+    """Return the model loaded; pulled again, once, where its files turned out to be damaged. Raises: CompleterError."""
     files = model_files(settings, progress, may_pull)
-    return load_lmdeploy(files, settings, progress) if settings.engine == "lmdeploy" else load(files, settings, progress)
+    try:
+        return load(files, settings, progress)
+    except HashMismatch as error:
+        if not may_pull:
+            raise
+        log.warning("%s", error)
+    return load(model_files(settings, progress), settings, progress)
 
 
 def load_draft(loaded: Loaded, settings: Settings, progress: Progress) -> StepEngine:
@@ -192,7 +214,7 @@ def load_draft(loaded: Loaded, settings: Settings, progress: Progress) -> StepEn
     Raises: ConfigError if its vocabulary differs from the model's; CompleterError.
     """
     own = replace(settings, model=settings.draft_model, draft_model="")
-    draft = load(model_files(own, progress), own, progress)
+    draft = _load_model(own, progress)
     if draft.tokenizer.token_bytes != loaded.tokenizer.token_bytes:
         draft.engine.close()
         raise ConfigError(
@@ -200,6 +222,18 @@ def load_draft(loaded: Loaded, settings: Settings, progress: Progress) -> StepEn
             "choose a smaller model of the same family, or none"
         )
     return draft.engine
+
+
+def checked(running: Running) -> Running:
+    """Return the running model with a check of its converted files in the background, where it runs from such files."""
+    loaded, generator = running.loaded, running.generator
+    if not isinstance(loaded, Loaded) or not isinstance(generator, LocalGenerator) or loaded.converted is None:
+        return running
+    health = loaded.health
+    return replace(
+        running,
+        check=BackgroundCheck(loaded.converted, lambda damage: health.report(condemn(damage)), lambda: generator.is_busy),
+    )
 
 
 def make_generator(loaded: Loaded | Served, settings: Settings, progress: Progress) -> Generator:
@@ -218,6 +252,7 @@ def make_pipeline(
 ) -> Pipeline:
     """Return a pipeline over a loaded model. on_close: called once, when its client is gone."""
     engine = loaded.engine
+    health = loaded.health if isinstance(loaded, Loaded) else Health()
     model = Model(
         generator,
         loaded.tokenizer,
@@ -226,5 +261,6 @@ def make_pipeline(
         name=loaded.model,
         engine=engine.name,
         leaves_machine=engine.name == "remote",
+        health=health,
     )
     return Pipeline(model, settings, on_close=on_close)

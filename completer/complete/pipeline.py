@@ -133,7 +133,7 @@ class Pipeline:
     def status(self) -> dict[str, Any]:
         model = self._state.model
         latency = {f"latency_p{p}_ms": self._state.traces.latency_ms(p) for p in (50, 95)}
-        message = model.generator.message or self._kept_here()
+        message = model.health.message or model.generator.message or self._kept_here()
         return {"model": model.name, "engine": model.engine, **latency, "message": message}
 
     async def settled(self, timeout_s: float) -> bool:

@@ -9,6 +9,7 @@ from completer.complete.open_document import OpenDocument
 from completer.complete.trace import TraceLog
 from completer.config import Settings
 from completer.engines.base import CostCurve
+from completer.engines.health import Health
 from completer.generate.scheduler import Generator
 from completer.prompt.anchors import Anchors
 from completer.prompt.context.context import Context
@@ -25,6 +26,7 @@ class Model:
 
     costs: returns what a forward costs, as far as is known by then.  max_len: tokens that a slot holds.
     name, engine: for `status`.  leaves_machine: the engine is a server, so it is sent no secrets.
+    health: what went wrong with the model, though it runs.
     """
 
     generator: Generator
@@ -34,6 +36,7 @@ class Model:
     name: str = ""
     engine: str = ""
     leaves_machine: bool = False
+    health: Health = field(default_factory=Health)
 
 
 @dataclass(slots=True)

@@ -72,16 +72,16 @@ class KeptCosts:
 
 
 def _curve_of(entry: Any) -> CostCurve | None:
-    """Return the curve that an entry of costs.json holds; None if it is too old or damaged."""
+    """Return the curve of an entry of the file; None if it is too old or damaged."""
     try:
-        age_s = time.time() - entry["measured"]
+        age_s = time.time() - float(entry["measured"])
         forward_ms = {int(n): float(ms) for n, ms in entry["forward_ms"].items()}
         curve = CostCurve(forward_ms, float(entry["prefill_ms_per_token"]), float(entry["logit_noise"]))
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
-    numbers = (*forward_ms.values(), curve.prefill_ms_per_token, curve.logit_noise)
-    sound = bool(forward_ms) and all(math.isfinite(number) and number >= 0 for number in numbers)
-    return curve if sound and 0 <= age_s < KEPT_FOR_S else None
+    prices = (*forward_ms.values(), curve.prefill_ms_per_token)
+    plausible = bool(forward_ms) and all(0 < ms < math.inf for ms in prices) and 0 <= curve.logit_noise < math.inf
+    return curve if plausible and 0 <= age_s < KEPT_FOR_S else None
 
 
 def _prefill_ms(engine: StepEngine, ids: list[int]) -> float:

@@ -138,6 +138,11 @@ class LocalGenerator:
                     job.cancelled = True
             self._changed.notify_all()
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether any request is under way, in the foreground or not. A hint: it may be outdated at once."""
+        return bool(self._jobs)
+
     def n_cached(self, ids: Sequence[int]) -> int:
         # Read from another thread without a lock: a slot list in motion gives a number that is a little off.
         return max(common_length(slot.ids, ids) for slot in self._slots)
