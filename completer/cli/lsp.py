@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from completer.assemble import Engines
-from completer.complete.api import RELOAD_SETTINGS, Completer, Report
+from completer.complete.api import Completer, Report
 from completer.config import Settings
 from completer.errors import ConfigError, DeadlineOver, ServerUnreachable
-from completer.server import run_stdio, run_tcp
+from completer.server import layers_of_process, run_stdio, run_tcp
 from completer.server.recorder import Recorder
 
 RETRY_S = 5.0
@@ -20,7 +21,7 @@ RETRY_S = 5.0
 
 
 def serve(
-    defaults: Settings,
+    command_line: Mapping[str, Any],
     tcp: str,
     allow_remote: bool,
     log_file: Path | None,
@@ -30,7 +31,7 @@ def serve(
 ) -> None:
     """Serve until the client leaves, then exit with the protocol's status.
 
-    defaults: settings for clients that do not name their own.  record: where to keep a log of the session.
+    command_line: checked settings; they win over the user's file, a client's win over them.  record: where to keep a log of the session.
     Raises: ConfigError for a wrong address, and for recording several clients at once; OSError for a log that cannot be written.
     """
     if record and tcp:
@@ -38,21 +39,21 @@ def serve(
     recorder = Recorder(record, lengths_only) if record else None
     _start_logging(log_file, verbose)
     engines = Engines()
+    make_layers = layers_of_process(command_line)
 
     def make_completer(settings: Settings, report: Report) -> Completer:
-        wanted = filled(settings, defaults)
         while True:
             try:
-                return engines.make_completer(wanted, report)
+                return engines.make_completer(settings, report)
             except (ServerUnreachable, DeadlineOver) as error:  # a network that is not up yet, a server that is being restarted
                 _wait(f"{error}; tried again every {RETRY_S:.0f} s", report)
 
     try:
         if tcp:
             host, port = parse_address(tcp)
-            code = run_tcp(host, port, make_completer, allow_remote=allow_remote)
+            code = run_tcp(host, port, make_completer, allow_remote=allow_remote, make_layers=make_layers)
         else:
-            code = run_stdio(make_completer, recorder)
+            code = run_stdio(make_completer, recorder, make_layers)
     finally:
         engines.close()
         if recorder is not None:
@@ -66,13 +67,6 @@ def _wait(why: str, report: Report) -> None:
     while time.monotonic() < end:
         report(why, None)
         time.sleep(0.2)
-
-
-def filled(settings: Settings, defaults: Settings) -> Settings:
-    """Return a client's settings; those that choose model and engine and were left as they are come from the command line."""
-    plain = Settings()
-    left = [name for name in RELOAD_SETTINGS if getattr(settings, name) == getattr(plain, name)]
-    return replace(settings, **{name: getattr(defaults, name) for name in left})
 
 
 def parse_address(address: str) -> tuple[str, int]:

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 import pytest
-from lsp_client import Client, attach, finish, start_process
+from lsp_client import Client, attach, finish, marked, start_process
 
 from bench.inside import open_model
 from completer.models.store import is_pulled
@@ -54,7 +54,7 @@ def test_what_the_default_model_is_sure_of_is_extended_by_the_larger_one_and_typ
     process = start_process("-m", "completer", "lsp", "--stdio")
     try:
         client = attach(process)
-        settings = {"model": SMALL, "cascade_model": LARGE, "budget_ms": 5000, "threads": 2}
+        settings = marked({"model": SMALL, "cascade_model": LARGE, "budget_ms": 5000, "threads": 2})
         client.initialize(textDocument={"inlineCompletion": {}}, settings=settings)
         client.wait_until_ready()
         status = client.call("completer/status")
