@@ -30,7 +30,7 @@ class Origin(StrEnum):
     USER = "user"
     """Command line, user settings file, or what our own extension or plugin marks as the user's."""
     MODEL = "user; a model id also from the workspace"
-    """As USER; an id of the manifest, whose files are pinned by hash, is taken from a workspace, too."""
+    """As USER; an id of the manifest, whose sources are part of the program, is taken from a workspace, too."""
     WORKSPACE = "workspace"
     """Anything the editor sends, which may have been written by whoever wrote the repository."""
 

@@ -31,7 +31,8 @@ def serve(
 ) -> None:
     """Serve until the client leaves, then exit with the protocol's status.
 
-    command_line: checked settings; they win over the user's file, a client's win over them.  record: where to keep a log of the session.
+    command_line: checked settings; they win over the user's file, a client's win over them.
+    record: where to keep a log of the session.
     Raises: ConfigError for a wrong address, and for recording several clients at once; OSError for a log that cannot be written.
     """
     if record and tcp:

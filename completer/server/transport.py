@@ -57,7 +57,8 @@ def run_tcp(
     """Serve any number of clients until interrupted; return the exit status.
 
     port: 0 takes a free one. The address is printed to stderr.  make_layers: as for `run_stdio`, for each connection.
-    Raises: ConfigError for an address that other machines reach (nothing is encrypted and nobody is asked who they are), unless allow_remote; OSError when it is in use.
+    Raises: ConfigError for an address that other machines reach (nothing is encrypted and nobody is asked who they are),
+    unless allow_remote; OSError when it is in use.
     """
     if not allow_remote and not _is_loopback(host):
         raise ConfigError(f"{host} can be reached from other machines: use 127.0.0.1, or allow it explicitly")

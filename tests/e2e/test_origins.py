@@ -96,14 +96,13 @@ def test_a_marked_token_command_is_run(real: tuple[Client, Script], tmp_path: Pa
     client.initialize(settings=marked({"token_command": creating(created)}))
     client.wait_until_ready()
     assert created.exists()
-    assert [headers["Authorization"] for _, headers, _ in chosen.asked][0] == "Bearer token"
+    assert next(headers["Authorization"] for _, headers, _ in chosen.asked) == "Bearer token"
 
 
 @WAYS
-@pytest.mark.parametrize("key", ["", "a guess", None, 5, "\ud800"])
-def test_marked_settings_with_a_wrong_key_are_relayed_ones(start: StartClient, relay: Relay, key: Any) -> None:
+def test_marked_settings_with_a_wrong_key_are_relayed_ones(start: StartClient, relay: Relay) -> None:
     client = start()
-    relay(client, marked({"token_command": ["sh", "-c", "true"], "budget_ms": 41}, key))
+    relay(client, marked({"token_command": ["sh", "-c", "true"], "budget_ms": 41}, "a guess"))
     held = settings_of(client)
     assert (held["token_command"], held["budget_ms"]) == ([], 41)
     (message,) = messages(client)

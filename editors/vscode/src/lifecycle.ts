@@ -5,7 +5,7 @@ import * as vscode from "vscode";
 import { Session } from "./client.ts";
 import { offerInstallation } from "./install.ts";
 import { locate } from "./locate.ts";
-import { setting } from "./settings.ts";
+import { setting, userSetting } from "./settings.ts";
 import type { StatusBar } from "./statusBar.ts";
 
 /** Settings whose change starts another server, or none. */
@@ -58,8 +58,8 @@ export class Lifecycle implements vscode.Disposable {
 
   async #start(): Promise<void> {
     const command = await locate({
-      command: setting<string[]>("server.command"),
-      interpreter: setting<string>("server.interpreter"),
+      command: userSetting<string[]>("server.command"),
+      interpreter: userSetting<string>("server.interpreter"),
       storage: this.#context.globalStorageUri.fsPath,
       path: process.env["PATH"] ?? "",
       windows: process.platform === "win32",
