@@ -182,16 +182,18 @@ def test_a_users_file_that_others_can_write_to_is_refused_with_the_mend(start: S
 
 
 def test_options_of_the_command_line_hold_unless_a_client_marks_another_value(user_file: Path) -> None:
-    user_file.write_text('engine = "torch"\nmodel = "of the file"\n', encoding="utf-8")
+    user_file.write_text('engine = "remote"\nendpoints = ["http://127.0.0.1:7"]\n', encoding="utf-8")
     user_file.chmod(0o600)
-    process = start_process("-m", "completer", "lsp", "--model", "/nowhere/option.gguf", "--set", "budget_ms=70")
+    process = start_process("-m", "completer", "lsp", "--set", 'endpoints=["http://127.0.0.1:8"]')
     try:
         client = attach(process)
         client.initialize(settings={"engine": "onnx"})
-        status = client.call("completer/status")
-        assert (status["model"], status["engine"]) == ("/nowhere/option.gguf", "torch")
-        client.notify("workspace/didChangeConfiguration", {"settings": {"completer": marked({"model": "/nowhere/marked.gguf"})}})
-        client.wait_until_ready()
-        assert "/nowhere/marked.gguf" in client.call("completer/status")["message"]
+        while "http://127.0.0.1:8:" not in client.call("completer/status")["message"]:
+            pass
+        assert client.call("completer/status")["engine"] == "remote"
+        changed = marked({"endpoints": ["http://127.0.0.1:9"]})
+        client.notify("workspace/didChangeConfiguration", {"settings": {"completer": changed}})
+        while "http://127.0.0.1:9:" not in client.call("completer/status")["message"]:
+            pass
     finally:
         finish(process)
