@@ -120,6 +120,17 @@ def test_model_that_cannot_be_loaded_is_told_once_and_another_one_mends_it(start
     assert client.inline(0, 3)
 
 
+def test_a_model_that_fails_after_it_was_replaced_is_not_told(start: StartClient) -> None:
+    client = start("--load-ms", "2000")
+    client.initialize(settings=marked({"model": "missing"}))
+    while client.call("completer/status")["message"] != "loading the fake model":
+        pass
+    client.notify("workspace/didChangeConfiguration", {"settings": {"completer": marked({"model": "present"})}})
+    client.wait_until_ready()
+    assert client.call("completer/status")["model"] == "present"
+    assert messages(client) == []
+
+
 def test_status_and_metrics_have_their_fields(client: Client) -> None:
     status = client.call("completer/status", {})
     assert status.keys() >= {"state", "message", "model", "engine", "latency_p50_ms", "latency_p95_ms"}
