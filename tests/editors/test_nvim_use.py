@@ -236,7 +236,19 @@ def test_capability_for_inline_completion_is_announced(editor: Nvim) -> None:
 def test_settings_reach_the_server_when_it_starts(start: Start) -> None:
     editor = start(SETUP.replace("Fake.start", "Fake.start, settings = { budget_ms = 120 }"))
     start_line(editor)
-    assert wait_for_event(editor, "initialize")["initializationOptions"] == {"completer": {"budget_ms": 120}}
+    sent = wait_for_event(editor, "initialize")["initializationOptions"]["completer"]
+    assert sent["userSettings"] == {"budget_ms": 120}
+    assert len(sent["clientKey"]) == 64
+
+
+def test_a_projects_settings_that_a_plugin_merged_in_are_not_sent_with_the_key(start: Start) -> None:
+    editor = start(SETUP.replace("Fake.start", "Fake.start, settings = { budget_ms = 120 }"))
+    sent = editor.lua("""
+        local params = { initializationOptions = { completer = { confidence = 0, userSettings = { engine = "remote" } } } }
+        require("completer.client").mark_settings(params)
+        return params.initializationOptions.completer
+    """)
+    assert (sent["confidence"], sent["userSettings"]) == (0, {"budget_ms": 120})
 
 
 @pytest.mark.parametrize("name", [".env", ".env.local", "server.pem", "id_rsa", "COMMIT_EDITMSG"])

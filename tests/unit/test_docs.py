@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ import typer.main
 from completer.cli.main import app
 from completer.cli.models import app as models_app
 from completer.complete.trace import Trace
-from completer.config import Settings
+from completer.config import RULES, Settings
 from completer.engines.registry import ENGINES
 from completer.server import messages
 
@@ -28,6 +29,8 @@ FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"`[^`]*`")
 LINK = re.compile(r"!?\[(?P<text>(?:[^\[\]]|\[[^\[\]]*\])*)\]\((?P<target>[^)\s]+)\)", re.DOTALL)
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
+ROW = re.compile(r"^\| `(\w+)` \| `([^`]*)` \| ([^|]+) \| ([^|]+) \| [^|]+ \|$", re.MULTILINE)
+"""A row of the table of settings."""
 
 
 def of(page: Path) -> str:
@@ -88,12 +91,17 @@ def test_the_index_names_every_page() -> None:
         assert page == index or linked & {page, page.parent, page.parent / "README.md"}, of(page)
 
 
-def test_every_setting_has_a_row_with_its_default() -> None:
-    rows = dict(re.findall(r"^\| `(\w+)` \| `([^`]*)` \|", read("docs/reference/settings.md"), re.MULTILINE))
-    assert list(rows) and set(rows) == {field.name for field in dataclasses.fields(Settings)}
+def test_every_setting_has_a_row_with_its_default_its_range_and_who_may_set_it() -> None:
+    table, reasons = read("docs/reference/settings.md").split("\n## Who may set a setting\n")
+    rows = {name: tuple(cells) for name, *cells in ROW.findall(table)}
+    expected = {}
     for field in dataclasses.fields(Settings):
         default = list(field.default) if isinstance(field.default, tuple) else field.default
-        assert rows[field.name].replace('"', "'") == repr(default), field.name
+        rule = RULES[field.name]
+        expected[field.name] = (json.dumps(default), rule.range or "–", str(rule.origin))
+    assert rows == expected
+    why = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", reasons, re.MULTILINE))
+    assert why == {name: rule.reason for name, rule in RULES.items()}
 
 
 def commands() -> Iterator[tuple[str, click.Command]]:

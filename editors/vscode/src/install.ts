@@ -6,7 +6,7 @@ import * as vscode from "vscode";
 
 import { environmentPython, findOnPath, isProgram } from "./locate.ts";
 import { run, type Watcher } from "./processes.ts";
-import { SECTION, setting } from "./settings.ts";
+import { SECTION, userSetting } from "./settings.ts";
 
 const WINDOWS = process.platform === "win32";
 const PYTHONS = WINDOWS ? ["py", "python"] : ["python3.13", "python3.12", "python3.11", "python3", "python"];
@@ -61,7 +61,7 @@ async function makeEnvironment(storage: string, wheels: string, watcher: Watcher
     await rm(folder, { recursive: true, force: true });
     await run(python, ["-I", "-m", "venv", folder], storage, watcher); // -I: no PYTHONPATH, nothing from the current folder
     const pip = ["-I", "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off"];
-    const all = [...pip, ...setting<string[]>("server.pipArguments"), `${join(wheels, wheel)}[cpu]`];
+    const all = [...pip, ...userSetting<string[]>("server.pipArguments"), `${join(wheels, wheel)}[cpu]`];
     await run(environmentPython(storage, WINDOWS), all, storage, watcher);
   } catch (error) {
     await rm(folder, { recursive: true, force: true });

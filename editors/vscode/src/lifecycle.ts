@@ -6,7 +6,7 @@ import * as vscode from "vscode";
 import { Session } from "./client.ts";
 import { offerInstallation } from "./install.ts";
 import { locate } from "./locate.ts";
-import { setting } from "./settings.ts";
+import { setting, userSetting } from "./settings.ts";
 import type { StatusBar } from "./statusBar.ts";
 
 /** Settings whose change starts another server, or none. */
@@ -60,8 +60,8 @@ export class Lifecycle implements vscode.Disposable {
   async #start(): Promise<void> {
     const storage = this.#context.globalStorageUri.fsPath;
     const command = await locate({
-      command: setting<string[]>("server.command"),
-      interpreter: setting<string>("server.interpreter"),
+      command: userSetting<string[]>("server.command"),
+      interpreter: userSetting<string>("server.interpreter"),
       storage,
       path: process.env["PATH"] ?? "",
       windows: process.platform === "win32",

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from completer.cli.lsp import absolute_paths
-from completer.config import Settings
 from completer.engines.remote.bearer import Bearer
 from completer.errors import ConfigError
 from completer.system.programs import NEUTRAL_FOLDER, find_program, interpreter
@@ -72,11 +71,12 @@ def test_paths_of_the_command_line_outlive_the_working_folder_and_ids_stay_ids(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    settings = absolute_paths(Settings(model="./folder", draft_model="small.gguf", tls_ca="ca.pem"))
-    assert (settings.model, settings.draft_model) == (str(tmp_path / "folder"), str(tmp_path / "small.gguf"))
-    assert settings.tls_ca == str(tmp_path / "ca.pem")
-    ids = Settings(model="Qwen/Qwen2.5-Coder-7B", draft_model="qwen2.5-coder-0.5b")
+    given = {"model": "./folder", "draft_model": "small.gguf", "tls_ca": "ca.pem", "threads": 2}
+    files = {"model": "folder", "draft_model": "small.gguf", "tls_ca": "ca.pem"}
+    assert absolute_paths(given) == {name: str(tmp_path / file) for name, file in files.items()} | {"threads": 2}
+    ids = {"model": "Qwen/Qwen2.5-Coder-7B", "draft_model": "qwen2.5-coder-0.5b", "tls_ca": ""}
     assert absolute_paths(ids) == ids
+    assert absolute_paths({}) == {}
 
 
 def test_only_the_modules_that_are_known_for_it_start_programs() -> None:
