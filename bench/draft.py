@@ -18,7 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from typing import Annotated
 
 import numpy as np
@@ -32,10 +32,11 @@ from bench.options import finish
 from bench.provenance import provenance
 from completer.engines.base import CostCurve, StepEngine
 from completer.generate.choice import remaining
-from completer.generate.decode import SlotState, decode, prefill_end
+from completer.generate.decode import Decoding, prefill_end
 from completer.generate.drafts.draft_model import DraftModel
 from completer.generate.drafts.ngrams import AcceptanceRates, Drafter, NgramIndex
 from completer.generate.known_rows import KnownRows
+from completer.generate.slots import Slot
 from completer.tokens.tokenizer import Tokenizer
 from completer.types import GenerateRequest, GenerateStats, Prompt, StopRule, Token
 
@@ -115,7 +116,7 @@ class Bench:
         self.tokenizer = tokenizer
         self._draft_model = DraftModel(draft, tokenizer)
         self._small_costs = draft.costs
-        self._slot = SlotState(0)
+        self._slot = Slot(engine, 0)
         self._rule = StopRule(max_tokens=MAX_TOKENS, single_line=True, confidence=0.0, end_ids=tokenizer.fim.end)
         self._rates = {way: AcceptanceRates() for way in WAYS}
 
@@ -136,7 +137,8 @@ class Bench:
     def _run(self, request: GenerateRequest, drafter: Drafter) -> Answer:
         stats, tokens = GenerateStats(), list[Token]()
         rows = KnownRows(self.engine.vocab_size)  # of this answer alone: none may profit from what another way computed
-        for _ in decode(self.engine, self._slot, request, self.tokenizer, drafter, rows, stats, tokens.extend):
+        decoding = Decoding(self._slot, request, self.tokenizer, drafter, rows, tokens.extend, stats)
+        for _ in chain(decoding.prefill(), decoding.generate()):
             pass
         return Answer(tuple(tokens), stats)
 

@@ -18,7 +18,8 @@ from completer.engines.base import StepEngine
 from completer.engines.factory import Loaded, Served, load, load_lmdeploy, load_remote, physical_threads, resolve
 from completer.engines.measure import MachineLimits, measure_limits
 from completer.errors import ConfigError, EngineUnavailable, ModelNotPulled
-from completer.generate.scheduler import Generator, LocalGenerator
+from completer.generate.generator import Generator
+from completer.generate.scheduler import LocalGenerator
 from completer.generate.stream import StreamGenerator
 from completer.models.manifest import ModelEntry, find, load_manifest
 from completer.models.pull import pull

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 
 from completer.engines.base import StepEngine
 from completer.engines.fake import FakeEngine
-from completer.generate.decode import SlotState, Steps, decode
+from completer.generate.decode import Decoding, Steps
 from completer.generate.drafts.draft_model import DraftModel
 from completer.generate.drafts.ngrams import AcceptanceRates, Drafter, NgramIndex
 from completer.generate.known_rows import KnownRows
 from completer.generate.scheduler import LocalGenerator
+from completer.generate.slots import Slot
 from completer.generate.stop import Stopper
 from completer.tokens.tokenizer import Tokenizer
 from completer.types import FinishReason, GenerateRequest, GenerateStats, Prompt, StopRule, Token
@@ -60,13 +61,13 @@ def plain_greedy(
 
 @dataclass
 class Run:
-    """One request over `decode`, step by step."""
+    """One request over `Decoding`, step by step. slot: an empty one if none is given."""
 
     engine: StepEngine
     tokenizer: Tokenizer
     prompt: Prompt
     stop: StopRule
-    slot: SlotState = field(default_factory=lambda: SlotState(0))
+    slot: Slot = None  # type: ignore[assignment]
     drafts: tuple[tuple[int, ...], ...] = ()
     corpora: tuple[Ids, ...] = ()
     avoid: tuple[bytes, ...] = ()
@@ -80,8 +81,10 @@ class Run:
     def __post_init__(self) -> None:
         request = GenerateRequest(1, "a", self.prompt, self.stop, drafts=self.drafts, avoid=self.avoid)
         drafter = Drafter(self.drafts, [NgramIndex(ids) for ids in self.corpora], self.rates, self.engine.costs, self.draft_model)
+        self.slot = self.slot or Slot(self.engine, 0)
         emit = self.tokens.extend
-        self.steps: Steps = decode(self.engine, self.slot, request, self.tokenizer, drafter, self.rows, self.stats, emit)
+        decoding = Decoding(self.slot, request, self.tokenizer, drafter, self.rows, emit, self.stats)
+        self.steps: Steps = steps_of(decoding)
 
     def step(self) -> bool:
         """Run one piece of work; return whether there is more."""
@@ -100,6 +103,12 @@ class Run:
     @property
     def ids(self) -> list[int]:
         return [token.id for token in self.tokens]
+
+
+def steps_of(decoding: Decoding) -> Steps:
+    """All of a request's work, without the draft model's reading of the prompt."""
+    yield from decoding.prefill()
+    return (yield from decoding.generate())
 
 
 @dataclass

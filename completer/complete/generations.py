@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Callable
 
 from completer.complete.site import Site
-from completer.generate.scheduler import Generator
+from completer.generate.generator import Generator
 from completer.suggest.block_end import sibling_stop
 from completer.suggest.confidence import Piece
 from completer.suggest.entries import Entry

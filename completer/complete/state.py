@@ -9,7 +9,7 @@ from completer.complete.open_document import OpenDocument
 from completer.complete.trace import TraceLog
 from completer.config import Settings
 from completer.engines.base import CostCurve
-from completer.generate.scheduler import Generator
+from completer.generate.generator import Generator
 from completer.prompt.anchors import Anchors
 from completer.prompt.context.context import Context
 from completer.suggest.block_end import stop_rule

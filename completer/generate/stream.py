@@ -1,4 +1,4 @@
-"""The seam of `completer.generate.scheduler` over an engine that decodes for itself (`StreamEngine`): a server, a library.
+"""The seam of `completer.generate.generator` over an engine that decodes for itself (`StreamEngine`): a server, a library.
 
 Each request is a task on one event loop in a thread of its own. A key goes first: while one runs, requests made ahead
 of need wait, and those that have not answered yet are broken off and begin again later. Healing, the confidence cut
@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from completer.engines.base import Piece, StreamEngine, StreamRequest
 from completer.errors import CompleterError
-from completer.generate.scheduler import OnDone, OnTokens
+from completer.generate.generator import OnDone, OnTokens
 from completer.generate.stop import Stopper
 from completer.generate.stream_heal import healed
 from completer.tokens.prefix import common_length
@@ -58,7 +58,7 @@ class _Job:
 
 
 class StreamGenerator:
-    """Runs the requests of all clients over one StreamEngine. See `completer.generate.scheduler.Generator`.
+    """Runs the requests of all clients over one StreamEngine. See `completer.generate.generator.Generator`.
 
     message: what the user should know of the engine's state, "" when all is well.
     """

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from completer.engines.base import CostCurve, Logits
 from completer.engines.fake import FakeEngine
 from completer.errors import ConfigError, EngineError
-from completer.generate.decode import PREFILL_FROM
 from completer.generate.drafts.draft_model import PRIOR_RATE, DraftModel
 from completer.generate.scheduler import LocalGenerator
+from completer.generate.slots import PREFILL_FROM
 from completer.tokens.tokenizer import Tokenizer
 from completer.types import GenerateRequest, StopRule
 from tests import tiny
