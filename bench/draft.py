@@ -38,7 +38,7 @@ from completer.generate.drafts.ngrams import AcceptanceRates, Drafter, NgramInde
 from completer.generate.known_rows import KnownRows
 from completer.generate.slots import Slot
 from completer.tokens.tokenizer import Tokenizer
-from completer.types import GenerateRequest, GenerateStats, Prompt, StopRule, Token
+from completer.types import Done, Prompt, Request, Stats, StopRule, Token, Tokens
 
 WAYS = ("alone", "model", "model quiet", "model eager", "n-grams", "n-grams and model")
 DEFAULT_WAYS = WAYS[:4]
@@ -60,7 +60,7 @@ RATES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 @dataclass(frozen=True, slots=True)
 class Answer:
     tokens: tuple[Token, ...]
-    stats: GenerateStats
+    stats: Stats
 
     @property
     def ids(self) -> tuple[int, ...]:
@@ -122,7 +122,7 @@ class Bench:
 
     def warm(self, prompt: Prompt) -> None:
         """Bring the slots of both models to the prompt's head."""
-        request = GenerateRequest(0, "bench", prompt, replace(self._rule, max_tokens=0))
+        request = Request(0, "bench", prompt, replace(self._rule, max_tokens=0))
         self._run(request, Drafter((), (), AcceptanceRates(), self.engine.costs))
         for _ in self._draft_model.catch_up(prompt.ids[: prefill_end(request)]):
             pass
@@ -132,15 +132,20 @@ class Bench:
         model = self._draft_model if "model" in way else None
         large, small = CURVES.get(way, (self.engine.costs, self._small_costs))
         self._draft_model.engine.costs = small
-        return self._run(GenerateRequest(0, "bench", prompt, self._rule), Drafter((), corpora, self._rates[way], large, model))
+        return self._run(Request(0, "bench", prompt, self._rule), Drafter((), corpora, self._rates[way], large, model))
 
-    def _run(self, request: GenerateRequest, drafter: Drafter) -> Answer:
-        stats, tokens = GenerateStats(), list[Token]()
+    def _run(self, request: Request, drafter: Drafter) -> Answer:
+        tokens: list[Token] = []
+
+        def on_event(event: Tokens | Done) -> None:
+            if isinstance(event, Tokens):
+                tokens.extend(event.tokens)
+
         rows = KnownRows(self.engine.vocab_size)  # of this answer alone: none may profit from what another way computed
-        decoding = Decoding(self._slot, request, self.tokenizer, drafter, rows, tokens.extend, stats)
+        decoding = Decoding(self._slot, request, self.tokenizer, drafter, rows, on_event)
         for _ in chain(decoding.prefill(), decoding.generate()):
             pass
-        return Answer(tuple(tokens), stats)
+        return Answer(tuple(tokens), decoding.stats)
 
     def margin(self, prompt: Prompt, a: Answer, b: Answer) -> float | None:
         """Return the distance of the two best allowed logits where two answers part, or None where they are the same.
@@ -152,7 +157,7 @@ class Bench:
         n = next((i for i, (x, y) in enumerate(zip(a.ids, b.ids, strict=False)) if x != y), min(len(a.ids), len(b.ids)))
         context = [*prompt.ids[: len(prompt.ids) - prompt.n_heal], *a.ids[:n]]
         pending = remaining(prompt.heal_bytes, self.tokenizer.bytes_of(a.ids[:n]))
-        self.engine.copy(0, 1, prefill_end(GenerateRequest(0, "bench", prompt, self._rule)))
+        self.engine.copy(0, 1, prefill_end(Request(0, "bench", prompt, self._rule)))
         row = None
         for id_ in context[self.engine.length(1) :]:
             row = self.engine.forward(1, [id_], 1)[0].copy()

@@ -16,7 +16,7 @@ from completer.generate.scheduler import LocalGenerator
 from completer.generate.slots import Slot
 from completer.generate.stop import Stopper
 from completer.tokens.tokenizer import Tokenizer
-from completer.types import FinishReason, GenerateRequest, GenerateStats, Prompt, StopRule, Token
+from completer.types import Done, FinishReason, Prompt, Request, Stats, StopRule, Token, Tokens
 from tests import tiny
 
 Ids = Sequence[int]
@@ -74,17 +74,24 @@ class Run:
     draft_model: DraftModel | None = None
     rates: AcceptanceRates = field(default_factory=AcceptanceRates)
     rows: KnownRows = field(default_factory=lambda: KnownRows(tiny.VOCAB_SIZE))
-    stats: GenerateStats = field(default_factory=GenerateStats)
     tokens: list[Token] = field(default_factory=list)
     reason: FinishReason | None = None
 
     def __post_init__(self) -> None:
-        request = GenerateRequest(1, "a", self.prompt, self.stop, drafts=self.drafts, avoid=self.avoid)
+        request = Request(1, "a", self.prompt, self.stop, drafts=self.drafts, avoid=self.avoid)
         drafter = Drafter(self.drafts, [NgramIndex(ids) for ids in self.corpora], self.rates, self.engine.costs, self.draft_model)
         self.slot = self.slot or Slot(self.engine, 0)
-        emit = self.tokens.extend
-        decoding = Decoding(self.slot, request, self.tokenizer, drafter, self.rows, emit, self.stats)
-        self.steps: Steps = steps_of(decoding)
+        self.decoding = Decoding(self.slot, request, self.tokenizer, drafter, self.rows, self.on_event)
+        self.steps: Steps = steps_of(self.decoding)
+
+    def on_event(self, event: Tokens | Done) -> None:
+        assert isinstance(event, Tokens)
+        if event.tokens:
+            self.tokens.extend(event.tokens)
+
+    @property
+    def stats(self) -> Stats:
+        return self.decoding.stats
 
     def step(self) -> bool:
         """Run one piece of work; return whether there is more."""
@@ -119,18 +126,18 @@ class Receiver:
     name: str = ""
     tokens: list[Token] = field(default_factory=list)
     reasons: list[FinishReason] = field(default_factory=list)
-    stats: GenerateStats = field(default_factory=GenerateStats)
+    stats: Stats = field(default_factory=Stats)
     done: threading.Event = field(default_factory=threading.Event)
 
-    def on_tokens(self, tokens: list[Token]) -> None:
-        self.tokens.extend(tokens)
-        self.events.append((self.name, "tokens"))
-
-    def on_done(self, reason: FinishReason, stats: GenerateStats) -> None:
-        self.reasons.append(reason)
-        self.stats = stats
-        self.events.append((self.name, reason))
-        self.done.set()
+    def on_event(self, event: Tokens | Done) -> None:
+        self.stats = event.stats
+        if isinstance(event, Done):
+            self.reasons.append(event.reason)
+            self.events.append((self.name, event.reason))
+            self.done.set()
+        elif event.tokens:
+            self.tokens.extend(event.tokens)
+            self.events.append((self.name, "tokens"))
 
     @property
     def ids(self) -> list[int]:
@@ -141,8 +148,8 @@ class Receiver:
         return self
 
 
-def submit(generator: LocalGenerator, request: GenerateRequest, events: list[tuple[str, str]] | None = None) -> Receiver:
+def submit(generator: LocalGenerator, request: Request, events: list[tuple[str, str]] | None = None) -> Receiver:
     """Submit `request` and return what receives its tokens."""
     receiver = Receiver([] if events is None else events, str(request.id))
-    generator.submit(request, receiver.on_tokens, receiver.on_done)
+    generator.submit(request, receiver.on_event)
     return receiver

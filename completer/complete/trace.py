@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from completer.types import AnsweredBy, GenerateStats, Snapshot
+from completer.types import AnsweredBy, Snapshot, Stats
 
 MAX_TRACES = 1000
 
@@ -51,13 +51,13 @@ class Trace:
     drafted: dict[str, int] = field(default_factory=dict)
     accepted: dict[str, int] = field(default_factory=dict)
 
-    def at_answer(self, stats: GenerateStats) -> None:
+    def at_answer(self, stats: Stats) -> None:
         """Take what a generation has cost by the time of the answer. Mutates: the trace."""
         for name in ("queue_ms", "prefill_ms", "ttft_ms", "decode_ms", "n_keep", "n_feed", "n_forwards", "n_generated"):
             setattr(self, name, getattr(stats, name))
         self.in_all(stats)
 
-    def in_all(self, stats: GenerateStats) -> None:
+    def in_all(self, stats: Stats) -> None:
         """Take what a generation has cost so far, the background included. Mutates: the trace."""
         self.n_forwards_in_all, self.n_generated_in_all = stats.n_forwards, stats.n_generated
         self.drafted, self.accepted = dict(stats.drafted), dict(stats.accepted)

@@ -11,20 +11,21 @@ steps the engine thread may do anything else.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from completer.engines.base import Logits
 from completer.generate.choice import Bounds, Choice, allowed_ids, bounds_by_row, from_rows, remaining
 from completer.generate.drafts.ngrams import NO_DRAFT, Draft, Drafter
+from completer.generate.generator import OnEvent
 from completer.generate.known_rows import KnownRows
 from completer.generate.slots import PREFILL_FROM, Slot
 from completer.generate.stop import Stopper
 from completer.tokens.tokenizer import Tokenizer
-from completer.types import FinishReason, GenerateRequest, GenerateStats, Token
+from completer.types import FinishReason, Request, Stats, Token, Tokens
 
-Emit = Callable[[list[Token]], None]
 Steps = Generator[None, None, FinishReason]
 """One request at work: each `next` is a piece of work, the value at the end is the reason why it ended."""
 Filling = Generator[None, None, None]
@@ -43,19 +44,19 @@ class Verified(NamedTuple):
 class Decoding:
     """One request at work on one slot: first `prefill`, then `generate`. Used by the engine thread only.
 
-    rows, and the rates of the drafter, outlive the request.  emit: called with the tokens of each step, healed ones included.
-    stats: what the request has cost so far.
+    rows, and the rates of the drafter, outlive the request.  on_event: called with `Tokens` when the request begins, and
+    after each step.  stats: what the request has cost so far; a new value after each step.
     filling: the prefill under way. It may come from an earlier request for nearly the same prompt, and a later one may take
         it over.
     """
 
     slot: Slot
-    request: GenerateRequest
+    request: Request
     tokenizer: Tokenizer
     drafter: Drafter
     rows: KnownRows
-    emit: Emit
-    stats: GenerateStats = field(default_factory=GenerateStats)
+    on_event: OnEvent
+    stats: Stats = field(default_factory=Stats)
     filling: Filling | None = None
     _ids: list[int] = field(init=False)  # the prompt without its healed tokens, then what was generated
     _bounds: Bounds = field(init=False)  # of the next token
@@ -69,28 +70,29 @@ class Decoding:
         self._bounds = Bounds(prompt.heal_bytes, request.avoid)
         self._stopper = Stopper(request.stop, self.tokenizer, n_healed_bytes=len(prompt.heal_bytes))
         n_keep = min(self.slot.n_shared(prompt.ids), prefill_end(request))
-        self.stats.n_keep, self.stats.n_feed = n_keep, len(prompt.ids) - n_keep
+        self.stats = replace(self.stats, n_keep=n_keep, n_feed=len(prompt.ids) - n_keep)
 
     def prefill(self) -> Iterator[None]:
         """Bring the slot to the prompt, yielding between pieces of work. Mutates: the slot, stats.
 
-        Raises: what the engine raises; the slot is emptied first. Closing the iterator leaves the slot valid, and leaves
-        `filling` to whoever took it.
+        Raises: what the engine raises, after the slot was emptied; what `on_event` raises. Closing the iterator leaves the
+        slot valid, and leaves `filling` to whoever took it.
         """
         started = time.perf_counter()
+        self._emit([])
         for _ in self.filling or ():
             yield
         self.filling = self._fill()
         for _ in self.filling:
             yield
         self.filling = None
-        self.stats.prefill_ms = _ms_since(started)
+        self.stats = replace(self.stats, prefill_ms=_ms_since(started))
 
     def generate(self) -> Steps:
         """Decode until a stop rule holds, yielding between forwards. Mutates: the slot, rows, stats, the drafter's rates.
 
         Returns (as the generator's value) the FinishReason.  With stop.max_tokens == 0 nothing is decoded.
-        Raises: what the engine or `emit` raises; the slot is emptied first. Closing the generator leaves the slot valid.
+        Raises: what the engine or `on_event` raises; the slot is emptied first. Closing the generator leaves the slot valid.
         """
         if self.request.stop.max_tokens == 0:
             return "length"
@@ -162,7 +164,7 @@ class Decoding:
         if self._undecided and len(feed) > 1:
             slot.forward(feed[:-1], 0)  # a near-tie is decided by a forward over one token
             feed = feed[-1:]
-        self.stats.n_forwards += 1
+        self.stats = replace(self.stats, n_forwards=self.stats.n_forwards + 1)
         bounds = bounds_by_row(self._bounds, proposed, self.tokenizer)
         if slot.can_choose and not self._bounds.avoid:  # the first rows of an alternative must travel
             allowed = [allowed_ids(one.pending, self.tokenizer) for one in bounds]
@@ -200,25 +202,34 @@ class Decoding:
             self.slot.truncate(len(self._ids) + verified.n_right)
         self._ids.extend(token.id for token in verified.tokens)
         self._credit(drafts, verified.n_right)
-        stats = self.stats
-        if stats.ttft_ms == 0.0:
-            stats.ttft_ms = stats.queue_ms + stats.prefill_ms + _ms_since(self._started)
-        stats.n_generated = len(self._ids) - self._n_context
-        stats.decode_ms = _ms_since(self._started)
+        decode_ms, stats = _ms_since(self._started), self.stats
+        self.stats = replace(
+            stats,
+            ttft_ms=stats.ttft_ms or stats.queue_ms + stats.prefill_ms + decode_ms,
+            n_generated=len(self._ids) - self._n_context,
+            decode_ms=decode_ms,
+        )
         if verified.tokens:
-            self.emit(verified.tokens)
+            self._emit(verified.tokens)
 
     def _credit(self, drafts: Sequence[Draft], n_right: int) -> None:
         """Credit the right tokens to the drafts in their order. Mutates: stats, the drafter's rates."""
+        if not drafts:
+            return
+        drafted, accepted = Counter(self.stats.drafted), Counter(self.stats.accepted)
         for draft in drafts:
             n = min(n_right, len(draft.ids))
-            self.stats.drafted[draft.source] = self.stats.drafted.get(draft.source, 0) + len(draft.ids)
-            self.stats.accepted[draft.source] = self.stats.accepted.get(draft.source, 0) + n
+            drafted[draft.source] += len(draft.ids)
+            accepted[draft.source] += n
             if draft.source != "heal":
                 self.drafter.record(draft, n)
             if n < len(draft.ids):
-                return  # the next draft was not looked at
+                break  # the next draft was not looked at
             n_right -= n
+        self.stats = replace(self.stats, drafted=dict(drafted), accepted=dict(accepted))
+
+    def _emit(self, tokens: Sequence[Token]) -> None:
+        self.on_event(Tokens(self.request.id, tuple(tokens), self.stats))
 
     @property
     def _n_context(self) -> int:
@@ -226,7 +237,7 @@ class Decoding:
         return len(self.request.prompt.ids) - self.request.prompt.n_heal
 
 
-def prefill_end(request: GenerateRequest) -> int:
+def prefill_end(request: Request) -> int:
     """Return how many of the prompt's tokens a prefill feeds: all before the first row whose logits are wanted."""
     return len(request.prompt.ids) - 1 - request.prompt.n_heal
 

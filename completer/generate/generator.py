@@ -1,5 +1,6 @@
-"""The seam between completion and the engine: plain data in, a stream of tokens out, cancel by id.
+"""The seam between completion and the engine: requests down, events up, cancel by id.
 
+All that crosses it is frozen plain data (completer.types), so that the engine can live in a process of its own.
 Two implementations: `scheduler.LocalGenerator` decodes over a StepEngine, `stream.StreamGenerator` relays a StreamEngine.
 """
 
@@ -8,31 +9,30 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from completer.types import FinishReason, GenerateRequest, GenerateStats, Token
+from completer.types import Done, Request, Tokens
 
-OnTokens = Callable[[list[Token]], None]
-OnDone = Callable[[FinishReason, GenerateStats], None]
+OnEvent = Callable[[Tokens | Done], None]
 
 
 class Generator(Protocol):
     """All methods return at once and may be called from any thread.
 
     message: what the user should know of the engine's state now; "" when all is well.
-    avoids: whether it honours `GenerateRequest.avoid`.
+    avoids: whether it honours `Request.avoid`.
     """
 
     message: str
     avoids: bool
 
-    def submit(self, request: GenerateRequest, on_tokens: OnTokens, on_done: OnDone) -> GenerateStats:
-        """Queue `request`; return its counts, which grow while it runs.
+    def submit(self, request: Request, on_event: OnEvent) -> None:
+        """Queue `request`; its events come one after another: any number of `Tokens`, then exactly one `Done`.
 
-        on_tokens and on_done are called from another thread; on_done exactly once, and last.
+        on_event: called from another thread, or from this one if the generator is closed.
         """
         ...
 
     def cancel(self, request_id: int) -> None:
-        """End a request before its next forward; its on_done gets "cancelled". Unknown ids are ignored."""
+        """End a request before its next forward; it is done with the reason "cancelled". Unknown ids are ignored."""
         ...
 
     def n_cached(self, ids: Sequence[int]) -> int:

@@ -14,7 +14,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from cachetools import LRUCache
 
@@ -23,12 +23,12 @@ from completer.errors import CompleterError
 from completer.generate.decode import Decoding, Filling, Steps, prefill_end
 from completer.generate.drafts.draft_model import DraftModel
 from completer.generate.drafts.ngrams import AcceptanceRates, Drafter, NgramIndex
-from completer.generate.generator import OnDone, OnTokens
+from completer.generate.generator import OnEvent
 from completer.generate.known_rows import KnownRows
 from completer.generate.slots import Slot, Slots
 from completer.tokens.prefix import common_length
 from completer.tokens.tokenizer import Tokenizer
-from completer.types import FinishReason, GenerateRequest, GenerateStats
+from completer.types import Done, FinishReason, Request, Stats
 
 log = logging.getLogger(__name__)
 
@@ -45,11 +45,9 @@ _FIRST, _LAST = -1, 9
 
 @dataclass(slots=True, eq=False)
 class _Job:
-    request: GenerateRequest
-    on_tokens: OnTokens
-    on_done: OnDone
+    request: Request
+    on_event: OnEvent
     submitted: float
-    stats: GenerateStats = field(default_factory=GenerateStats)
     decoding: Decoding | None = None  # None until the job first runs
     steps: Steps | None = None
     cancelled: bool = False
@@ -62,6 +60,10 @@ class _Job:
     @property
     def filling(self) -> Filling | None:
         return self.decoding.filling if self.decoding else None
+
+    @property
+    def stats(self) -> Stats:
+        return self.decoding.stats if self.decoding else Stats()
 
     @property
     def urgency(self) -> tuple[int, int]:
@@ -91,8 +93,8 @@ class LocalGenerator:
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
 
-    def submit(self, request: GenerateRequest, on_tokens: OnTokens, on_done: OnDone) -> GenerateStats:
-        job = _Job(request, on_tokens, on_done, time.perf_counter())
+    def submit(self, request: Request, on_event: OnEvent) -> None:
+        job = _Job(request, on_event, time.perf_counter())
         with self._changed:
             accepted = not self._closed
             if accepted:
@@ -100,7 +102,6 @@ class LocalGenerator:
                 self._changed.notify_all()
         if not accepted:
             _report(job, "cancelled")
-        return job.stats
 
     def cancel(self, request_id: int) -> None:
         with self._changed:
@@ -179,13 +180,11 @@ class LocalGenerator:
 
     def _start(self, job: _Job) -> Steps:
         """Give the job a slot, or the prefill under way for nearly the same prompt. Mutates: the job, slots, other jobs."""
-        job.stats.queue_ms = (time.perf_counter() - job.submitted) * 1e3
+        waited = Stats(queue_ms=(time.perf_counter() - job.submitted) * 1e3)
         donor = self._donor(job)
         slot, filling = self._take_over(donor) if donor is not None else (self._take_slot(job), None)
         request = job.request
-        job.decoding = Decoding(
-            slot, request, self._tokenizer, self._drafter(request), self._rows, job.on_tokens, job.stats, filling
-        )
+        job.decoding = Decoding(slot, request, self._tokenizer, self._drafter(request), self._rows, job.on_event, waited, filling)
         return self._steps(job.decoding)
 
     def _steps(self, decoding: Decoding) -> Steps:
@@ -194,13 +193,13 @@ class LocalGenerator:
         yield from self._catch_up(decoding.request)
         return (yield from decoding.generate())
 
-    def _catch_up(self, request: GenerateRequest) -> Iterator[None]:
+    def _catch_up(self, request: Request) -> Iterator[None]:
         """Let the draft model read the prompt. A keystroke does not wait for that; an earlier idle prefill usually did it."""
         draft, front = self._draft_model, request.prompt.ids[: prefill_end(request)]
         if draft is not None and (request.priority > 0 or draft.missing_ms(front) <= self._engine.costs.cost(1)):
             yield from draft.catch_up(front)
 
-    def _drafter(self, request: GenerateRequest) -> Drafter:
+    def _drafter(self, request: Request) -> Drafter:
         texts = (request.prompt.ids[: request.prompt.n_fixed], *request.corpus_ids)
         corpora = [self._index(ids) for ids in texts if ids]
         return Drafter(request.drafts, corpora, self._rates, self._engine.costs, self._draft_model)
@@ -271,6 +270,6 @@ def _report(job: _Job, reason: FinishReason) -> None:
         return
     job.reported = True
     try:
-        job.on_done(reason, job.stats)
+        job.on_event(Done(job.request.id, reason, job.stats))
     except Exception:
         log.exception("request %d: the receiver of its end failed", job.request.id)

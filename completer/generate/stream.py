@@ -11,18 +11,18 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from completer.engines.base import Piece, StreamEngine, StreamRequest
 from completer.errors import CompleterError
-from completer.generate.generator import OnDone, OnTokens
+from completer.generate.generator import OnEvent
 from completer.generate.stop import Stopper
 from completer.generate.stream_heal import healed
 from completer.tokens.prefix import common_length
 from completer.tokens.tokenizer import Tokenizer
-from completer.types import FinishReason, GenerateRequest, GenerateStats, Token
+from completer.types import Done, FinishReason, Request, Stats, Token, Tokens
 
 log = logging.getLogger(__name__)
 
@@ -38,11 +38,10 @@ MAX_MISSED = 64
 
 @dataclass(slots=True, eq=False)
 class _Job:
-    request: GenerateRequest
-    on_tokens: OnTokens
-    on_done: OnDone
+    request: Request
+    on_event: OnEvent
     submitted: float
-    stats: GenerateStats = field(default_factory=GenerateStats)
+    stats: Stats = field(default_factory=Stats)
     task: asyncio.Task[FinishReason] | None = None
     answered: bool = False  # tokens were given to the front: it cannot begin again
     streaming: bool = False
@@ -77,13 +76,12 @@ class StreamGenerator:
         self._thread = threading.Thread(target=self._run_loop, name="stream-engine", daemon=True)
         self._thread.start()
 
-    def submit(self, request: GenerateRequest, on_tokens: OnTokens, on_done: OnDone) -> GenerateStats:
-        job = _Job(request, on_tokens, on_done, time.perf_counter())
+    def submit(self, request: Request, on_event: OnEvent) -> None:
+        job = _Job(request, on_event, time.perf_counter())
         try:
             self._loop.call_soon_threadsafe(self._start, job)
         except RuntimeError:  # closed
-            _call(lambda: on_done("cancelled", job.stats))
-        return job.stats
+            _tell(job, Done(request.id, "cancelled", job.stats))
 
     def cancel(self, request_id: int) -> None:
         def cancel() -> None:
@@ -155,7 +153,7 @@ class StreamGenerator:
         del self._jobs[job.request.id]
         if not any(other.urgent for other in self._jobs.values()):
             self._quiet.set()
-        _call(lambda: job.on_done("cancelled" if task.cancelled() else task.result(), job.stats))
+        _tell(job, Done(job.request.id, "cancelled" if task.cancelled() else task.result(), job.stats))
 
     async def _run_until_done(self, job: _Job) -> FinishReason:
         """Generate; a job that was broken off for an urgent one begins again when that is done."""
@@ -163,7 +161,6 @@ class StreamGenerator:
             try:
                 if not job.urgent:
                     await self._quiet.wait()
-                job.stats.queue_ms = _ms_since(job.submitted)
                 job.streaming = True
                 reason = await self._generate(job)
             except asyncio.CancelledError:
@@ -183,6 +180,7 @@ class StreamGenerator:
         warm_only = request.stop.max_tokens == 0
         deadline_s = WARM_DEADLINE_S if warm_only else DEADLINE_S
         started = time.perf_counter()
+        self._begin(job)
         if warm_only:
             ask = StreamRequest(request.prompt.ids, 0, session=request.session, deadline_s=deadline_s)
             async with aclosing(self._engine.stream(ask)) as pieces:
@@ -211,37 +209,51 @@ class StreamGenerator:
                 reason = stopper.after(token)
             if reason is not None:
                 break
-        job.stats.n_generated += len(tokens)
+        job.stats = replace(job.stats, n_generated=job.stats.n_generated + len(tokens))
         if tokens:
             job.answered = True
-            _call(lambda: job.on_tokens(tokens))
+            _tell(job, Tokens(job.request.id, tuple(tokens), job.stats))
         return reason or piece.end
+
+    def _begin(self, job: _Job) -> None:
+        """Count what we believe to be warm, and tell that the job began. Mutates: the job's stats."""
+        n_keep = self.n_cached(job.request.prompt.ids)
+        job.stats = replace(job.stats, queue_ms=_ms_since(job.submitted), n_keep=n_keep, n_feed=_n_feed(job.request, n_keep))
+        _tell(job, Tokens(job.request.id, (), job.stats))
 
     def _count(self, job: _Job, piece: Piece, started: float) -> None:
         """Mutates: the job's stats, and what we believe to be warm."""
         stats, prompt = job.stats, job.request.prompt
         if stats.ttft_ms == 0.0:
-            stats.ttft_ms = _ms_since(job.submitted)
-            stats.prefill_ms = _ms_since(started)
-            stats.n_keep = self.n_cached(prompt.ids)
+            stats = replace(stats, ttft_ms=_ms_since(job.submitted), prefill_ms=_ms_since(started))
             self._remember(prompt.ids[: len(prompt.ids) - prompt.n_heal])
+        n_keep = stats.n_keep
         if piece.n_cached is not None:
-            if piece.n_cached < stats.n_keep - MAX_MISSED:  # another server, or one that was restarted or has no room
+            if piece.n_cached < n_keep - MAX_MISSED:  # another server, or one that was restarted or has no room
                 self._warm = self._warm[:1]
-            stats.n_keep = piece.n_cached
-        stats.n_feed = max(0, len(prompt.ids) - prompt.n_heal - stats.n_keep)
-        stats.n_forwards += 1
-        stats.decode_ms = _ms_since(started) - stats.prefill_ms
+            n_keep = piece.n_cached
+        job.stats = replace(
+            stats,
+            n_keep=n_keep,
+            n_feed=_n_feed(job.request, n_keep),
+            n_forwards=stats.n_forwards + 1,
+            decode_ms=_ms_since(started) - stats.prefill_ms,
+        )
 
     def _remember(self, ids: tuple[int, ...]) -> None:
         others = [held for held in self._warm if common_length(held, ids) < len(held)]
         self._warm = [ids, *others][:N_REMEMBERED]
 
 
-def _call(call: Callable[[], None]) -> None:
-    """Tell the front; the engine outlives a front that fails (an event loop that was closed)."""
+def _n_feed(request: Request, n_keep: int) -> int:
+    """Return how many of the prompt's tokens the engine must read, if it has `n_keep` of them."""
+    return max(0, len(request.prompt.ids) - request.prompt.n_heal - n_keep)
+
+
+def _tell(job: _Job, event: Tokens | Done) -> None:
+    """Pass an event on; the engine outlives a receiver that fails (an event loop that was closed)."""
     try:
-        call()
+        job.on_event(event)
     except Exception:
         log.exception("a client failed to take its tokens")
 

@@ -17,7 +17,7 @@ from dataclasses import replace
 
 from completer.engines.base import Piece, StreamEngine, StreamRequest
 from completer.tokens.tokenizer import Tokenizer
-from completer.types import GenerateRequest
+from completer.types import Request
 
 MAX_CHOICES = 2
 """So many times a likely token is put in; each costs a round trip. After that the typed text stands as it is."""
@@ -26,9 +26,7 @@ N_TOP = 20
 """Alternatives among which an agreeing one is looked for: as many as vLLM allows by default."""
 
 
-async def healed(
-    engine: StreamEngine, tokenizer: Tokenizer, request: GenerateRequest, deadline_s: float
-) -> AsyncGenerator[Piece, None]:
+async def healed(engine: StreamEngine, tokenizer: Tokenizer, request: Request, deadline_s: float) -> AsyncGenerator[Piece, None]:
     """Yield the answer to `request`, which begins with its `heal_bytes`; the probabilities are those among what agrees.
 
     Raises: what the engine raises. Closing the generator closes the engine's stream.

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from cachetools import LRUCache
 
 from completer.suggest.confidence import Piece
-from completer.types import FinishReason, GenerateStats
+from completer.types import FinishReason, Stats
 
 MAX_ENTRIES = 256
 MAX_TYPED_THROUGH = 128
@@ -21,10 +21,11 @@ MAX_TYPED_THROUGH = 128
 
 @dataclass(slots=True)
 class Entry:
-    """One suggestion: `text` follows `typed` behind the anchor. It grows until `reason` is set.
+    """One suggestion: `text` follows `typed` after the anchor. It grows until `reason` is set.
 
-    request_id: of the generation.  background: it was made ahead of need.  asked_for: explicitly, so all of it is shown.
-    ids, pieces: the tokens, the healed ones among them, which say the first `n_healed_bytes` bytes once more; `text` is behind.
+    request_id: of the generation; stats: what that had cost at its latest event.
+    background: it was made ahead of need.  asked_for: explicitly, so all of it is shown.
+    ids, pieces: its tokens. The healed ones among them repeat the first `n_healed_bytes` bytes; `text` follows those.
     """
 
     anchor: int
@@ -37,7 +38,7 @@ class Entry:
     ids: list[int] = field(default_factory=list)
     pieces: list[Piece] = field(default_factory=list)
     reason: FinishReason | None = None
-    stats: GenerateStats = field(default_factory=GenerateStats)
+    stats: Stats = field(default_factory=Stats)
 
     @property
     def stops_unsure(self) -> bool:

@@ -14,7 +14,7 @@ from completer.errors import ContextOverflow, EngineClosed
 from completer.generate.scheduler import LocalGenerator
 from completer.generate.slots import Slot
 from completer.tokens.tokenizer import Tokenizer
-from completer.types import GenerateRequest, StopRule
+from completer.types import Request, StopRule
 from tests import tiny
 from tests.contract.step_builders import MAX_LEN, N_SLOTS, NAMES, builder
 from tests.law import Receiver, Run, prompt_of, submit
@@ -222,13 +222,13 @@ def test_requests_from_many_threads_get_the_answers_that_they_get_alone(engine: 
     stop = StopRule(max_tokens=6, single_line=False)
     n_requests = 2 * N_SLOTS  # some of them wait for a slot
     prompts = [prompt_of(tokenizer, tiny.some_ids(30, seed=seed), n_heal=1) for seed in range(n_requests)]
-    requests = [GenerateRequest(i, f"file{i}", prompt, stop) for i, prompt in enumerate(prompts, start=1)]
+    requests = [Request(i, f"file{i}", prompt, stop) for i, prompt in enumerate(prompts, start=1)]
     generator = LocalGenerator(engine, tokenizer)
     try:
         alone = [submit(generator, request).wait().ids for request in requests]
         together: dict[int, Receiver] = {}
 
-        def ask(request: GenerateRequest) -> None:
+        def ask(request: Request) -> None:
             together[request.id] = submit(generator, request).wait()
 
         threads = [threading.Thread(target=ask, args=(request,)) for request in requests]

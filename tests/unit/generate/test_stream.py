@@ -18,7 +18,7 @@ from completer.engines.base import CostCurve, Piece, StreamRequest
 from completer.errors import ServerError
 from completer.generate.stream import StreamGenerator
 from completer.tokens.tokenizer import Tokenizer
-from completer.types import Edit, FinishReason, GenerateRequest, GenerateStats, Prompt, Snapshot, StopRule, Token
+from completer.types import Done, Edit, FinishReason, Prompt, Request, Snapshot, Stats, StopRule, Token, Tokens
 
 Say = Callable[[StreamRequest], list[Piece]]
 
@@ -53,14 +53,18 @@ class TalkingEngine:
 class Heard:
     """What a client heard of one request."""
 
-    stats: GenerateStats = field(default_factory=GenerateStats)
+    stats: Stats = field(default_factory=Stats)
     tokens: list[Token] = field(default_factory=list)
     reason: FinishReason | None = None
     done: threading.Event = field(default_factory=threading.Event)
 
-    def finish(self, reason: FinishReason, _: GenerateStats) -> None:
-        self.reason = reason
-        self.done.set()
+    def on_event(self, event: Tokens | Done) -> None:
+        self.stats = event.stats
+        if isinstance(event, Done):
+            self.reason = event.reason
+            self.done.set()
+        else:
+            self.tokens.extend(event.tokens)
 
 
 @pytest.fixture
@@ -85,16 +89,16 @@ def pieces(tokenizer: Tokenizer, text: str, prob: float = 0.9) -> list[Piece]:
 
 def request_of(
     tokenizer: Tokenizer, typed: str, number: int = 1, *, n_heal: int = 0, priority: int = 0, **stop: object
-) -> GenerateRequest:
+) -> Request:
     ids = tokenizer.encode(typed)
     heal_bytes = tokenizer.bytes_of(ids[len(ids) - n_heal :]) if n_heal else b""
     rule = StopRule(**({"max_tokens": 20, "end_ids": tokenizer.fim.end} | stop))  # type: ignore[arg-type]
-    return GenerateRequest(number, "file:///a.py", Prompt(tuple(ids), n_heal, heal_bytes), rule, priority)
+    return Request(number, "file:///a.py", Prompt(tuple(ids), n_heal, heal_bytes), rule, priority)
 
 
-def ask(generator: StreamGenerator, request: GenerateRequest, wait: bool = True) -> Heard:
+def ask(generator: StreamGenerator, request: Request, wait: bool = True) -> Heard:
     heard = Heard()
-    heard.stats = generator.submit(request, heard.tokens.extend, heard.finish)
+    generator.submit(request, heard.on_event)
     assert not wait or heard.done.wait(5)
     return heard
 
