@@ -18,7 +18,7 @@ from bench.cursors import Case
 from completer.config import Settings
 from completer.generate.scheduler import LocalGenerator
 from completer.prompt.prompt import frame, n_word_tokens
-from completer.suggest.confidence import Piece, sure_part
+from completer.suggest.confidence import TokenSpan, sure_part
 from completer.tokens.tokenizer import Tokenizer, whole_characters
 from completer.types import Done, Prompt, Request, Stats, StopRule, Token, Tokens
 
@@ -125,6 +125,6 @@ class Asker:
         n_healed = len(prompt.heal_bytes)
         text, *_ = whole_characters(self._tokenizer.bytes_of(ids)[n_healed:]).split("\n", 1)
         ends = (len(whole_characters(self._tokenizer.bytes_of(ids[: n + 1])[n_healed:])) for n in range(len(ids)))
-        pieces = [Piece(end, token.prob) for end, token in zip(ends, tokens, strict=True)]
-        sure = text[: sure_part(text, pieces, 0, Settings().confidence).end_cp]
+        spans = [TokenSpan(end, token.prob) for end, token in zip(ends, tokens, strict=True)]
+        sure = text[: sure_part(text, spans, 0, Settings().confidence).end_cp]
         return Answer(ids, text.rstrip(), sure.rstrip(), done.stats)

@@ -1,4 +1,5 @@
-"""Suggestions in the making: starts generations, gathers their tokens on the event loop, and knows when a rule ends one."""
+"""Suggestions in the making: starts generations, gathers their tokens on the event loop, and knows when a
+rule ends one."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from completer.complete.site import Site
 from completer.generate.generator import Generator
 from completer.suggest.block_end import sibling_stop
-from completer.suggest.confidence import Piece
+from completer.suggest.confidence import TokenSpan
 from completer.suggest.entries import Entry
 from completer.tokens.tokenizer import Tokenizer, whole_characters
 from completer.types import Done, FinishReason, Prompt, Request, StopRule, Token, Tokens
@@ -20,7 +21,8 @@ _ids = itertools.count(1)
 
 @dataclass(frozen=True, slots=True)
 class _Growing:
-    """A generation that runs, and where its text will stand."""
+    """A generation that runs: its entry, the place and the stop rule that it grows by, and what is called
+    at its end."""
 
     entry: Entry
     site: Site
@@ -29,7 +31,10 @@ class _Growing:
 
 
 class Generations:
-    """The running generations of one client. Owned by the event loop; the generator's thread only posts events to it."""
+    """The running generations of one client.
+
+    Owned by the event loop; the generator's thread only posts events to it.
+    """
 
     def __init__(self, generator: Generator, tokenizer: Tokenizer) -> None:
         self._generator = generator
@@ -50,7 +55,10 @@ class Generations:
         avoid: tuple[bytes, ...] = (),
         on_done: Callable[[Entry], None] = lambda _: None,
     ) -> Entry:
-        """Submit a generation and return its entry, which grows from now on. on_done: called once, on the event loop."""
+        """Submit a generation and return its entry, which grows from now on.
+
+        on_done: called once, on the event loop.
+        """
         n_healed = len(site.prompt.heal_bytes)
         entry = Entry(site.anchor.number, site.typed, next(_ids), background=background, n_healed_bytes=n_healed)
         request = Request(
@@ -67,7 +75,10 @@ class Generations:
         return entry
 
     def prefill(self, uri: str, prompt: Prompt, on_done: Callable[[FinishReason], None]) -> int:
-        """Bring a slot to `prompt` in idle time; return the request's id. on_done: called once, on the event loop."""
+        """Bring a slot to `prompt` in idle time; return the request's id.
+
+        on_done: called once, on the event loop.
+        """
         request = Request(next(_ids), uri, prompt, StopRule(max_tokens=0), priority=2)
         self._prefills[request.id] = on_done
         self._generator.submit(request, self._post)
@@ -110,13 +121,16 @@ class Generations:
                 self._prefills.pop(request_id)(reason)
 
     def _grow(self, growing: _Growing, tokens: Sequence[Token]) -> None:
-        """Take new tokens; the syntax may end a block that the engine would go on with. Mutates: the entry."""
+        """Take new tokens; the syntax may end a block that the engine would go on with.
+
+        Mutates: the entry.
+        """
         entry, site = growing.entry, growing.site
         text = entry.text
         for token in tokens:
             entry.ids.append(token.id)
             text = whole_characters(self._tokenizer.bytes_of(entry.ids)[entry.n_healed_bytes :])
-            entry.pieces.append(Piece(len(text), token.prob))
+            entry.spans.append(TokenSpan(len(text), token.prob))
         if growing.stop.single_line:
             text = text.partition("\n")[0]
         elif "\n" in text[len(entry.text) :]:

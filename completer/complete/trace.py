@@ -17,10 +17,10 @@ MAX_TRACES = 1000
 class Trace:
     """One request. Times in milliseconds; n_* count tokens, except n_forwards.
 
-    n_context: of the context block in front of the prompt.
-    answered_by: "suppressed" where no suggestion is wanted and nothing was asked.  n_chars 0: nothing was shown.
+    n_context: of the context block at the start of the prompt.
+    answered_by: "suppressed" if no suggestion was wanted, so the model was not asked.  n_chars 0: nothing was shown.
     complete: decoding was over when the answer went out.
-    alternatives_ms: spent on what stands beside the answer for a user who asked; a part of total_ms.
+    alternatives_ms: spent on the alternatives of an explicit request; a part of total_ms.
     queue_ms to decode_ms, n_keep to n_generated: of the generation that the answer came from, as far as it was by then.
     n_forwards_in_all to accepted: of the same, as far as it came at all: it goes on in the background.
     """

@@ -1,4 +1,4 @@
-"""Which token comes next: the likeliest one of a row of logits that agrees with what was typed, and is not to be avoided.
+"""Which token comes next: the likeliest one that agrees with what was typed and need not be avoided.
 
 pending  b"ret"                       only tokens that start with it, or it with them: `return`, `ret`, `re`
 avoid    (b"urn",)                    not `return`, and after `ret` not `urn`: the text must not be that again
@@ -17,7 +17,7 @@ from completer.generate.slots import Slot
 from completer.tokens.tokenizer import Tokenizer
 from completer.types import Token
 
-Choice = Callable[[int], Token | None]
+RowChooser = Callable[[int], Token | None]
 """Returns the token chosen in a row of a forward; None: too close to a tie. Valid until the next forward."""
 Ids = NDArray[np.int64]
 
@@ -27,7 +27,8 @@ class Bounds:
     """The limits of the text to come.
 
     pending: bytes still to be reproduced, b"" when all are.
-    avoid: what the text after them must not be, neither at the end of a token nor as a whole; b"": it must not be empty.
+    avoid: what the text after them must not be, neither at the end of a token nor as a whole; b"": it must
+        not be empty.
     """
 
     pending: bytes = b""
@@ -54,21 +55,24 @@ def allowed_ids(pending: bytes, tokenizer: Tokenizer) -> Ids | None:
 
 
 def choose(row: Logits, bounds: Bounds, tokenizer: Tokenizer) -> Token:
-    """Return the likeliest token within the bounds, and its probability among all that agree with what is pending.
+    """Return the likeliest token within the bounds, with its probability among all that agree with `pending`.
 
     row: [vocab] logits; the padding that some models have after their vocabulary is never chosen.
     """
     return _choose(row, bounds, tokenizer)[0]
 
 
-def from_rows(logits: Logits, bounds: Sequence[Bounds], tokenizer: Tokenizer, noise: float = 0.0) -> Choice:
-    """Return the choices of the rows of `logits`: [n, vocab]. noise: how far off they may be; closer ties are not decided."""
+def from_rows(logits: Logits, bounds: Sequence[Bounds], tokenizer: Tokenizer, noise: float = 0.0) -> RowChooser:
+    """Return the chooser of the rows of `logits`: [n, vocab].
 
-    def choice(row: int) -> Token | None:
+    noise: how far off they may be; closer ties are not decided.
+    """
+
+    def choose_in(row: int) -> Token | None:
         token, scores = _choose(logits[row], bounds[row], tokenizer)
         return None if noise and _is_close(token, logits[row][token.id], scores, 2 * noise) else token
 
-    return choice
+    return choose_in
 
 
 def choose_next(slot: Slot, ids: Sequence[int], pending: bytes, tokenizer: Tokenizer) -> Token:
@@ -103,7 +107,7 @@ def _avoided_ids(bounds: Bounds, tokenizer: Tokenizer) -> Ids:
 
 
 def _without(avoided: Ids, scores: Logits, ids: Ids | None) -> Logits:
-    """Return a copy of `scores`, which are those of `ids` (None: of all), in which the avoided ones are never the highest."""
+    """Return a copy of `scores`, those of `ids` (None: of all), in which no avoided one is the highest."""
     wanted = scores.copy()
     wanted[avoided if ids is None else np.isin(ids, avoided)] = -np.inf
     return wanted

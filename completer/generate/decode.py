@@ -4,8 +4,8 @@
     slot     p0 p1 p2 | x                 keep 3, the rest is fed
     rows               pk h               row pk chooses the token at h: only tokens that reproduce h's bytes
 
-A step of `Decoding.generate`: propose drafts, forward them, verify them row by row, commit what is right. Between two
-steps the engine thread may do anything else.
+A step of `Decoding.generate`: propose drafts, forward them, verify them row by row, commit what is right.
+Between two steps the engine thread may do anything else.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from completer.engines.base import Logits
-from completer.generate.choice import Bounds, Choice, allowed_ids, bounds_by_row, from_rows, remaining
+from completer.generate.choice import Bounds, RowChooser, allowed_ids, bounds_by_row, from_rows, remaining
 from completer.generate.drafts.ngrams import NO_DRAFT, Draft, Drafter
 from completer.generate.generator import OnEvent
 from completer.generate.known_rows import KnownRows
@@ -33,7 +33,7 @@ Filling = Generator[None, None, None]
 
 
 class Verified(NamedTuple):
-    """What the rows of one forward gave: tokens, how many drafted ones among them, and why generation ends, if it does."""
+    """What the rows of a forward gave. n_right: of the drafted tokens.  reason: why generation ends, if so."""
 
     tokens: list[Token]
     n_right: int
@@ -44,10 +44,10 @@ class Verified(NamedTuple):
 class Decoding:
     """One request at work on one slot: first `prefill`, then `generate`. Used by the engine thread only.
 
-    rows, and the rates of the drafter, outlive the request.  on_event: called with `Tokens` when the request begins, and
-    after each step.  stats: what the request has cost so far; a new value after each step.
-    filling: the prefill under way. It may come from an earlier request for nearly the same prompt, and a later one may take
-        it over.
+    rows, and the rates of the drafter, outlive the request.  on_event: called with `Tokens` when the request
+    begins, and after each step.  stats: what the request has cost so far; a new value after each step.
+    filling: the prefill under way. It may come from an earlier request for nearly the same prompt, and a
+        later one may take it over.
     """
 
     slot: Slot
@@ -75,8 +75,8 @@ class Decoding:
     def prefill(self) -> Iterator[None]:
         """Bring the slot to the prompt, yielding between pieces of work. Mutates: the slot, stats.
 
-        Raises: what the engine raises, after the slot was emptied; what `on_event` raises. Closing the iterator leaves the
-        slot valid, and leaves `filling` to whoever took it.
+        Raises: what the engine raises, after the slot was emptied; what `on_event` raises. Closing the
+        iterator leaves the slot valid, and leaves `filling` to whoever took it.
         """
         started = time.perf_counter()
         self._emit([])
@@ -89,10 +89,12 @@ class Decoding:
         self.stats = replace(self.stats, prefill_ms=_ms_since(started))
 
     def generate(self) -> Steps:
-        """Decode until a stop rule holds, yielding between forwards. Mutates: the slot, rows, stats, the drafter's rates.
+        """Decode until a stop rule holds, yielding between forwards.
 
+        Mutates: the slot, rows, stats, the drafter's rates.
         Returns (as the generator's value) the FinishReason.  With stop.max_tokens == 0 nothing is decoded.
-        Raises: what the engine or `on_event` raises; the slot is emptied first. Closing the generator leaves the slot valid.
+        Raises: what the engine or `on_event` raises; the slot is emptied first. Closing the generator leaves
+        the slot valid.
         """
         if self.request.stop.max_tokens == 0:
             return "length"
@@ -102,8 +104,8 @@ class Decoding:
             while reason is None and len(self._ids) <= self.slot.engine.max_len:
                 known = None if self._undecided else self.rows.after(self._ids)
                 drafts = self._propose() if known is None else ()
-                choice = self._from_known(known) if known is not None else self._forward(drafts)
-                verified = self._verify(choice, drafts)
+                choose = self._from_known(known) if known is not None else self._forward(drafts)
+                verified = self._verify(choose, drafts)
                 self._commit(verified, drafts)
                 reason = verified.reason
                 if reason is None and known is None:
@@ -111,15 +113,18 @@ class Decoding:
         return reason or "length"
 
     def abandon(self) -> None:
-        """End the prefill under way, if there is one. Mutates: the slot keeps what went through all layers."""
+        """End the prefill under way, if there is one.
+
+        Mutates: the slot keeps what went through all layers.
+        """
         if self.filling is not None:
             self.filling.close()
             self.filling = None
 
     def _fill(self) -> Filling:
-        """Feed all of the prompt that the slot lacks, up to the first row whose logits are wanted. Mutates: the slot.
+        """Feed what the slot lacks of the prompt, up to the first row whose logits are wanted.
 
-        A feed too short for a prefill is left for the first forward.
+        A feed too short for a prefill is left for the first forward.  Mutates: the slot.
         """
         ids = self.request.prompt.ids[: prefill_end(self.request)]
         n_shared = self.slot.n_shared(ids)
@@ -130,7 +135,7 @@ class Decoding:
             yield from self.slot.prefill(ids[n_kept:])
 
     def _propose(self) -> tuple[Draft, ...]:
-        """Return what to verify in the next forward: at the first step the healed tokens, then what the drafter knows."""
+        """Return what to verify in the next forward: at first the healed tokens, then the drafter's."""
         if self._undecided:
             return ()
         context, generated = self._ids[: self._n_context], self._ids[self._n_context :]
@@ -143,19 +148,19 @@ class Decoding:
         return tuple(draft for draft in (heal, extra) if draft.ids)
 
     def _healing_draft(self, context: Sequence[int]) -> Draft:
-        """Return the likely tokens of the healed place: those seen after the same text elsewhere, or the typed ones."""
+        """Return the likely tokens of the healed place: seen after the same text elsewhere, or as typed."""
         prompt = self.request.prompt
         if not prompt.n_heal:
             return NO_DRAFT
         seen = self.drafter.heal(context, prompt.heal_bytes, self.tokenizer.token_bytes)
         return Draft("heal", seen or list(prompt.ids[len(context) :]))
 
-    def _from_known(self, row: Logits) -> Choice:
-        """Return the choice of a row that was computed before; no forward is needed."""
+    def _from_known(self, row: Logits) -> RowChooser:
+        """Return the chooser of a row that was computed before; no forward is needed."""
         return from_rows(row[None], [self._bounds], self.tokenizer, self.slot.engine.costs.logit_noise)
 
-    def _forward(self, drafts: Sequence[Draft]) -> Choice:
-        """Feed what the slot lacks, then the drafts; return the choices of the rows from the last known token on.
+    def _forward(self, drafts: Sequence[Draft]) -> RowChooser:
+        """Feed what the slot lacks, then the drafts; return the chooser of their rows and the one before.
 
         Mutates: the slot, rows (unless the engine chooses on its device: then they stay there), stats.
         """
@@ -176,13 +181,16 @@ class Decoding:
         is_alone = len(feed) + len(proposed) == 1
         return from_rows(logits, bounds, self.tokenizer, 0.0 if is_alone else slot.engine.costs.logit_noise)
 
-    def _verify(self, choice: Choice, drafts: Sequence[Draft]) -> Verified:
-        """Choose a token in each row as long as the drafts are right. Mutates: the bounds, the stop rule's state."""
+    def _verify(self, choose: RowChooser, drafts: Sequence[Draft]) -> Verified:
+        """Choose a token in each row as long as the drafts are right.
+
+        Mutates: the bounds, the stop rule's state.
+        """
         tokens: list[Token] = []
         n_right = 0
         reason: FinishReason | None = None
         for row, drafted in enumerate((*_ids_of(drafts), None)):
-            token = choice(row)
+            token = choose(row)
             self._undecided = token is None
             if token is None:
                 break
@@ -197,7 +205,10 @@ class Decoding:
         return Verified(tokens, n_right, reason)
 
     def _commit(self, verified: Verified, drafts: Sequence[Draft]) -> None:
-        """Keep the right drafts in the slot, count, and hand out the tokens. Mutates: the slot, stats, the drafter's rates."""
+        """Keep the right drafts in the slot, count, and hand out the tokens.
+
+        Mutates: the slot, stats, the drafter's rates.
+        """
         if drafts:
             self.slot.truncate(len(self._ids) + verified.n_right)
         self._ids.extend(token.id for token in verified.tokens)
@@ -238,7 +249,7 @@ class Decoding:
 
 
 def prefill_end(request: Request) -> int:
-    """Return how many of the prompt's tokens a prefill feeds: all before the first row whose logits are wanted."""
+    """Return how many of a prompt's tokens a prefill feeds: those before the first row that is wanted."""
     return len(request.prompt.ids) - 1 - request.prompt.n_heal
 
 

@@ -1,7 +1,8 @@
 """The seam between completion and the engine: requests down, events up, cancel by id.
 
-All that crosses it is frozen plain data (completer.types), so that the engine can live in a process of its own.
-Two implementations: `scheduler.LocalGenerator` decodes over a StepEngine, `stream.StreamGenerator` relays a StreamEngine.
+All that crosses it is frozen plain data (completer.types), so the engine can live in a process of its own. Two
+implementations: `scheduler.LocalGenerator` decodes over a StepEngine, `stream.StreamGenerator` relays what a
+StreamEngine decodes.
 """
 
 from __future__ import annotations
@@ -25,18 +26,24 @@ class Generator(Protocol):
     avoids: bool
 
     def submit(self, request: Request, on_event: OnEvent) -> None:
-        """Queue `request`; its events come one after another: any number of `Tokens`, then exactly one `Done`.
+        """Queue `request`; its events follow: any number of `Tokens`, then exactly one `Done`.
 
         on_event: called from another thread, or from this one if the generator is closed.
         """
         ...
 
     def cancel(self, request_id: int) -> None:
-        """End a request before its next forward; it is done with the reason "cancelled". Unknown ids are ignored."""
+        """End a request before its next forward; it is done with the reason "cancelled".
+
+        Unknown ids are ignored.
+        """
         ...
 
     def n_cached(self, ids: Sequence[int]) -> int:
-        """Return how many tokens of a prompt some slot holds already. A hint: it may be outdated when the request runs."""
+        """Return how many tokens of a prompt some slot holds already.
+
+        A hint: it may be outdated when the request runs.
+        """
         ...
 
     def close(self) -> None:

@@ -1,10 +1,10 @@
-"""The generator over a StepEngine: one thread owns the engine and its slots, and works on the most urgent request.
+"""The generator over a StepEngine: one thread owns the engine and works on the most urgent request.
 
-Each request is a job, a Python generator that yields between forwards. After each piece of work the choice is made anew,
-so a keystroke never waits for more than one piece of other work:
+Each request is a job, a Python generator that yields between forwards. The next job is chosen after each
+piece of work, so a keystroke never waits for more than one piece of other work:
 
     keystroke ──submit──> [foreground] ─┐
-    idle      ──submit──> [continuation]├──> schedule ──> run one piece ──> finish, if it ended ──> schedule ...
+    idle      ──submit──> [continuation]├──> schedule ──> run one piece ──> finish, if it ended ──> ...
                           [prefill]    ─┘
 """
 
@@ -33,8 +33,8 @@ from completer.types import Done, FinishReason, Request, Stats
 log = logging.getLogger(__name__)
 
 MAX_OVERWRITTEN = 64
-"""A slot is taken over in place if at most so many of its tokens, and no more than it keeps, are lost; otherwise the prefix
-that it shares with the prompt is copied to another one."""
+"""Most tokens that a slot loses when it is taken over in place; otherwise the prefix that it shares with the
+prompt is copied to another one."""
 MAX_RETYPED = 8
 """Tokens at the end of a prefill that may differ from the prompt that goes on with it."""
 N_INDEXES = 16
@@ -67,14 +67,14 @@ class _Job:
 
     @property
     def urgency(self) -> tuple[int, int]:
-        """Cancelled jobs first, to be done with them; but a prefill that goes on for the next keystroke's sake last."""
+        """Cancelled jobs first, to be done with them; a prefill that goes on for the next keystroke last."""
         if self.cancelled:
             return (_LAST if self.filling is not None else _FIRST), 0
         return self.request.priority, -self.request.id
 
 
 class LocalGenerator:
-    """Runs a StepEngine in a thread of this process. draft: a smaller model of the same vocabulary, which drafts for it."""
+    """Runs a StepEngine in a thread of this process. draft: a smaller model of the same vocabulary."""
 
     message = ""
     avoids = True
@@ -114,7 +114,7 @@ class LocalGenerator:
         return self._slots.n_cached(ids)
 
     def forget(self, n_kept: int) -> None:
-        """Drop all rows, and what the slots hold after `n_kept` tokens: for measurements, and only while nothing runs."""
+        """Drop all rows, and all but `n_kept` tokens of each slot: for measurements, while nothing runs."""
         self._rows = KnownRows(self._engine.vocab_size)
         for slot in self._slots:
             slot.truncate(n_kept)
@@ -139,7 +139,7 @@ class LocalGenerator:
             self._draft_model.close()
 
     def _schedule(self) -> _Job | None:
-        """Wait for work; return the most urgent job of those that run already or find a slot, None when closed."""
+        """Wait for work; return the most urgent job that has or finds a slot, None when closed."""
         with self._changed:
             while not self._closed and not self._jobs:
                 self._changed.wait()
@@ -149,7 +149,7 @@ class LocalGenerator:
             return min(ready, key=lambda job: job.urgency)  # one is always ready
 
     def _run_piece(self, job: _Job) -> FinishReason | None:
-        """Run one piece of a job; return why the job ended with it, None if it goes on. Mutates: the job, its slot."""
+        """Run one piece of a job; return why it ended, None if it goes on. Mutates: the job, its slot."""
         try:
             if job.cancelled:
                 return self._run_cancelled(job)
@@ -162,13 +162,13 @@ class LocalGenerator:
             log.warning("request %d: %s", job.request.id, error)
             return "error"
         except Exception:
-            # The engine thread must survive whatever a library throws: the slot was emptied, the next request starts cold.
+            # The engine thread must survive whatever a library throws; the slot was emptied.
             log.exception("request %d failed in the engine", job.request.id)
             return "error"
         return None
 
     def _run_cancelled(self, job: _Job) -> FinishReason | None:
-        """End a cancelled job, but let the prefill of a keystroke go on: the next one needs nearly the same prompt."""
+        """End a cancelled job; but a keystroke's prefill goes on, because the next one needs most of it."""
         if job.filling is None or job.request.priority > 0:
             return "cancelled"
         if not job.reported:
@@ -179,7 +179,7 @@ class LocalGenerator:
         return None
 
     def _start(self, job: _Job) -> Steps:
-        """Give the job a slot, or the prefill under way for nearly the same prompt. Mutates: the job, slots, other jobs."""
+        """Give the job a slot, or a prefill under way that serves it. Mutates: the job, slots, other jobs."""
         waited = Stats(queue_ms=(time.perf_counter() - job.submitted) * 1e3)
         donor = self._donor(job)
         slot, filling = self._take_over(donor) if donor is not None else (self._take_slot(job), None)
@@ -194,7 +194,7 @@ class LocalGenerator:
         return (yield from decoding.generate())
 
     def _catch_up(self, request: Request) -> Iterator[None]:
-        """Let the draft model read the prompt. A keystroke does not wait for that; an earlier idle prefill usually did it."""
+        """Let the draft model read the prompt; a keystroke does not wait for more than a forward's time."""
         draft, front = self._draft_model, request.prompt.ids[: prefill_end(request)]
         if draft is not None and (request.priority > 0 or draft.missing_ms(front) <= self._engine.costs.cost(1)):
             yield from draft.catch_up(front)
@@ -213,7 +213,7 @@ class LocalGenerator:
     # Slots.
 
     def _free_slots(self, job: _Job) -> list[Slot]:
-        """Return the slots that `job` may take: in none of them runs another document's job of its urgency, or a higher one."""
+        """Return the slots without another document's job that is as urgent as `job`, or more."""
         request = job.request
         taken = {
             other.slot
@@ -226,7 +226,7 @@ class LocalGenerator:
         return [slot for slot in self._slots if slot not in taken]
 
     def _take_slot(self, job: _Job) -> Slot:
-        """Return the slot in which the job will run. Mutates: that slot, and less urgent jobs in it: they are cancelled."""
+        """Return the slot in which the job will run. Mutates: that slot; jobs in it are cancelled."""
         request = job.request
         busy = {other.slot for other in self._jobs if other.slot is not None}
         claim = self._slots.choose(request.prompt.ids, self._free_slots(job), busy, spare_busy=request.priority > 0)
@@ -235,7 +235,7 @@ class LocalGenerator:
         return self._slots.take(claim)
 
     def _donor(self, job: _Job) -> _Job | None:
-        """Return a job whose prefill this one can go on with: cancelled or less urgent, of the same tokens but for a few."""
+        """Return a cancelled or less urgent job whose prefill, but for a few tokens, serves this one too."""
         ids = job.request.prompt.ids
         for other in self._jobs:
             if other is job or other.filling is None:
@@ -265,7 +265,7 @@ class LocalGenerator:
 
 
 def _report(job: _Job, reason: FinishReason) -> None:
-    """Tell, once, how a job ended; the engine thread outlives a receiver that fails (an event loop that was closed)."""
+    """Tell, once, how a job ended; a receiver that fails (a closed event loop) does no harm."""
     if job.reported:
         return
     job.reported = True

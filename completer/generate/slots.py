@@ -3,8 +3,8 @@
     ids     a b c d e f g        the sequence wanted
     slot    a b c d | x y        keep 4, drop x y, feed e f g
 
-An engine knows lengths only (completer.engines.base). Every forward and every truncation goes through a `Slot`, so that
-what is known of its tokens and what the engine holds never differ.
+An engine knows lengths only (completer.engines.base). Every forward and every truncation goes through a
+`Slot`, so that what is known of its tokens and what the engine holds never differ.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ PREFILL_FROM = 12
 
 
 class Slot:
-    """One sequence of an engine. ids: the tokens it holds; used: when it was last taken, on the clock of `Slots`.
+    """One sequence of an engine.
 
-    Invariant: `ids` names a token only after the forward that wrote it. An exception inside `guard` empties the slot.
-    Owned by the engine's thread; other threads may read `ids`.
+    ids: the tokens it holds.  used: when it was last taken, on the clock of `Slots`.
+    Invariant: `ids` names a token only after the forward that wrote it. An exception inside `guard` empties
+    the slot. Owned by the engine's thread; other threads may read `ids`.
     """
 
     def __init__(self, engine: StepEngine, index: int, ids: Sequence[int] = ()) -> None:
@@ -55,22 +56,26 @@ class Slot:
         return list(ids[self.truncate(min(self.n_shared(ids), len(ids) - 1)) :])
 
     def truncate(self, length: int) -> int:
-        """Drop all tokens from `length` on; return how many are left, perhaps fewer than `length`. Mutates: the slot."""
+        """Drop all tokens from `length` on; return how many are left, perhaps fewer than `length`.
+
+        Mutates: the slot.
+        """
         if length < len(self.ids):
             del self.ids[self.engine.truncate(self.index, length) :]
         return len(self.ids)
 
     def forward(self, ids: Sequence[int], n_logits: int) -> Logits:
-        """Append `ids`; return the logits of the last `n_logits` of them: [n_logits, vocab], valid until the next call.
+        """Append `ids` and return the logits of the last `n_logits` of them.
 
-        Mutates: the slot.  Raises: as `StepEngine.forward`.
+        Returns: [n_logits, vocab], valid until the next call.  Mutates: the slot.
+        Raises: as `StepEngine.forward`.
         """
         logits = self.engine.forward(self.index, ids, n_logits)
         self.ids.extend(ids)
         return logits
 
     def forward_choices(self, ids: Sequence[int], allowed: Sequence[NDArray[np.int64] | None]) -> list[tuple[int, float]]:
-        """Append `ids`; return the token chosen on the device for each of the last `len(allowed)` rows, and its probability.
+        """Append `ids`; return what the device chose in the last `len(allowed)` rows, with probabilities.
 
         Only if `can_choose`.  Mutates: the slot.  Raises: as `ChoosingEngine.forward_choices`.
         """
@@ -80,9 +85,10 @@ class Slot:
         return chosen
 
     def prefill(self, ids: Sequence[int]) -> Iterator[None]:
-        """Append `ids` without logits, yielding between pieces of work. Mutates: the slot.  Raises: as `StepEngine.prefill`.
+        """Append `ids` without logits, yielding between pieces of work.
 
         Closing the iterator keeps the tokens that went through all layers.
+        Mutates: the slot.  Raises: as `StepEngine.prefill`.
         """
         start = len(self.ids)
         for _ in self.engine.prefill(self.index, ids):
@@ -114,7 +120,7 @@ class Slot:
 
 
 class Claim(NamedTuple):
-    """The slot to take for a sequence, and the slot that holds `n_shared` tokens of it already: mostly the same one."""
+    """The slot to take for a sequence; source, mostly the same slot, holds `n_shared` of its tokens."""
 
     slot: Slot
     source: Slot
@@ -139,7 +145,7 @@ class Slots:
 
     def n_cached(self, ids: Sequence[int]) -> int:
         """Return how many tokens of `ids` some slot holds, as a prefix."""
-        # Read from another thread without a lock: a list that changes meanwhile gives a number that is a little off.
+        # Read from another thread without a lock: a list that changes gives a slightly wrong number.
         return max(slot.n_shared(ids) for slot in self._slots)
 
     def choose(
@@ -147,10 +153,11 @@ class Slots:
     ) -> Claim:
         """Return the slot to take for `ids`.
 
-        That is the one with the longest prefix of them, if taking it drops at most `max_lost` tokens and no more than it
-        keeps; else the one used least recently among the others, to which the prefix is then copied.
+        That is the one with the longest prefix of them, if taking it drops at most `max_lost` tokens and no
+        more than it keeps; else the one used least recently among the others, to which the prefix is then
+        copied.
 
-        free: the slots to choose from; None: all.  busy: those with unfinished work, taken when no other is free.
+        free: the slots to choose from; None: all.  busy: those with unfinished work, taken last.
         spare_busy: a busy slot is not taken for its prefix either.
         """
         free = self._slots if free is None else free

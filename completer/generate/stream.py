@@ -1,8 +1,9 @@
-"""The seam of `completer.generate.generator` over an engine that decodes for itself (`StreamEngine`): a server, a library.
+"""The generator over an engine that decodes for itself (`StreamEngine`): a server, a library.
 
-Each request is a task on one event loop in a thread of its own. A key goes first: while one runs, requests made ahead
-of need wait, and those that have not answered yet are broken off and begin again later. Healing, the confidence cut
-and the stop rules are the same as on a local engine; they act on what arrives, and end it by closing the stream.
+Each request is a task on one event loop in a thread of its own. A keystroke goes first: while its request
+runs, those made ahead of need wait, and those without tokens so far are broken off and begin again later.
+Healing, the confidence cut and the stop rules are the same as on a local engine; they act on what arrives,
+and end it by closing the stream.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
-from completer.engines.base import Piece, StreamEngine, StreamRequest
+from completer.engines.base import StreamEngine, StreamPiece, StreamRequest
 from completer.errors import CompleterError
 from completer.generate.generator import OnEvent
 from completer.generate.stop import Stopper
@@ -27,23 +28,24 @@ from completer.types import Done, FinishReason, Request, Stats, Token, Tokens
 log = logging.getLogger(__name__)
 
 DEADLINE_S = 15.0
-"""A suggestion older than this helps nobody: the text has moved on."""
+"""An older suggestion is of no use: the text has moved on."""
 WARM_DEADLINE_S = 30.0
 N_REMEMBERED = 8
 """Prompts of which we believe that the engine still has them in its prefix cache."""
 CLOSE_S = 5.0
 MAX_MISSED = 64
-"""Prefix caches work in blocks of tokens: so many fewer than we believed may be found without our belief being wrong."""
+"""Prefix caches work in blocks of tokens: so many fewer than we believed may be found without our belief
+being wrong."""
 
 
 @dataclass(slots=True, eq=False)
-class _Job:
+class _StreamJob:
     request: Request
     on_event: OnEvent
     submitted: float
     stats: Stats = field(default_factory=Stats)
     task: asyncio.Task[FinishReason] | None = None
-    answered: bool = False  # tokens were given to the front: it cannot begin again
+    answered: bool = False  # tokens went out: it cannot begin again
     streaming: bool = False
     preempted: bool = False
 
@@ -68,7 +70,7 @@ class StreamGenerator:
         self.message = ""
         self._engine = engine
         self._tokenizer = tokenizer
-        self._jobs: dict[int, _Job] = {}
+        self._jobs: dict[int, _StreamJob] = {}
         self._warm: list[tuple[int, ...]] = []  # latest first; replaced as a whole, so that any thread may read it
         self._loop = asyncio.new_event_loop()
         self._quiet = asyncio.Event()  # set while no urgent job runs
@@ -77,7 +79,7 @@ class StreamGenerator:
         self._thread.start()
 
     def submit(self, request: Request, on_event: OnEvent) -> None:
-        job = _Job(request, on_event, time.perf_counter())
+        job = _StreamJob(request, on_event, time.perf_counter())
         try:
             self._loop.call_soon_threadsafe(self._start, job)
         except RuntimeError:  # closed
@@ -125,7 +127,7 @@ class StreamGenerator:
         await asyncio.gather(*(job.task for job in jobs if job.task is not None), return_exceptions=True)
         await self._engine.close()
 
-    def _start(self, job: _Job) -> None:
+    def _start(self, job: _StreamJob) -> None:
         """Begin a job, and break off what can wait. Mutates: the jobs."""
         if job.urgent:
             self._quiet.clear()
@@ -137,7 +139,7 @@ class StreamGenerator:
         job.task = self._loop.create_task(self._run(job))
         job.task.add_done_callback(lambda task: self._finish(job, task))
 
-    async def _run(self, job: _Job) -> FinishReason:
+    async def _run(self, job: _StreamJob) -> FinishReason:
         try:
             return await self._run_until_done(job)
         except CompleterError as error:
@@ -148,14 +150,14 @@ class StreamGenerator:
             log.exception("request %d failed in the engine", job.request.id)
         return "error"
 
-    def _finish(self, job: _Job, task: asyncio.Task[FinishReason]) -> None:
+    def _finish(self, job: _StreamJob, task: asyncio.Task[FinishReason]) -> None:
         """Report a job whose task is done; one that was cancelled may never have run. Mutates: the jobs."""
         del self._jobs[job.request.id]
         if not any(other.urgent for other in self._jobs.values()):
             self._quiet.set()
         _tell(job, Done(job.request.id, "cancelled" if task.cancelled() else task.result(), job.stats))
 
-    async def _run_until_done(self, job: _Job) -> FinishReason:
+    async def _run_until_done(self, job: _StreamJob) -> FinishReason:
         """Generate; a job that was broken off for an urgent one begins again when that is done."""
         while True:
             try:
@@ -175,7 +177,7 @@ class StreamGenerator:
             finally:
                 job.streaming = False
 
-    async def _generate(self, job: _Job) -> FinishReason:
+    async def _generate(self, job: _StreamJob) -> FinishReason:
         request = job.request
         warm_only = request.stop.max_tokens == 0
         deadline_s = WARM_DEADLINE_S if warm_only else DEADLINE_S
@@ -197,8 +199,11 @@ class StreamGenerator:
                     return reason
         return "length"
 
-    def _take(self, job: _Job, piece: Piece, stopper: Stopper) -> FinishReason | None:
-        """Give the tokens of a piece to the front; return why the generation ends with it, or None. Mutates: job, stopper."""
+    def _take(self, job: _StreamJob, piece: StreamPiece, stopper: Stopper) -> FinishReason | None:
+        """Pass the tokens of a piece on; return why the generation ends with it, or None.
+
+        Mutates: the job, the stopper.
+        """
         tokens: list[Token] = []
         reason: FinishReason | None = None
         for n, id_ in enumerate(piece.ids):
@@ -215,13 +220,13 @@ class StreamGenerator:
             _tell(job, Tokens(job.request.id, tuple(tokens), job.stats))
         return reason or piece.end
 
-    def _begin(self, job: _Job) -> None:
+    def _begin(self, job: _StreamJob) -> None:
         """Count what we believe to be warm, and tell that the job began. Mutates: the job's stats."""
         n_keep = self.n_cached(job.request.prompt.ids)
         job.stats = replace(job.stats, queue_ms=_ms_since(job.submitted), n_keep=n_keep, n_feed=_n_feed(job.request, n_keep))
         _tell(job, Tokens(job.request.id, (), job.stats))
 
-    def _count(self, job: _Job, piece: Piece, started: float) -> None:
+    def _count(self, job: _StreamJob, piece: StreamPiece, started: float) -> None:
         """Mutates: the job's stats, and what we believe to be warm."""
         stats, prompt = job.stats, job.request.prompt
         if stats.ttft_ms == 0.0:
@@ -250,7 +255,7 @@ def _n_feed(request: Request, n_keep: int) -> int:
     return max(0, len(request.prompt.ids) - request.prompt.n_heal - n_keep)
 
 
-def _tell(job: _Job, event: Tokens | Done) -> None:
+def _tell(job: _StreamJob, event: Tokens | Done) -> None:
     """Pass an event on; the engine outlives a receiver that fails (an event loop that was closed)."""
     try:
         job.on_event(event)

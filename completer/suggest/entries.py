@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from cachetools import LRUCache
 
-from completer.suggest.confidence import Piece
+from completer.suggest.confidence import TokenSpan
 from completer.types import FinishReason, Stats
 
 MAX_ENTRIES = 256
@@ -25,7 +25,7 @@ class Entry:
 
     request_id: of the generation; stats: what that had cost at its latest event.
     background: it was made ahead of need.  asked_for: explicitly, so all of it is shown.
-    ids, pieces: its tokens. The healed ones among them repeat the first `n_healed_bytes` bytes; `text` follows those.
+    ids, spans: its tokens. The healed ones among them repeat the first `n_healed_bytes` bytes; `text` follows those.
     """
 
     anchor: int
@@ -36,7 +36,7 @@ class Entry:
     n_healed_bytes: int = 0
     text: str = ""
     ids: list[int] = field(default_factory=list)
-    pieces: list[Piece] = field(default_factory=list)
+    spans: list[TokenSpan] = field(default_factory=list)
     reason: FinishReason | None = None
     stats: Stats = field(default_factory=Stats)
 
@@ -77,10 +77,10 @@ class ReuseStore:
         return self._others.get((anchor, typed), ())
 
     def carry(self, old_anchor: int, new_anchor: int, n_moved: int) -> None:
-        """Let what was made behind one anchor answer behind a later one as well: a re-anchoring hides no suggestion.
+        """Let what was made after one anchor answer after a later one as well: a re-anchoring hides no suggestion.
 
-        n_moved: characters of the typed text that are now in front of the anchor.  Mutates: the store; what is put behind the
-        old anchor from now on (an answer that took its time) is put behind the later one, too.
+        n_moved: characters of the typed text that are now before the anchor.  Mutates: the store; what is put after the
+        old anchor from now on (an answer that took its time) is put after the later one, too.
         """
         self._carried[old_anchor] = new_anchor, n_moved
         for (anchor, typed), entry in list(self._entries.items()):

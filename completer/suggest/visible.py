@@ -18,7 +18,7 @@ _UNFINISHED: tuple[FinishReason | None, ...] = (None, "length", "confidence", "c
 
 def sure(hit: Hit, confidence: float) -> Sure:
     """Return how much of the entry's text is sure enough; all of it where the user asked to see it."""
-    return sure_part(hit.entry.text, hit.entry.pieces, hit.n_typed, 0.0 if hit.entry.asked_for else confidence)
+    return sure_part(hit.entry.text, hit.entry.spans, hit.n_typed, 0.0 if hit.entry.asked_for else confidence)
 
 
 def is_complete(hit: Hit, confidence: float) -> bool:

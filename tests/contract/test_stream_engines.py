@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from completer.cli.main import app
 from completer.config import Settings
 from completer.engines import factory
-from completer.engines.base import Availability, Piece, StreamEngine, StreamRequest
+from completer.engines.base import Availability, StreamEngine, StreamPiece, StreamRequest
 from completer.engines.fake import FakeEngine
 from completer.engines.other.lmdeploy import LmdeployEngine, checked, open_engine
 from completer.errors import (
@@ -51,7 +51,7 @@ def engine(library: SimpleNamespace) -> LmdeployEngine:
     return open_engine(library, Path("model"), MAX_LEN, kv_bits=16)
 
 
-async def answer(engine: StreamEngine, ids: tuple[int, ...], n: int, n_top: int = 1) -> list[Piece]:
+async def answer(engine: StreamEngine, ids: tuple[int, ...], n: int, n_top: int = 1) -> list[StreamPiece]:
     async with aclosing(engine.stream(StreamRequest(ids, n, n_top=n_top))) as pieces:
         return [piece async for piece in pieces]
 

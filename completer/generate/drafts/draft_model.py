@@ -3,8 +3,9 @@
     ids          i0 i1 i2 ... in | d1 d2 d3       d: chosen by the small model, one forward each
     large model          feed in   d1 d2 d3       one forward finds how many of them it would have chosen, too
 
-Each drafted token costs a forward of the small model and a row of the large one's. So the small model drafts only while
-the cost curves of both and the acceptance seen so far promise more tokens per millisecond with another token than without.
+Each drafted token costs a forward of the small model and a row of the large one's. So the small model drafts
+only while the cost curves of both and the acceptance seen so far promise more tokens per millisecond with
+another token than without.
 """
 
 from __future__ import annotations
@@ -20,11 +21,14 @@ PRIOR_RATE = 0.7
 """Share of drafted tokens that are right, before any was seen."""
 _WEIGHT = 0.05
 _FORGIVE = 0.005
-"""How fast a bad rate is forgotten while nothing is drafted: a stretch of hard text must not end drafting for good."""
+"""How fast a bad rate is forgotten while nothing is drafted: hard text must not end drafting for good."""
 
 
 class DraftModel:
-    """Proposes tokens from a StepEngine of its own. All calls come from the engine thread, which owns both engines' slots."""
+    """Proposes tokens from a StepEngine of its own.
+
+    All calls come from the engine thread, which owns both engines' slots.
+    """
 
     def __init__(self, engine: StepEngine, tokenizer: Tokenizer) -> None:
         self.engine = engine
@@ -35,9 +39,10 @@ class DraftModel:
         self._proposed: list[float] = []
 
     def catch_up(self, ids: Sequence[int]) -> Iterator[None]:
-        """Bring a slot to the front of a prompt, yielding between pieces of work; a few missing tokens are left.
+        """Bring a slot to the front of a prompt, piece by piece; a few missing tokens are left.
 
-        Between two pieces the caller may ask for proposals: they may take the slot over, and this ends.  Mutates: a slot.
+        Between two pieces the caller may ask for proposals: they may take the slot over, and this ends.
+        Mutates: a slot.
         """
         claim = self._slots.choose(ids)
         if len(ids) - claim.n_shared < PREFILL_FROM or len(ids) >= self.engine.max_len:
@@ -55,9 +60,9 @@ class DraftModel:
         return (len(ids) - self._slots.n_cached(ids)) * self.engine.costs.prefill_ms_per_token
 
     def propose(self, ids: Sequence[int], pending: bytes, n_feed: int, limit: int, verify: CostCurve) -> list[int]:
-        """Return up to `limit` tokens that probably follow `ids`; none if too much of `ids` is missing, or if none pays.
+        """Return up to `limit` tokens that probably follow `ids`; none if too few of `ids` are in a slot, or none pays.
 
-        pending: bytes that they must reproduce first.  n_feed: tokens that the verifying forward takes anyway.
+        pending: bytes that they must reproduce first.  n_feed: tokens that the verifying forward feeds.
         verify: what that forward costs.  Mutates: a slot, the rates.
         """
         self._proposed = []
@@ -70,7 +75,10 @@ class DraftModel:
             return self._propose(slot, ids, pending, n_feed, min(limit, room), verify)
 
     def record(self, n_right: int) -> None:
-        """Learn that `n_right` tokens of the last proposal were right, and the one after them not. Mutates: the rates."""
+        """Learn that `n_right` tokens of the last proposal were right, and the one after them not.
+
+        Mutates: the rates.
+        """
         for i, probability in enumerate(self._proposed[: n_right + 1]):
             outcome, key = float(i < n_right), int(probability * 10)
             old = self._rates.get(key, probability)
