@@ -24,7 +24,8 @@ from completer.engines.health import Health
 from completer.engines.measure import MachineLimits, measure_limits
 from completer.engines.weights.background_check import BackgroundCheck
 from completer.errors import ConfigError, EngineUnavailable, HashMismatch, ModelNotPulled
-from completer.generate.scheduler import Generator, LocalGenerator
+from completer.generate.generator import Generator
+from completer.generate.scheduler import LocalGenerator
 from completer.generate.stream import StreamGenerator
 from completer.models.manifest import ModelEntry, find, load_manifest
 from completer.models.pull import pull

@@ -45,11 +45,11 @@ def opening(hit: Hit, tokenizer: Tokenizer) -> Opening | None:
     entry = hit.entry
     n_known = entry.n_healed_bytes + len(entry.text[: hit.n_typed].encode())
     said, prob = b"", 1.0
-    for id_, piece in zip(entry.ids, entry.pieces, strict=True):
+    for id_, span in zip(entry.ids, entry.spans, strict=True):
         said += tokenizer.token_bytes[id_]
         if len(said) > entry.n_healed_bytes and hit.n_typed and len(said) <= n_known:
             continue  # typed, and so confirmed
-        prob *= piece.prob
+        prob *= span.prob
         if said[n_known:].strip():
             return Opening(said[n_known:], prob)
     return None

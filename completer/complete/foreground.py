@@ -5,7 +5,7 @@ from __future__ import annotations
 from completer.complete.alternatives import Alternatives
 from completer.complete.generations import Generations
 from completer.complete.idle import IdleWork
-from completer.complete.open_document import Answer, OpenDocument, draft_corpora
+from completer.complete.open_document import LastAnswer, OpenDocument, draft_corpora
 from completer.complete.question import Question
 from completer.complete.site import Site
 from completer.complete.state import ClientState
@@ -44,7 +44,7 @@ class Foreground:
         if shown is not None and complete and shown.start_cp == shown.end_cp:
             self.idle.prefetch(doc, site, shown)
         given = suggestion_of(shown, site.snapshot, answered_by(hit, fresh), complete, others) if shown else None
-        doc.answer = Answer(question, site, hit, given)
+        doc.answer = LastAnswer(question, site, hit, given)
         self.idle.prefill(doc, site.snapshot)
         self._redo(doc)  # a full window may have become ready while the small one answered
         return given
@@ -120,13 +120,13 @@ class Foreground:
         def replace(entry: Entry) -> None:
             hit = Hit(entry, 0)
             if doc.answer is answer and entry.reason not in _BROKEN and (shown := answer.question.see(hit)) is not None:
-                self._give(doc, Answer(answer.question, site, hit, answer.given), hit, shown)
+                self._give(doc, LastAnswer(answer.question, site, hit, answer.given), hit, shown)
 
         rule = self._state.stop_rule(site.cursor, site.snapshot, answer.question.explicit)
         doc.redo = self._generations.start(site, rule, background=True, on_done=replace)
         self._state.reuse.put(doc.redo)
 
-    def _give(self, doc: OpenDocument, answer: Answer, hit: Hit, shown: Trimmed) -> None:
+    def _give(self, doc: OpenDocument, answer: LastAnswer, hit: Hit, shown: Trimmed) -> None:
         """Send the client a better text for its last question, unless the document went on. Mutates: doc."""
         site, given = answer.site, answer.given
         if self._state.on_extend is None or site.snapshot.at != doc.snapshot.at:
@@ -134,5 +134,5 @@ class Foreground:
         if given is not None and given.text == shown.text:
             return
         better = suggestion_of(shown, site.snapshot, "background")
-        doc.answer = Answer(answer.question, site, hit, better)
+        doc.answer = LastAnswer(answer.question, site, hit, better)
         self._state.on_extend(better)

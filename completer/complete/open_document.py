@@ -23,7 +23,7 @@ MAX_CORPORA = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class LastAnswer:
     """What the client was answered last: `given`, as much of `hit` as could be shown then."""
 
     question: Question
@@ -56,7 +56,7 @@ class OpenDocument:
     running: Entry | None = None
     prefetch: Entry | None = None
     redo: Entry | None = None
-    answer: Answer | None = None
+    answer: LastAnswer | None = None
     prefill_id: int | None = None
     prefill_anchor: Anchor | None = None
     resting: asyncio.TimerHandle | None = None

@@ -10,7 +10,7 @@ from completer.complete.trace import TraceLog
 from completer.config import Settings
 from completer.engines.base import CostCurve
 from completer.engines.health import Health
-from completer.generate.scheduler import Generator
+from completer.generate.generator import Generator
 from completer.prompt.anchors import Anchors
 from completer.prompt.context.context import Context
 from completer.suggest.block_end import stop_rule

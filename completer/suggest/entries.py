@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from cachetools import LRUCache
 
-from completer.suggest.confidence import Piece
-from completer.types import FinishReason, GenerateStats
+from completer.suggest.confidence import TokenSpan
+from completer.types import FinishReason, Stats
 
 MAX_ENTRIES = 256
 MAX_TYPED_THROUGH = 128
@@ -21,10 +21,11 @@ MAX_TYPED_THROUGH = 128
 
 @dataclass(slots=True)
 class Entry:
-    """One suggestion: `text` follows `typed` behind the anchor. It grows until `reason` is set.
+    """One suggestion: `text` follows `typed` after the anchor. It grows until `reason` is set.
 
-    request_id: of the generation.  background: it was made ahead of need.  asked_for: explicitly, so all of it is shown.
-    ids, pieces: the tokens, the healed ones among them, which say the first `n_healed_bytes` bytes once more; `text` is behind.
+    request_id: of the generation; stats: what that had cost at its latest event.
+    background: it was made ahead of need.  asked_for: explicitly, so all of it is shown.
+    ids, spans: its tokens. The healed ones among them repeat the first `n_healed_bytes` bytes; `text` follows those.
     """
 
     anchor: int
@@ -35,9 +36,9 @@ class Entry:
     n_healed_bytes: int = 0
     text: str = ""
     ids: list[int] = field(default_factory=list)
-    pieces: list[Piece] = field(default_factory=list)
+    spans: list[TokenSpan] = field(default_factory=list)
     reason: FinishReason | None = None
-    stats: GenerateStats = field(default_factory=GenerateStats)
+    stats: Stats = field(default_factory=Stats)
 
     @property
     def stops_unsure(self) -> bool:
@@ -76,10 +77,10 @@ class ReuseStore:
         return self._others.get((anchor, typed), ())
 
     def carry(self, old_anchor: int, new_anchor: int, n_moved: int) -> None:
-        """Let what was made behind one anchor answer behind a later one as well: a re-anchoring hides no suggestion.
+        """Let what was made after one anchor answer after a later one as well: a re-anchoring hides no suggestion.
 
-        n_moved: characters of the typed text that are now in front of the anchor.  Mutates: the store; what is put behind the
-        old anchor from now on (an answer that took its time) is put behind the later one, too.
+        n_moved: characters of the typed text that are now before the anchor.  Mutates: the store; what is put after the
+        old anchor from now on (an answer that took its time) is put after the later one, too.
         """
         self._carried[old_anchor] = new_anchor, n_moved
         for (anchor, typed), entry in list(self._entries.items()):

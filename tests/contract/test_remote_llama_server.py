@@ -28,7 +28,7 @@ from completer.generate.stream_heal import healed
 from completer.models.store import locate
 from completer.suggest.entries import ReuseStore
 from completer.tokens.prefix import common_length
-from completer.types import Edit, GenerateRequest, Prompt, Snapshot, StopRule
+from completer.types import Edit, Prompt, Request, Snapshot, StopRule
 
 pytestmark = pytest.mark.model
 
@@ -108,7 +108,7 @@ async def goes_on_the_same(connected: Connected, engine: StreamEngine, typed: st
     tokenizer = connected.tokenizer
     ids = prompt_ids(connected, typed)
     pending = tokenizer.bytes_of(ids[-1:])
-    request = GenerateRequest(1, "a", Prompt(ids, 1, pending), StopRule(max_tokens=8, single_line=False))
+    request = Request(1, "a", Prompt(ids, 1, pending), StopRule(max_tokens=8, single_line=False))
     async with aclosing(healed(engine, tokenizer, request, 60.0)) as pieces:
         found = [piece async for piece in pieces]
     got = [id_ for piece in found for id_ in piece.ids]
