@@ -237,7 +237,7 @@ LANGUAGES = (
         block_comments=(("--[[", "]]"),),
         quotes=("[[", '"', "'"),
         multiline_quotes=("[[",),
-        opener=r"(?:\{|\bthen|\bdo|\belse|\brepeat)|.*\bfunction\b[^()]*\([^()]*\)",
+        opener=r"(?:\{|\bthen|\bdo|\belse|\brepeat)|\bfunction\b[^()]{0,200}\([^()]*\)",
         enders=("end", "until"),
         import_line=r"local\s+\w+\s*=\s*require\b",
         functions=("function_declaration", "function_definition"),

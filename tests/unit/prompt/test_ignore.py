@@ -5,6 +5,7 @@ import random
 import subprocess
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from completer.prompt.context import ignore
 from completer.prompt.context.git_folder import global_excludes
 from completer.prompt.context.ignore import MAX_DEPTH, MAX_RULES_BYTES, IgnoreRules
-from completer.prompt.context.ignore_file import MAX_RULES, IgnoreFile, Work
+from completer.prompt.context.ignore_file import MAX_RULES, IgnoreFile, TooMuchWork, Work
 from completer.prompt.context.wildmatch import Wildmatch
 
 
@@ -197,8 +198,9 @@ HOSTILE = ["*a" * 8 + "*b", "*a*" * 1_000 + "b", "**/" * 500 + "b", "a/**/" * 30
 def test_no_pattern_takes_long(pattern: str) -> None:
     rules = IgnoreFile(f"{pattern}\n".encode() * 20, fold=False)
     started = time.process_time()
-    assert not rules.ignores(b"a" * 250, False, Work())
-    assert not rules.ignores(b"a/" * 1_000 + b"a" * 250, False, Work())
+    for path in (b"a" * 250, b"a/" * 1_000 + b"a" * 250):
+        with suppress(TooMuchWork):
+            assert not rules.ignores(path, False, Work())
     assert time.process_time() - started < 1
 
 
