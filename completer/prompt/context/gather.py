@@ -122,7 +122,7 @@ class _Search:
         folder = workspace.folder_of(self._file) if self._file is not None else None
         self.repository = folder.name if folder is not None else ""
         self.path = workspace.name_of(self._file) if self._file is not None else snapshot.uri.rsplit("/", 1)[-1]
-        self._tree = SyntaxTree(snapshot.language_id, self._text[:MAX_PARSED_CP])
+        self._tree = SyntaxTree(snapshot.language_id, self._text[:MAX_PARSED_CP], in_thread=True)
         cursor = snapshot.cursor_cp
         self._near = self._text[max(0, cursor - NEAR_CP) : cursor + NEAR_CP]
         self._counts = Counter(_WORD.findall(self._text[:MAX_PARSED_CP]))
@@ -214,7 +214,7 @@ class _Search:
         tree = self._trees.get(key)
         if tree is None:
             language_id = self._languages.get(path) or language_of_file(path.name)
-            tree = self._trees[key] = SyntaxTree(_as_parsed(language_id, self._tree), text)
+            tree = self._trees[key] = SyntaxTree(_as_parsed(language_id, self._tree), text, in_thread=True)
         return tree
 
     def _score(self, name: str) -> float:
