@@ -126,7 +126,7 @@ class _Search:
         cursor = snapshot.cursor_cp
         self._near = self._text[max(0, cursor - NEAR_CP) : cursor + NEAR_CP]
         self._counts = Counter(_WORD.findall(self._text[:MAX_PARSED_CP]))
-        self._bases = frozenset(_WORD.findall(" ".join(_BASES.findall(self._text[:MAX_PARSED_CP]))))
+        self._bases = base_names(self._text[:MAX_PARSED_CP])
         self._just_before = Counter(_WORD.findall(self._text[max(0, cursor - JUST_BEFORE_CP) : cursor + JUST_BEFORE_CP // 4]))
         self._near_counts = Counter(_WORD.findall(self._near))
         self._languages = {path_of(other.uri): other.language_id for other in place.others}
@@ -229,6 +229,11 @@ class _Search:
 
     def _late(self) -> bool:
         return self._stop.is_set() or time.monotonic() > self._end
+
+
+def base_names(text: str) -> frozenset[str]:
+    """Return the types that the classes of a text extend, and other words of their heads."""
+    return frozenset(_WORD.findall(" ".join(_BASES.findall(text))))
 
 
 def _as_parsed(language_id: str, importer: SyntaxTree) -> str:

@@ -45,7 +45,7 @@ def imported_files(tree: SyntaxTree, file: Path, workspace: Workspace) -> list[T
     resolve = _RESOLVERS.get(language_id)
     found: dict[Path, tuple[str, ...] | None] = {}
     if resolve is not None:
-        for imported in _imports(tree, language_id):
+        for imported in read_imports(tree, language_id):
             for target in resolve(imported, file, workspace):
                 _add(found, target, file, workspace)
     for target in _siblings(tree, file, workspace, language_id):
@@ -59,7 +59,7 @@ def reexports(tree: SyntaxTree, file: Path, workspace: Workspace, name: str) -> 
     resolve = _RESOLVERS.get(language_id)
     if resolve is None:
         return []
-    handed = [one for one in _imports(tree, language_id) if not one.names or {name, "*"} & set(one.names)]
+    handed = [one for one in read_imports(tree, language_id) if not one.names or {name, "*"} & set(one.names)]
     return [target._replace(names=(name,)) for one in handed for target in resolve(one, file, workspace)]
 
 
@@ -72,7 +72,7 @@ def _add(found: dict[Path, tuple[str, ...] | None], target: Target, file: Path, 
     found[real] = before + tuple(name for name in names if name not in before) if before is not None and names else None
 
 
-def _imports(tree: SyntaxTree, language_id: str) -> list[Import]:
+def read_imports(tree: SyntaxTree, language_id: str) -> list[Import]:
     """Return the first imports of a file, those that the grammar sees and those that it does not."""
     found = (one for one in chain(imports(tree), _unparsed(tree, language_id)) if len(one.module) <= _MAX_MODULE_CP)
     return list(islice(found, _MAX_IMPORTS))
@@ -173,7 +173,7 @@ def _tsconfig_paths(module: str, file: Path, workspace: Workspace) -> Iterator[P
         text = next((t for name in ("tsconfig.json", "jsconfig.json") if (t := workspace.read(base / name))), None)
         if text is None:
             continue
-        options = _table(_json(text).get("compilerOptions"))
+        options = _table(settings_of(text).get("compilerOptions"))
         root = base / str(options.get("baseUrl") or ".")
         for pattern, targets in _table(options.get("paths")).items():
             head, star, _ = pattern.partition("*")
@@ -190,7 +190,7 @@ def _packages(module: str, workspace: Workspace) -> Iterator[Path]:
     parts = module.split("/")
     name, inner = "/".join(parts[:n_name]), "/".join(parts[n_name:])
     for manifest in workspace.with_suffix("package.json"):
-        described = _json(workspace.read(manifest) or "")
+        described = settings_of(workspace.read(manifest) or "")
         if described.get("name") != name:
             continue
         folder = manifest.parent
@@ -201,8 +201,8 @@ def _packages(module: str, workspace: Workspace) -> Iterator[Path]:
             yield from (folder / "src", folder)
 
 
-def _json(text: str) -> dict[str, Any]:
-    """Read JSON as people write it into settings: with comments and a comma too many. {} when it is something else."""
+def settings_of(text: str) -> dict[str, Any]:
+    """Return JSON as people write it into settings: with comments and a comma too many. {} when it is something else."""
     without = _JSON_COMMENTS.sub(lambda found: found[1] or "", text)
     try:
         return _table(json.loads(re.sub(r",(\s*+[}\]])", r"\1", without)))
