@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
 import tree_sitter
 
 from completer.syntax.languages import Language, language
@@ -25,6 +26,9 @@ PARSE_S = 0.25
 """What a parse may cost while a key waits; a document that takes longer is treated like a large one."""
 OVERDUE_S = 2.0
 """What a parse may cost in another thread. Error recovery can take hours for a few kilobytes: then there is no tree."""
+MAX_OPERATORS = 700
+"""Operators and brackets without a statement's end between them, above which a text is not parsed: where the parser gives up
+on what it has begun, a single one of its steps may take minutes, which nothing can interrupt."""
 MAX_DEPTH = 1_000
 """Nodes around a position that are looked at: the outermost ones."""
 _MAX_NAME_BYTES = 400
@@ -65,13 +69,30 @@ def grammar(lang: Language) -> tree_sitter.Language | None:
         return None
 
 
+_IS_OPERATOR = np.isin(np.arange(256), list(b"<>(?[|&`"))
+
+
+def is_tangled(data: bytes, ends: str) -> bool:
+    """Whether a text has more than MAX_OPERATORS in one statement. ends: `Language.statement_ends`."""
+    if not ends:
+        return False
+    codes = np.frombuffer(data, np.uint8)
+    n_operators = np.cumsum(_IS_OPERATOR[codes], dtype=np.int64)
+    at_ends = n_operators[np.isin(codes, list(ends.encode()))]
+    return bool(np.diff(at_ends, prepend=0, append=n_operators[-1:]).max(initial=0) > MAX_OPERATORS)
+
+
 def parse_within(
-    parser: tree_sitter.Parser, data: bytes, old: tree_sitter.Tree | None, limit_s: float, *, yields: bool = False
+    parser: tree_sitter.Parser, data: bytes, old: tree_sitter.Tree | None, limit_s: float, *, ends: str, yields: bool = False
 ) -> tree_sitter.Tree | None:
-    """Parse UTF-8 text; None where that costs more than `limit_s` of this thread's time.
+    """Parse UTF-8 text; None where that costs more than `limit_s` of this thread's time, or could not be stopped if it did.
+
+    ends: `Language.statement_ends`.
 
     yields: other threads get their turn again and again; the parser itself holds the interpreter's lock.
     """
+    if is_tangled(data, ends):
+        return None
     end = time.thread_time() + limit_s
 
     def late(_offset: int, _has_error: bool) -> bool:
@@ -106,6 +127,7 @@ class SyntaxTree:
         """
         self._in_thread = in_thread
         self.language = language(language_id)
+        self._ends = self.language.statement_ends
         found = grammar(self.language)
         self._parser = tree_sitter.Parser(found) if found else None
         self._tree: tree_sitter.Tree | None = None
@@ -128,7 +150,7 @@ class SyntaxTree:
             return None
         if self._dirty or self._tree is None:
             limit_s = PARSE_S if len(self._data) <= LARGE_BYTES else OVERDUE_S  # nobody who waits asks for the latter
-            parsed = parse_within(self._parser, self._data, self._tree, limit_s, yields=self._in_thread)
+            parsed = parse_within(self._parser, self._data, self._tree, limit_s, ends=self._ends, yields=self._in_thread)
             if parsed is None:
                 self._slow = True
                 return None
@@ -156,7 +178,7 @@ class SyntaxTree:
             return None
         self._missed = []
         data, old, parser = self._data, self._tree.copy() if self._tree is not None else None, tree_sitter.Parser(found)
-        return lambda: parse_within(parser, data, old, OVERDUE_S, yields=True)
+        return lambda: parse_within(parser, data, old, OVERDUE_S, ends=self._ends, yields=True)
 
     def catch_up(self, tree: tree_sitter.Tree | None) -> None:
         """Take the result of an overdue parse, moved by the edits since it began. Mutates: the tree.
@@ -209,7 +231,7 @@ class SyntaxTree:
         end_point = (start.row + new.count(b"\n"), start.byte + len(new) - last_line)
         tree = self._tree.copy()
         tree.edit(start.byte, start.byte, start.byte + len(new), point, point, end_point)
-        parsed = parse_within(self._parser, data, tree, PARSE_S)
+        parsed = parse_within(self._parser, data, tree, PARSE_S, ends=self._ends)
         return (parsed.root_node, start.byte) if parsed is not None else None
 
     def _excerpt_with(self, cursor_cp: int, new: bytes) -> tuple[tree_sitter.Node, int] | None:
@@ -223,7 +245,7 @@ class SyntaxTree:
         farthest = cursor + EXCERPT_BYTES
         end = self._data.find(b"\n", cursor + EXCERPT_BYTES // 4, farthest)
         data = b"".join((self._data[start:cursor], new, self._data[cursor : end if end >= 0 else farthest]))
-        parsed = parse_within(self._parser, data, None, PARSE_S)
+        parsed = parse_within(self._parser, data, None, PARSE_S, ends=self._ends)
         return (parsed.root_node, cursor - start) if parsed is not None else None
 
     def byte_at(self, cp: int) -> int:

@@ -17,7 +17,7 @@ FOLD = sys.platform in ("darwin", "win32")
 _TRAILING_SPACES = re.compile(rb"(?:\\.|[^\\ ]| +(?=[^ ]))*", re.DOTALL)
 
 
-class TooMuchWork(Exception):  # noqa: N818 - callers treat it as an answer
+class TooMuchWork(Exception):
     """A question cost more than MAX_WORK steps."""
 
 

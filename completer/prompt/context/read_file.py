@@ -9,7 +9,7 @@ from pathlib import Path
 _FLAGS = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_CLOEXEC", "O_BINARY", "O_NOCTTY"))
 
 
-class TooLarge(Exception):  # noqa: N818 - callers treat it as an answer
+class TooLarge(Exception):
     """The file is larger than the caller takes."""
 
 

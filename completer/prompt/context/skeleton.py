@@ -27,6 +27,7 @@ _MAX_DEPTH = 100
 """Levels of nodes in which members are looked for."""
 _HEAD_BYTES = 4_000
 """How much of a statement is read to know what it is."""
+_CONSTANT = re.compile(r"(?:export |const |pub |static |final |let |var )*([A-Za-z]\w*)\b[^=\n(]*=[^=]")
 _WRAPPERS = ("decorated_definition", "export_statement", "template_declaration", "declaration")
 
 
@@ -64,7 +65,7 @@ def listing(tree: SyntaxTree) -> str:
             continue
         name = _name(inner, tree)
         if not name:  # a constant
-            found = re.match(r"(?:export |const |pub |static |final |let |var )*([A-Za-z]\w*)\b[^=\n(]*=[^=]", text_of(node, tree.data, 4 * MAX_LINE_CP))
+            found = _CONSTANT.match(text_of(node, tree.data, 4 * MAX_LINE_CP))
             name, line = (found[1], text_of(node, tree.data, _HEAD_BYTES)) if found else ("", "")
         else:
             body = inner.child_by_field_name("body")
@@ -166,7 +167,8 @@ _BODY, _BODY_IN_BRACES = b" ...", b";"
 class _Cutter:
     """Finds the byte ranges of a definition that go, and what stands in their place: (start, end, instead).
 
-    data: the document as UTF-8.  detail: what is said of functions; "names" spares the parameters of those that the caller's file does not name.
+    data: the document as UTF-8.
+    detail: what is said of functions; "names" spares the parameters of those that the caller's file does not name.
     own: whether the caller's file may use private members, being a subclass.
     """
 
@@ -210,7 +212,8 @@ class _Cutter:
         before = node.prev_sibling
         if before is None or before.end_point[0] < node.start_point[0] or node.end_point[0] > node.start_point[0]:
             # Rust's grammar takes the line end for a part of the comment.
-            self.cuts.append((node.start_byte, node.end_byte, b"\n" if self.data[node.end_byte - 1 : node.end_byte] == b"\n" else b""))
+            ends_line = self.data[node.end_byte - 1 : node.end_byte] == b"\n"
+            self.cuts.append((node.start_byte, node.end_byte, b"\n" if ends_line else b""))
 
     def _is_shown(self, name: str) -> bool:
         return name in _CONSTRUCTORS or name in self.mentioned or not name.startswith("__" if self._shows_private else "_")

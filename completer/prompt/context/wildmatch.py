@@ -37,7 +37,7 @@ _CLASSES = {
 }
 
 
-class Unmatchable(Exception):  # noqa: N818 - not an error of the program: such a pattern just matches nothing
+class Unmatchable(Exception):
     """A pattern that git takes, and that matches nothing: an open bracket, an unknown class, a backslash at the end."""
 
 
