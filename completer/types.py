@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+MAX_LINE_CP = 4_000
+"""How much of the cursor's line is looked at on each side, so that a key in a line of megabytes costs no more than others."""
+
 AnsweredBy = Literal["typed-through", "extended", "cold", "background"]
 """How an answer came about: no engine call; a warm slot was extended; a prompt was prefilled; finished ahead of need."""
 
@@ -39,16 +42,21 @@ class Snapshot:
 
     @property
     def line_prefix(self) -> str:
-        """The text between the start of the cursor's line and the cursor."""
-        return self.text[self.line_start_cp : self.cursor_cp]
+        """The text between the start of the cursor's line and the cursor; of a very long line the last MAX_LINE_CP characters."""
+        return self.text[max(self.line_start_cp, self.cursor_cp - MAX_LINE_CP) : self.cursor_cp]
 
     @property
     def line_suffix(self) -> str:
-        """The rest of the cursor's line, without its line ending."""
-        end = self.cursor_cp
-        while end < len(self.text) and self.text[end] not in "\r\n":
-            end += 1
-        return self.text[self.cursor_cp : end]
+        """The rest of the cursor's line, without its line ending; of a very long line the first MAX_LINE_CP characters."""
+        return self.text[self.cursor_cp : min(self.line_end_cp, self.cursor_cp + MAX_LINE_CP)]
+
+    @property
+    def line_end_cp(self) -> int:
+        """Where the cursor's line ends, its line ending not counted."""
+        found = self.text.find("\n", self.cursor_cp)
+        end = found if found >= 0 else len(self.text)
+        earlier = self.text.find("\r", self.cursor_cp, end)
+        return earlier if earlier >= 0 else end
 
     @property
     def line_start_cp(self) -> int:

@@ -41,8 +41,9 @@ def n_code_points(text: str, units: int, encoding: Encoding) -> int:
 
     A count that ends inside a character is rounded down to its start; one behind the end is the whole text.
     """
+    text = text[:units]  # no character takes less than one unit
     if encoding == "utf-32" or text.isascii():
-        return min(units, len(text))
+        return len(text)
     head = text.encode(_CODEC[encoding])[: units * _UNIT_BYTES[encoding]]
     return len(head.decode(_CODEC[encoding], "ignore"))
 

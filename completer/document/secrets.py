@@ -48,7 +48,7 @@ _TOKENS: tuple[tuple[str, str, str], ...] = (  # kind, a literal that it contain
     ("package registry token", "dckr_pat_", r"\bdckr_pat_[\w-]{20,}"),
     ("SendGrid key", "SG.", r"\bSG\.[\w-]{16,}\.[\w-]{16,}"),
     ("Azure storage key", "AccountKey=", r"\bAccountKey=[A-Za-z0-9+/]{40,}={0,2}"),
-    ("JSON web token", "eyJ", r"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}"),
+    ("JSON web token", "eyJ", r"\beyJ(?:(?!\beyJ)[\w-]){10,}+\.eyJ[\w-]{10,}+\.[\w-]{10,}"),
     ("password in a URL", "://", r"[a-z][a-z0-9+.-]{1,20}://[^\s/:@'\"<>{}$%]{1,64}:(?!//)[^\s/@'\"<>{}$%]{3,}@[\w.-]+"),
 )
 _COMPILED = tuple((kind, literal, re.compile(pattern)) for kind, literal, pattern in _TOKENS)
@@ -57,6 +57,8 @@ _NAMED = re.compile(
     r"(?i)(?:passw(?:or)?d|passphrase|secret|token|api[_-]?key|(?:access|private)[_-]?key|credential)\w{0,20}[\"']?[ \t]*[:=]?\Z"
 )
 _LONGEST_NAME = 60
+_MAX_AROUND_CP = 10_000
+"""How far from an edit a secret may reach that it completes; far more than any takes."""
 _PLACEHOLDER = re.compile(
     r"(?i)example|sample|dummy|placeholder|change|your|test|fake|xxx|\*\*\*|\.\.\.|1234567|abcdef|process\.env"
 )
@@ -129,6 +131,7 @@ class SecretScan:
 
 
 def _lines_around(text: str, start_cp: int, end_cp: int) -> tuple[int, int]:
-    """Return the part of `text` that the lines of [start_cp, end_cp) fill."""
-    line_end = text.find("\n", end_cp)
-    return text.rfind("\n", 0, start_cp) + 1, len(text) if line_end < 0 else line_end
+    """Return the part of `text` that the lines of [start_cp, end_cp) fill; of very long lines what is near."""
+    earliest, latest = max(0, start_cp - _MAX_AROUND_CP), min(len(text), end_cp + _MAX_AROUND_CP)
+    line_start, line_end = text.rfind("\n", earliest, start_cp) + 1, text.find("\n", end_cp, latest)
+    return line_start or earliest, latest if line_end < 0 else line_end

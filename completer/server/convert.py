@@ -12,6 +12,8 @@ from completer.document.notebook import Cell
 from completer.document.position import Encoding, Position, Range, n_units
 from completer.types import Snapshot, Suggestion
 
+_MAX_WORD_CP = 200
+
 
 def to_position(position: lsp.Position) -> Position:
     return Position(position.line, position.character)
@@ -51,9 +53,12 @@ def range_on_line(snapshot: Snapshot, line: int, start_cp: int, end_cp: int, enc
 
 
 def word_start_cp(snapshot: Snapshot, end_cp: int) -> int:
-    """Return where the identifier that ends at `end_cp` begins; `end_cp` itself where there is none."""
-    start = end_cp
-    while start > snapshot.line_start_cp and (snapshot.text[start - 1].isalnum() or snapshot.text[start - 1] == "_"):
+    """Return where the identifier that ends at `end_cp` begins; `end_cp` itself where there is none.
+
+    Of one that is too long for a list the end is taken.
+    """
+    start, earliest = end_cp, max(snapshot.line_start_cp, end_cp - _MAX_WORD_CP)
+    while start > earliest and (snapshot.text[start - 1].isalnum() or snapshot.text[start - 1] == "_"):
         start -= 1
     return start
 

@@ -17,12 +17,15 @@ from completer.types import Snapshot, StopRule
 MULTILINE_TOKENS = 2.0
 """A block may be so many times longer than a line."""
 
+_BELOW_CP = 16_000
+"""Characters below the cursor's line in which the line that ends a block is looked for."""
+
 
 def stop_rule(settings: Settings, end_ids: frozenset[int], where: Place, snapshot: Snapshot, asked_for: bool = False) -> StopRule:
     """Return when decoding ends at a place. asked_for: by the user, who gets to see what is not sure, too."""
     wanted = settings.multiline
     multiline = wanted == "always" or (wanted == "auto" and where.multiline)
-    below = (line.strip() for line in snapshot.suffix.splitlines()[1:40])
+    below = (line.strip() for line in snapshot.text[snapshot.line_end_cp :][:_BELOW_CP].splitlines()[1:40])
     return StopRule(
         max_tokens=int(settings.max_tokens * (MULTILINE_TOKENS if multiline else 1)),
         single_line=not multiline,

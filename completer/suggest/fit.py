@@ -6,12 +6,11 @@ stay balanced; brackets that the document owes may be closed, and those that the
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from dataclasses import dataclass
 from os.path import commonprefix
 
-from completer.syntax.cursor import Place
+from completer.syntax.cursor import Place, opens_block
 from completer.syntax.lexer import CLOSER, Balance, balance, tokens
 from completer.types import Snapshot
 
@@ -191,7 +190,7 @@ def _ends_in_head(text: str, end: int, where: Place) -> bool:
     start = text.rstrip().rfind("\n", 0, end) + 1
     line = text[start : end + len(text[end:].split("\n", 1)[0])]
     cut_short = start < end < start + len(line.rstrip()) or not text[end:].strip()
-    return start > 0 and cut_short and re.search(rf"(?:{where.language.opener}|\{{)\s*\Z", line) is not None
+    return start > 0 and cut_short and opens_block(line, where.language)
 
 
 def _before_rest(text: str, snapshot: Snapshot) -> str:

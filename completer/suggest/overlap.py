@@ -8,7 +8,7 @@ from dataclasses import replace
 from rapidfuzz.distance import Levenshtein
 
 from completer.syntax.cursor import line_above, lines_below
-from completer.types import Snapshot
+from completer.types import MAX_LINE_CP, Snapshot
 
 _COMPARED_LINES = 3
 _FUZZY_FROM = 20
@@ -89,7 +89,7 @@ def duplicates_suffix(text: str, snapshot: Snapshot, end_cp: int) -> bool:
 
     True when the text ends with all of the rest of the line that stays, or with the lines that follow.
     """
-    rest = snapshot.text[end_cp : snapshot.cursor_cp + len(snapshot.line_suffix)].strip()
+    rest = snapshot.text[end_cp : snapshot.line_end_cp][:MAX_LINE_CP].strip()
     if len(rest) >= 3 and text.rstrip().endswith(rest):
         return True
     shown = text.replace("\r\n", "\n").replace("\r", "\n")

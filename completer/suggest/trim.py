@@ -12,9 +12,18 @@ from dataclasses import dataclass
 from completer.suggest.block_end import sibling_stop
 from completer.suggest.fit import Fitted, fit
 from completer.suggest.overlap import cut_repetition, cut_suffix_lines, duplicates_suffix, repeats_line_above
-from completer.syntax.cursor import TAB_COLUMNS, Place, closer_column, columns, indent_unit, line_above, lines_below
+from completer.syntax.cursor import (
+    TAB_COLUMNS,
+    Place,
+    closer_column,
+    columns,
+    indent_unit,
+    line_above,
+    lines_below,
+    without_word,
+)
 from completer.syntax.lexer import OPENER, close_of, tokens
-from completer.types import Snapshot
+from completer.types import MAX_LINE_CP, Snapshot
 
 _SPECIAL = re.compile(
     r"<\|[^|<>\s]{1,40}\|>|<｜[^｜\n]{1,40}｜>|<\[(?:fim-|end)[^\]\n]{0,30}\]>"
@@ -27,6 +36,8 @@ _CONTINUES = re.compile(r"\??\.\w|[?:&|+*/<=-]|(?:and|or)\b")
 _NO_BRACE = re.compile(r"\s*(?:\}?\s*else\b)?\s*(?:(?:if|for|while|foreach)\b.*\)|else)\s*\Z|.*(?:=>?|\?|&&|\|\||:)\s*\Z")
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~)", re.MULTILINE)
 _MIN_VISIBLE = 2
+_SEARCHED_CP = 400_000
+"""How much of the document on each side of the cursor is searched for a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +90,7 @@ def trim(
     fitted = fit(text, snapshot, where, partial=partial)
     if fitted is None or (where.suppress and not explicit and not _bridges(fitted, where, finished)):
         return None
-    end_cp = snapshot.cursor_cp + (len(snapshot.line_suffix) if fitted.replaces_rest else 0)
+    end_cp = snapshot.line_end_cp if fitted.replaces_rest else snapshot.cursor_cp
     text = _tidy(fitted.text, snapshot, end_cp)
     if snapshot.language_id == "json" and re.match(r"\s*[}\]]", snapshot.text[end_cp:]):
         text = text.rstrip(",")  # the last entry of a JSON object or list has none
@@ -116,9 +127,10 @@ def clean_partial(raw: str, snapshot: Snapshot, where: Place, *, whole_words: bo
     if found and found[-1].kind == "string" and not found[-1].closed and found[-1].start >= len(head):
         text = text[: found[-1].start - len(head)]
     if not whole_words and (word := re.search(r"\w+\Z", text)):
-        before = re.search(r"\w*\Z", snapshot.line_prefix)
-        whole = (before[0] if before and word.start() == 0 else "") + word[0]
-        if not re.search(rf"\b{re.escape(whole)}\b", snapshot.text):
+        line = snapshot.line_prefix
+        whole = (line[len(without_word(line)) :] if word.start() == 0 else "") + word[0]
+        near = snapshot.text[max(0, snapshot.cursor_cp - _SEARCHED_CP) : snapshot.cursor_cp + _SEARCHED_CP]
+        if not re.search(rf"\b{re.escape(whole)}\b", near):
             text = text[: word.start()]
     return text.rstrip() if text.strip() else ""
 
@@ -181,7 +193,7 @@ def _goes_on_from_above(body: str, snapshot: Snapshot) -> bool:
 def _said_twice(first: str, line: str) -> int:
     """Return how many characters of `first` are the end of `line` once more: its last segment, or two words and more."""
     segment = _SAID_TWICE.match(first)
-    if segment and re.search(rf"(?<!\w){re.escape(segment[0])}\Z", line):
+    if segment and line.endswith(segment[0]) and not re.match(r"\w", line[-len(segment[0]) - 1 : -len(segment[0])]):
         return segment.end()
     starts = [match.start() for match in re.finditer(r"\w+", line)][:-1]
     return next((len(line) - at for at in starts if first.startswith(line[at:])), 0)
@@ -214,7 +226,7 @@ def _cut_block(text: str, snapshot: Snapshot, where: Place) -> str:
 
 def _tidy(text: str, snapshot: Snapshot, end_cp: int) -> str:
     """Drop white space at the end, but not what separates the text from the rest of the line."""
-    rest = snapshot.text[end_cp : snapshot.cursor_cp + len(snapshot.line_suffix)]
+    rest = snapshot.text[end_cp : snapshot.line_end_cp][:MAX_LINE_CP]
     if not rest.strip():
         return text.rstrip()
     return text.rstrip() if "\n" not in text and rest[0] in " \t)]};,:" else text
@@ -228,7 +240,7 @@ def _worth_showing(text: str, snapshot: Snapshot, end_cp: int, min_visible: int)
 
 
 def _with_line_ends(text: str, snapshot: Snapshot) -> str:
-    found = re.search(r"\r\n|\r|\n", snapshot.text)
+    found = re.search(r"\r\n|\r|\n", snapshot.text[:_SEARCHED_CP])
     return text.replace("\n", found[0]) if found else text
 
 

@@ -37,7 +37,9 @@ _NEAR_CP = 8_000
 """How far above the line is looked for that a closing bracket belongs to."""
 _CLOSING_REST = re.compile(r"""[\s)\]}>"'`;,:{]*(?:\*/|-->|</[\w.-]*>|=>)?[\s)\]}>;,:{]*""")
 _AT_MARGIN = re.compile(r"^[A-Za-z@#]", re.MULTILINE)
-_MEMBER = re.compile(r"(?:\.|->|::|\?\.)\s*\w*\Z")
+_MEMBER = re.compile(r"(?:\.|->|::|\?\.)\s*\Z")
+_MAX_OPEN = 1_000
+"""Innermost brackets that are counted: what is open further out is not the business of one suggestion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +105,9 @@ def place(snapshot: Snapshot, tree: SyntaxTree | None = None) -> Place:
         block_indent=block_indent,
         scopes=_scopes(snapshot, tree) if tree is not None else (),
         lex_start_cp=lex_start_cp,
-        stack=stack,
-        owed=owed,
-        wanted=_wanted(at_cursor.stack.removesuffix(owed), snapshot, lang) if in_code else "",
+        stack=stack[-_MAX_OPEN:],
+        owed=owed[:_MAX_OPEN],
+        wanted=_wanted(at_cursor.stack.removesuffix(owed), snapshot, lang)[:_MAX_OPEN] if in_code else "",
         wanted_literal=_wanted_literal(snapshot, lang) if in_code else "",
         inside=at_cursor.inside,
         delimiter=at_cursor.delimiter,
@@ -161,6 +163,19 @@ def closer_column(snapshot: Snapshot, cursor: Place) -> int | None:
     return column
 
 
+def opens_block(line: str, lang: Language) -> bool:
+    """Whether a line ends with what opens a block in the language; a comment at its end must be gone already."""
+    return re.compile(rf"(?:{lang.opener}|\{{)\Z").search(line.rstrip()) is not None
+
+
+def without_word(line: str) -> str:
+    """Return a line without the identifier that it ends with."""
+    end = len(line)
+    while end and _is_word(line[end - 1]):
+        end -= 1
+    return line[:end]
+
+
 def line_above(snapshot: Snapshot) -> str:
     """Return the last line above the cursor's that is not blank, or ""."""
     above = snapshot.text[max(0, snapshot.line_start_cp - 4_000) : snapshot.line_start_cp].rstrip()
@@ -169,7 +184,7 @@ def line_above(snapshot: Snapshot) -> str:
 
 def lines_below(snapshot: Snapshot, n: int) -> list[str]:
     """Return the first n lines below the cursor's that are not blank."""
-    start = snapshot.cursor_cp + len(snapshot.line_suffix)
+    start = snapshot.line_end_cp
     lines = (match[0] for match in re.finditer(r"[^\r\n]+", snapshot.text[start : start + 4_000]))
     return list(islice((line for line in lines if line.strip()), n))
 
@@ -270,7 +285,7 @@ def _kind(snapshot: Snapshot, lang: Language, at_cursor: Balance) -> Kind:
         return "body"
     if not line.strip():
         return "arguments" if in_list else "statement"
-    if _MEMBER.search(line):
+    if _MEMBER.search(without_word(line)):
         return "member"
     if in_list:
         return "arguments"
@@ -290,9 +305,7 @@ def _opener_indent(snapshot: Snapshot, lang: Language) -> int | None:
     if lang.indented and line.strip() and line[-1:].isspace():
         return None  # `key: ` and `x[a: ` go on in the same line
     line = line if line.strip() else line_above(snapshot)
-    if not re.search(rf"(?:{lang.opener}|\{{)\s*\Z", _without_comment(line, lang)):
-        return None
-    return columns(line)
+    return columns(line) if opens_block(_without_comment(line, lang), lang) else None
 
 
 def _below_open_bracket(snapshot: Snapshot, lang: Language) -> bool:

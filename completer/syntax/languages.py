@@ -22,6 +22,7 @@ class Language:
     quotes: string delimiters, longest first.  multiline_quotes: those of them that may span lines.
     char_quote: a quote that is a literal only around one character (Rust, whose lifetimes use it alone).
     brackets: whether brackets must balance in this language at all.
+    statement_ends: characters of which one ends each statement of a program, or begins a block; "" for what is no program.
     opener: regular expression of a line end that opens a block.  indented: blocks end by indentation.
     enders: keywords that close a block (Ruby's `end`).
     functions, types, imports, docstrings: node kinds; docstrings only where they are strings in the body.
@@ -35,6 +36,7 @@ class Language:
     multiline_quotes: tuple[str, ...] = ()
     char_quote: str = ""
     brackets: bool = True
+    statement_ends: str = ";{}"
     opener: str = _CURLY
     indented: bool = False
     enders: tuple[str, ...] = ()
@@ -70,6 +72,7 @@ LANGUAGES = (
     Language(
         ids=("python",),
         grammar=("tree_sitter_python", "language"),
+        statement_ends="\n",
         line_comments=("#",),
         quotes=('"""', "'''", '"', "'"),
         multiline_quotes=('"""', "'''"),
@@ -120,6 +123,7 @@ LANGUAGES = (
     Language(
         ids=("go",),
         grammar=("tree_sitter_go", "language"),
+        statement_ends="\n",
         line_comments=("//",),
         block_comments=(_C_COMMENT,),
         quotes=('"', "'", "`"),
@@ -200,6 +204,7 @@ LANGUAGES = (
     Language(
         ids=("ruby",),
         grammar=("tree_sitter_ruby", "language"),
+        statement_ends="\n",
         line_comments=("#",),
         multiline_quotes=('"', "'"),
         opener=r"(?:\{|\bdo|\bthen|\belse|\bbegin|\bensure)(?:\s*\|[^|]*\|)?"
@@ -223,6 +228,7 @@ LANGUAGES = (
     Language(
         ids=("shellscript", "bash", "sh"),
         grammar=("tree_sitter_bash", "language"),
+        statement_ends="\n",
         line_comments=(r"(?<!\S)#",),
         multiline_quotes=('"', "'"),
         opener=r"(?:\{|\bthen|\bdo|\belse)|\bin",
@@ -233,11 +239,12 @@ LANGUAGES = (
     Language(
         ids=("lua",),
         grammar=("tree_sitter_lua", "language"),
+        statement_ends="\n",
         line_comments=("--",),
         block_comments=(("--[[", "]]"),),
         quotes=("[[", '"', "'"),
         multiline_quotes=("[[",),
-        opener=r"(?:\{|\bthen|\bdo|\belse|\brepeat)|.*\bfunction\b[^()]*\([^()]*\)",
+        opener=r"(?:\{|\bthen|\bdo|\belse|\brepeat)|\bfunction\b[^()]{0,200}\([^()]*\)",
         enders=("end", "until"),
         import_line=r"local\s+\w+\s*=\s*require\b",
         functions=("function_declaration", "function_definition"),
@@ -245,6 +252,7 @@ LANGUAGES = (
     Language(
         ids=("html", "vue", "svelte"),
         grammar=("tree_sitter_html", "language"),
+        statement_ends="",
         block_comments=(("<!--", "-->"),),
         quotes=(),
         opener=r"<[A-Za-z][^<>/]*>",
@@ -253,6 +261,7 @@ LANGUAGES = (
     Language(
         ids=("css", "scss", "less"),
         grammar=("tree_sitter_css", "language"),
+        statement_ends="",
         block_comments=(_C_COMMENT,),
         import_line=r"@(?:import|use)\b",
         imports=("import_statement",),
@@ -260,6 +269,7 @@ LANGUAGES = (
     Language(
         ids=("json", "jsonc"),
         grammar=("tree_sitter_json", "language"),
+        statement_ends="",
         line_comments=("//",),
         block_comments=(_C_COMMENT,),
         quotes=('"',),
@@ -269,6 +279,7 @@ LANGUAGES = (
     Language(
         ids=("yaml",),
         grammar=("tree_sitter_yaml", "language"),
+        statement_ends="",
         line_comments=(r"(?<!\S)#",),
         quotes=(),
         opener=r":(?:\s*[|>][+-]?)?",
@@ -278,6 +289,7 @@ LANGUAGES = (
     Language(
         ids=("toml",),
         grammar=("tree_sitter_toml", "language"),
+        statement_ends="",
         line_comments=("#",),
         quotes=('"""', "'''", '"', "'"),
         multiline_quotes=('"""', "'''"),
@@ -287,6 +299,7 @@ LANGUAGES = (
     Language(
         ids=("markdown",),
         grammar=("tree_sitter_markdown", "language"),
+        statement_ends="",
         quotes=(),
         brackets=False,
         opener=r"(?!)",

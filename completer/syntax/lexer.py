@@ -8,6 +8,7 @@ All functions are pure; offsets are code points.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, NamedTuple
@@ -153,13 +154,15 @@ def unclosed(stack: str, closers: str) -> str:
 
     An inner bracket without a partner is passed over when the partner of an outer one comes.
     """
-    waiting, owed = list(stack), []
+    waiting, owed, n_waiting = list(stack), [], Counter(stack)
     for closer in closers:
-        if OPENER[closer] not in waiting:
+        if not n_waiting[OPENER[closer]]:
             continue
         while waiting[-1] != OPENER[closer]:
             owed.append(waiting.pop())
+            n_waiting[owed[-1]] -= 1
         waiting.pop()
+        n_waiting[OPENER[closer]] -= 1
     return "".join(owed) + "".join(reversed(waiting))
 
 

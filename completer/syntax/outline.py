@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import tree_sitter
 
-from completer.syntax.tree import SyntaxTree, name_of
+from completer.syntax.tree import SyntaxTree, name_of, text_of
 
 _BODIES = ("body", "consequence")
 _MAX_DOC_CP = 200
+_MAX_BYTES = 4_000
+"""How much is read of one signature, comment or import."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ def outline(tree: SyntaxTree) -> list[Definition]:
     Functions inside functions are left out: nothing outside can call them.
     """
     root = tree.root
-    return list(_definitions(root, tree, 0)) if root is not None else []
+    return list(_definitions(root, tree)) if root is not None else []
 
 
 def imports(tree: SyntaxTree) -> list[Import]:
@@ -54,27 +56,36 @@ def imports(tree: SyntaxTree) -> list[Import]:
         return []
     found = []
     for node in _of_kinds(root, tree.language.imports):
-        found.append(_import(_text(node)))
+        found.append(_import(text_of(node, tree.data, _MAX_BYTES)))
     return found
 
 
-def _definitions(node: tree_sitter.Node, tree: SyntaxTree, depth: int) -> Iterator[Definition]:
-    language = tree.language
-    for child in node.named_children:
+@dataclass(slots=True)
+class _Level:
+    """The children of one node, on the way through the tree. at: the next of them.  depth: definitions around them."""
+
+    nodes: Sequence[tree_sitter.Node]
+    depth: int
+    at: int = 0
+
+
+def _definitions(root: tree_sitter.Node, tree: SyntaxTree) -> Iterator[Definition]:
+    """Walk with a list of its own: a file may nest deeper than Python's stack does."""
+    language, levels = tree.language, [_Level(root.named_children, 0)]
+    while levels:
+        level = levels[-1]
+        if level.at >= len(level.nodes):
+            levels.pop()
+            continue
+        child, depth = level.nodes[level.at], level.depth
         is_function = child.type in language.functions
-        name = name_of(child) if is_function or child.type in language.types else ""
+        name = name_of(child, tree.data) if is_function or child.type in language.types else ""
         if name:
-            yield Definition(
-                child.type,
-                name,
-                _signature(child),
-                _doc(child, tree),
-                tree.cp_at(child.start_byte),
-                tree.cp_at(child.end_byte),
-                depth,
-            )
+            start_cp, end_cp = tree.cp_at(child.start_byte), tree.cp_at(child.end_byte)
+            yield Definition(child.type, name, _signature(child, tree.data), _doc(child, tree, levels), start_cp, end_cp, depth)
+        level.at += 1
         if not is_function:
-            yield from _definitions(child, tree, depth + bool(name))
+            levels.append(_Level(child.named_children, depth + bool(name)))
 
 
 def _of_kinds(node: tree_sitter.Node, kinds: tuple[str, ...]) -> Iterator[tree_sitter.Node]:
@@ -88,27 +99,32 @@ def _of_kinds(node: tree_sitter.Node, kinds: tuple[str, ...]) -> Iterator[tree_s
             levels.extend((child, depth + 1) for child in reversed(current.named_children))
 
 
-def _signature(node: tree_sitter.Node) -> str:
+def _signature(node: tree_sitter.Node, data: bytes) -> str:
     body = next((found for field in _BODIES if (found := node.child_by_field_name(field)) is not None), None)
-    data = node.text or b""
-    head = data[: body.start_byte - node.start_byte] if body is not None else data.split(b"\n", 1)[0]
+    head = data[node.start_byte : min(node.end_byte if body is None else body.start_byte, node.start_byte + _MAX_BYTES)]
+    head = head if body is not None else head.split(b"\n", 1)[0]
     return re.sub(r"\s+", " ", head.decode(errors="replace")).strip().rstrip("{:=").rstrip()
 
 
-def _doc(node: tree_sitter.Node, tree: SyntaxTree) -> str:
-    """The docstring in the body where the language has them, else the comments right above."""
+def _doc(node: tree_sitter.Node, tree: SyntaxTree, levels: Sequence[_Level]) -> str:
+    """The docstring in the body where the language has them, else the comments right above. levels: those around the node."""
     if tree.language.docstrings:
         body = node.child_by_field_name("body")
         first = body.named_child(0) if body is not None and body.named_child_count else None
         inner = first.named_child(0) if first is not None and first.named_child_count else None
-        return _paragraph(_text(inner)) if inner is not None and inner.type == "string" else ""
+        is_string = inner is not None and inner.type == "string"
+        return _paragraph(text_of(inner, tree.data, _MAX_BYTES)) if inner is not None and is_string else ""
+    level, before = levels[-1], levels[-1].at - 1
+    row = node.start_point[0]
+    if before < 0 and len(levels) > 1:  # the first in what wraps it, an `export`: the comments are above that
+        level, before = levels[-2], levels[-2].at - 2
+        row = level.nodes[before + 1].start_point[0]
     above: list[str] = []
-    outer = node if node.prev_named_sibling is not None or node.parent is None else node.parent
-    row, comment = outer.start_point[0], outer.prev_named_sibling
-    while comment is not None and "comment" in comment.type and comment.end_point[0] >= row - 1:
-        above.insert(0, _text(comment))
-        row, comment = comment.start_point[0], comment.prev_named_sibling
-    return _paragraph("\n".join(above))
+    while before >= 0 and "comment" in level.nodes[before].type and level.nodes[before].end_point[0] >= row - 1:
+        above.append(text_of(level.nodes[before], tree.data, _MAX_BYTES))
+        row = level.nodes[before].start_point[0]
+        before -= 1
+    return _paragraph("\n".join(reversed(above)))
 
 
 def _paragraph(text: str) -> str:
@@ -127,7 +143,7 @@ def _import(text: str) -> Import:
     if found := re.search(r"[\"'<]([^\"'<>]+)[\"'>]", text):
         return Import(found[1], ())
     text = re.sub(r"^(?:pub(?:\([^)]*\))? )?(?:import|use|using)(?: static| namespace| function)? ", "", text)
-    if found := re.match(r"(.*?)(?:::|\\)\{(.*)\}$", text):
+    if text.endswith("}") and (found := re.match(r"(.*?)(?:::|\\)\{(.*)\}$", text)):
         return Import(found[1], _names(found[2]))
     return Import(re.split(r" as |,", text)[0].strip(), ())
 
@@ -135,7 +151,3 @@ def _import(text: str) -> Import:
 def _names(text: str) -> tuple[str, ...]:
     parts = re.split(r"[{},]", text)
     return tuple(part.strip().split(" as ")[0].strip() for part in parts if part.strip())
-
-
-def _text(node: tree_sitter.Node) -> str:
-    return (node.text or b"").decode(errors="replace")

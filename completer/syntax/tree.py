@@ -8,10 +8,12 @@ whole text nor a count of its lines.
 from __future__ import annotations
 
 import importlib
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
 import tree_sitter
 
 from completer.syntax.languages import Language, language
@@ -20,6 +22,17 @@ from completer.types import Edit
 LARGE_BYTES = 400_000
 EXCERPT_BYTES = 4_000
 """How much of a large document before the cursor is parsed, at most, for a question that needs the text as it is now."""
+PARSE_S = 0.25
+"""What a parse may cost while a key waits; a document that takes longer is treated like a large one."""
+OVERDUE_S = 2.0
+"""What a parse may cost in another thread. Error recovery can take hours for a few kilobytes: then there is no tree."""
+MAX_OPERATORS = 700
+"""Operators and brackets without a statement's end between them, above which a text is not parsed: where the parser gives up
+on what it has begun, a single one of its steps may take minutes, which nothing can interrupt."""
+MAX_DEPTH = 1_000
+"""Nodes around a position that are looked at: the outermost ones."""
+_MAX_NAME_BYTES = 400
+_CHUNK_BYTES = 16_384
 
 _Point = tuple[int, int]
 _Moved = tuple[int, int, int, _Point, _Point, _Point]
@@ -56,6 +69,49 @@ def grammar(lang: Language) -> tree_sitter.Language | None:
         return None
 
 
+_IS_OPERATOR = np.isin(np.arange(256), list(b"<>(?[|&`"))
+
+
+def is_tangled(data: bytes, ends: str) -> bool:
+    """Whether a text has more than MAX_OPERATORS in one statement. ends: `Language.statement_ends`."""
+    if not ends:
+        return False
+    codes = np.frombuffer(data, np.uint8)
+    n_operators = np.cumsum(_IS_OPERATOR[codes], dtype=np.int64)
+    at_ends = n_operators[np.isin(codes, list(ends.encode()))]
+    return bool(np.diff(at_ends, prepend=0, append=n_operators[-1:]).max(initial=0) > MAX_OPERATORS)
+
+
+def parse_within(
+    parser: tree_sitter.Parser, data: bytes, old: tree_sitter.Tree | None, limit_s: float, *, ends: str, yields: bool = False
+) -> tree_sitter.Tree | None:
+    """Parse UTF-8 text; None where that costs more than `limit_s` of this thread's time, or could not be stopped if it did.
+
+    ends: `Language.statement_ends`.
+
+    yields: other threads get their turn again and again; the parser itself holds the interpreter's lock.
+    """
+    if is_tangled(data, ends):
+        return None
+    end = time.thread_time() + limit_s
+
+    def late(_offset: int, _has_error: bool) -> bool:
+        if yields:
+            time.sleep(0)
+        return time.thread_time() > end
+
+    def read(byte: int, _point: object) -> bytes:
+        return data[byte : byte + _CHUNK_BYTES]
+
+    try:
+        if old is None:
+            return parser.parse(read, progress_callback=late)
+        return parser.parse(read, old, progress_callback=late)
+    except ValueError:  # stopped by `late`
+        parser.reset()
+        return None
+
+
 class SyntaxTree:
     """The syntax tree of one document. Owned by the event loop; `edit` and `root` must not run at the same time.
 
@@ -64,9 +120,14 @@ class SyntaxTree:
     since (even an incremental parse of 50,000 lines takes tens of milliseconds); `overdue` parses it in another thread.
     """
 
-    def __init__(self, language_id: str, text: str) -> None:
-        """Take a document as it was opened. Raises nothing: without a grammar `root` is None for ever."""
+    def __init__(self, language_id: str, text: str, *, in_thread: bool = False) -> None:
+        """Take a document as it was opened. Raises nothing: without a grammar `root` is None for ever.
+
+        in_thread: it is parsed elsewhere than on the event loop, which is let through meanwhile.
+        """
+        self._in_thread = in_thread
         self.language = language(language_id)
+        self._ends = self.language.statement_ends
         found = grammar(self.language)
         self._parser = tree_sitter.Parser(found) if found else None
         self._tree: tree_sitter.Tree | None = None
@@ -75,6 +136,7 @@ class SyntaxTree:
         self._is_ascii = text.isascii()
         self._mark = _Mark()
         self._missed: list[_Moved] | None = None  # edits since an overdue parse began
+        self._slow = False  # a parse took too long
 
     @property
     def data(self) -> bytes:
@@ -83,39 +145,51 @@ class SyntaxTree:
 
     @property
     def root(self) -> tree_sitter.Node | None:
-        """The root node of the document as it is now, parsed if need be; None without a grammar."""
-        if self._parser is None:
+        """The root node of the document as it is now, parsed if need be; None without a grammar, or if that takes too long."""
+        if self._parser is None or (self._slow and self._dirty):
             return None
         if self._dirty or self._tree is None:
-            old = self._tree
-            self._tree = self._parser.parse(self._data, old) if old is not None else self._parser.parse(self._data)
-            self._dirty = False
+            limit_s = PARSE_S if len(self._data) <= LARGE_BYTES else OVERDUE_S  # nobody who waits asks for the latter
+            parsed = parse_within(self._parser, self._data, self._tree, limit_s, ends=self._ends, yields=self._in_thread)
+            if parsed is None:
+                self._slow = True
+                return None
+            self._tree, self._dirty = parsed, False
         return self._tree.root_node
 
     @property
     def settled_root(self) -> tree_sitter.Node | None:
         """Like `root`, but in a large document the last parse, whose structure may lag behind the text, or None."""
-        if len(self._data) <= LARGE_BYTES:
-            return self.root
+        if not self._is_large and (root := self.root) is not None:
+            return root
         return self._tree.root_node if self._tree is not None else None
 
-    def overdue(self) -> Callable[[], tree_sitter.Tree] | None:
+    @property
+    def _is_large(self) -> bool:
+        return self._slow or len(self._data) > LARGE_BYTES
+
+    def overdue(self) -> Callable[[], tree_sitter.Tree | None] | None:
         """Return the parse that a large document waits for, to be run in any thread; None where there is nothing to do.
 
         Give its result to `catch_up`. Edits may go on meanwhile; only one such parse at a time.
         """
         found = grammar(self.language)
-        if found is None or len(self._data) <= LARGE_BYTES or not (self._dirty or self._tree is None):
+        if found is None or not self._is_large or not self._dirty:
             return None
         self._missed = []
         data, old, parser = self._data, self._tree.copy() if self._tree is not None else None, tree_sitter.Parser(found)
-        return lambda: parser.parse(data, old) if old is not None else parser.parse(data)
+        return lambda: parse_within(parser, data, old, OVERDUE_S, ends=self._ends, yields=True)
 
-    def catch_up(self, tree: tree_sitter.Tree) -> None:
-        """Take the result of an overdue parse, moved by the edits since it began. Mutates: the tree."""
-        for edit in self._missed or ():
-            tree.edit(*edit)
-        self._tree, self._dirty, self._missed = tree, bool(self._missed), None
+    def catch_up(self, tree: tree_sitter.Tree | None) -> None:
+        """Take the result of an overdue parse, moved by the edits since it began. Mutates: the tree.
+
+        tree: None where it took too long; then the document is not parsed again before it is edited.
+        """
+        if tree is not None:
+            for edit in self._missed or ():
+                tree.edit(*edit)
+            self._tree = tree
+        self._dirty, self._missed = bool(self._missed), None
 
     def edit(self, change: Edit) -> None:
         """Apply one edit. Mutates: the text and the tree's offsets; the parse itself waits for `root`."""
@@ -138,7 +212,7 @@ class SyntaxTree:
     def replace(self, text: str) -> None:
         """Take a whole new text (a full-sync change). Mutates: everything."""
         self._data, self._is_ascii = _encode(text), text.isascii()
-        self._tree, self._dirty, self._mark, self._missed = None, True, _Mark(), None
+        self._tree, self._dirty, self._mark, self._missed, self._slow = None, True, _Mark(), None, False
 
     def with_insertion(self, cursor_cp: int, text: str) -> tuple[tree_sitter.Node, int] | None:
         """Return the root of the tree with `text` inserted, and the cursor's byte offset; the document is unchanged.
@@ -146,7 +220,7 @@ class SyntaxTree:
         None without a grammar. Costs an incremental parse of the inserted region; in a large document only the lines
         around the cursor are parsed, and the offset counts within them.
         """
-        if self._parser is not None and len(self._data) > LARGE_BYTES:
+        if self._parser is not None and (self._is_large or self.root is None):
             return self._excerpt_with(cursor_cp, _encode(text))
         if self._parser is None or self.root is None or self._tree is None:
             return None
@@ -157,18 +231,22 @@ class SyntaxTree:
         end_point = (start.row + new.count(b"\n"), start.byte + len(new) - last_line)
         tree = self._tree.copy()
         tree.edit(start.byte, start.byte, start.byte + len(new), point, point, end_point)
-        return self._parser.parse(data, tree).root_node, start.byte
+        parsed = parse_within(self._parser, data, tree, PARSE_S, ends=self._ends)
+        return (parsed.root_node, start.byte) if parsed is not None else None
 
-    def _excerpt_with(self, cursor_cp: int, new: bytes) -> tuple[tree_sitter.Node, int]:
+    def _excerpt_with(self, cursor_cp: int, new: bytes) -> tuple[tree_sitter.Node, int] | None:
         """Parse the largest definition around the cursor that begins near, or just the lines near, with `new` inserted."""
         assert self._parser is not None
         cursor, top_cp = self.byte_at(cursor_cp), self.top_level_start(cursor_cp)
         definitions = [scope.start_cp for scope in self.scopes(cursor_cp)] + ([top_cp] if top_cp is not None else [])
         near = max(0, cursor - EXCERPT_BYTES)
         start = next((at for at in map(self.byte_at, reversed(definitions)) if at >= near), self._data.rfind(b"\n", 0, near) + 1)
-        end = self._data.find(b"\n", cursor + EXCERPT_BYTES // 4)
-        data = b"".join((self._data[start:cursor], new, self._data[cursor : end if end >= 0 else len(self._data)]))
-        return self._parser.parse(data).root_node, cursor - start
+        start = start if start >= near - EXCERPT_BYTES else near  # one endless line: take its end
+        farthest = cursor + EXCERPT_BYTES
+        end = self._data.find(b"\n", cursor + EXCERPT_BYTES // 4, farthest)
+        data = b"".join((self._data[start:cursor], new, self._data[cursor : end if end >= 0 else farthest]))
+        parsed = parse_within(self._parser, data, None, PARSE_S, ends=self._ends)
+        return (parsed.root_node, cursor - start) if parsed is not None else None
 
     def byte_at(self, cp: int) -> int:
         """Return the byte offset of a code point offset."""
@@ -189,10 +267,15 @@ class SyntaxTree:
         if root is None:
             return
         byte = self.byte_at(cp)
-        node = root.descendant_for_byte_range(max(byte - 1, 0), byte)
-        while node is not None:
-            yield node
-            node = node.parent
+        innermost = root.descendant_for_byte_range(max(byte - 1, 0), byte)
+        if innermost is None:
+            return
+        # From the top: `parent` starts there each time, so that climbing would cost the square of the depth.
+        path, node = [root], root
+        while node != innermost and len(path) < MAX_DEPTH and (inner := node.child_with_descendant(innermost)) is not None:
+            path.append(inner)
+            node = inner
+        yield from reversed(path)
 
     def top_level_start(self, cp: int) -> int | None:
         """Return where the top-level definition or statement around a position starts; None outside of all."""
@@ -207,7 +290,7 @@ class SyntaxTree:
         found = []
         for node in self.ancestors(cp):
             if node.type in kinds:
-                found.append(Scope(node.type, name_of(node), self.cp_at(node.start_byte), self.cp_at(node.end_byte)))
+                found.append(Scope(node.type, name_of(node, self._data), self.cp_at(node.start_byte), self.cp_at(node.end_byte)))
         return tuple(found)
 
     def _locate(self, cp: int, near: _Mark | None = None) -> _Mark:
@@ -235,14 +318,20 @@ class SyntaxTree:
         return mark.byte - (self._data.rfind(b"\n", 0, mark.byte) + 1)
 
 
-def name_of(node: tree_sitter.Node) -> str:
-    """Return the name that a definition gives, or ""; C declarators are looked through."""
+def name_of(node: tree_sitter.Node, data: bytes) -> str:
+    """Return the name that a definition gives, or ""; C declarators are looked through. data: the document as UTF-8."""
     inner = node.child_by_field_name("name")
     if inner is None:
         declarator = node.child_by_field_name("declarator")
         while declarator is not None:
             inner, declarator = declarator, declarator.child_by_field_name("declarator")
-    return (inner.text or b"").decode(errors="replace") if inner is not None else ""
+    return text_of(inner, data, _MAX_NAME_BYTES) if inner is not None else ""
+
+
+def text_of(node: tree_sitter.Node, data: bytes, max_bytes: int | None = None) -> str:
+    """Return the text of a node, or the start of it. data: the document as UTF-8; `node.text` would read it from its start."""
+    end = node.end_byte if max_bytes is None else min(node.end_byte, node.start_byte + max_bytes)
+    return data[node.start_byte : end].decode(errors="replace")
 
 
 def _encode(text: str) -> bytes:

@@ -19,7 +19,7 @@ from completer.prompt.context.imports import Target, imported_files, reexports
 from completer.prompt.context.recent import Edited, snippet
 from completer.prompt.context.ring import similar
 from completer.prompt.context.skeleton import constant, listing, skeletons
-from completer.prompt.context.workspace import Workspace
+from completer.prompt.context.workspace import Workspace, real_path
 from completer.syntax.languages import language_of_file
 from completer.syntax.outline import outline
 from completer.syntax.tree import SyntaxTree
@@ -33,13 +33,18 @@ JUST_BEFORE_CP = 800
 """Characters before the cursor whose names count still more."""
 MAX_PARSED_CP = 200_000
 """A longer document is read for its imports only, which stand at its head."""
+MAX_TREES_BYTES = 4_000_000
+"""Text of the parsed files that are kept; their trees take many times that."""
 SHARES: dict[ContextPart, float] = {"imports": 0.9, "edits": 0.3, "outline": 0.4, "similar": 0.6}
 """Largest share of the block for each part, in order of precedence."""
+MAX_COMPARED_CP = 1_000_000
+"""Text of other documents that is searched for windows like the cursor's."""
 SNIPPET_LINES = 6
 N_SIMILAR = 2
 _CHARS_PER_TOKEN = 3.5
 _MAX_HOPS = 3
 _WORD = re.compile(r"[^\W\d]\w*")
+_BASES = re.compile(r"\bclass \w++[^\n:{]{0,200}?(?:\(|extends |: ?(?:public )?)([^\n{]{0,400})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,23 +79,26 @@ class Gatherer:
         self.stop = threading.Event()
         self._folders = folders
         self._workspace: Workspace | None = None
-        self._trees: LRUCache[tuple[Path, int], SyntaxTree] = LRUCache(64)
+        self._trees: LRUCache[tuple[Path, int], SyntaxTree] = LRUCache(MAX_TREES_BYTES, lambda tree: len(tree.data))
 
     def gather(self, place: Place) -> Gathered:
         """Return what could go into the block. Mutates: the parsed files that are kept. Ends soon after GATHER_S."""
-        search = _Search(place, self._open_workspace(place), self._trees, time.monotonic() + GATHER_S, self.stop)
+        end = time.monotonic() + GATHER_S
+        search = _Search(place, self._open_workspace(place, end), self._trees, end, self.stop)
         pieces: list[Piece] = []
         for part, share in SHARES.items():
             if part in place.parts:
                 pieces += _up_to(getattr(search, part)(), share * place.budget * _CHARS_PER_TOKEN)
         return Gathered(search.repository, search.path, tuple(pieces))
 
-    def _open_workspace(self, place: Place) -> Workspace:
+    def _open_workspace(self, place: Place, end: float) -> Workspace:
         if self._workspace is None:
             self._workspace = Workspace(self._folders)
-        self._workspace.refresh()
+        self._workspace.refresh(lambda: self.stop.is_set() or time.monotonic() > end)
         self._workspace.open_texts = {
-            path.resolve(): other.text.replace("\r\n", "\n") for other in place.others if (path := path_of(other.uri)) is not None
+            real: other.text.replace("\r\n", "\n") if len(other.text) <= MAX_PARSED_CP else other.text
+            for other in place.others
+            if (path := path_of(other.uri)) is not None and (real := real_path(path)) is not None
         }
         return self._workspace
 
@@ -110,16 +118,15 @@ class _Search:
         snapshot = place.snapshot
         self._text = snapshot.text
         written = path_of(snapshot.uri)
-        self._file = written.resolve() if written is not None else None
+        self._file = real_path(written) if written is not None else None
         folder = workspace.folder_of(self._file) if self._file is not None else None
         self.repository = folder.name if folder is not None else ""
         self.path = workspace.name_of(self._file) if self._file is not None else snapshot.uri.rsplit("/", 1)[-1]
-        self._tree = SyntaxTree(snapshot.language_id, self._text[:MAX_PARSED_CP])
+        self._tree = SyntaxTree(snapshot.language_id, self._text[:MAX_PARSED_CP], in_thread=True)
         cursor = snapshot.cursor_cp
         self._near = self._text[max(0, cursor - NEAR_CP) : cursor + NEAR_CP]
         self._counts = Counter(_WORD.findall(self._text[:MAX_PARSED_CP]))
-        bases = re.findall(r"\bclass \w+[^\n:{]*?(?:\(|extends |: ?(?:public )?)([^\n{]*)", self._text[:MAX_PARSED_CP])
-        self._bases = frozenset(_WORD.findall(" ".join(bases)))
+        self._bases = base_names(self._text[:MAX_PARSED_CP])
         self._just_before = Counter(_WORD.findall(self._text[max(0, cursor - JUST_BEFORE_CP) : cursor + JUST_BEFORE_CP // 4]))
         self._near_counts = Counter(_WORD.findall(self._near))
         self._languages = {path_of(other.uri): other.language_id for other in place.others}
@@ -165,10 +172,11 @@ class _Search:
 
     def similar(self) -> Iterator[Piece]:
         """Windows of open documents that resemble the place."""
-        documents = {}
+        documents, left = {}, MAX_COMPARED_CP
         for other in self._place.others:
             name = self._name_of_open(other.uri)
-            if name is not None and len(other.text) <= MAX_PARSED_CP:
+            left -= len(other.text) if name is not None and len(other.text) <= MAX_PARSED_CP else 0
+            if name is not None and len(other.text) <= MAX_PARSED_CP and left >= 0:
                 documents[name] = other.text.replace("\r\n", "\n")
         for window in similar(self._near, documents, N_SIMILAR):
             yield Piece("similar", window.name, window.text.strip("\n"))
@@ -195,6 +203,8 @@ class _Search:
                 yield name, Piece("imports", path, line)
             elif n_hops < _MAX_HOPS:
                 for further in reexports(tree, target.path, self._workspace, name):
+                    if self._late():
+                        break
                     real = self._workspace.locate(further.path)
                     if real is not None and real not in (target.path, self._file):
                         yield from self._definitions(further._replace(path=real), n_hops + 1)
@@ -204,7 +214,7 @@ class _Search:
         tree = self._trees.get(key)
         if tree is None:
             language_id = self._languages.get(path) or language_of_file(path.name)
-            tree = self._trees[key] = SyntaxTree(_as_parsed(language_id, self._tree), text)
+            tree = self._trees[key] = SyntaxTree(_as_parsed(language_id, self._tree), text, in_thread=True)
         return tree
 
     def _score(self, name: str) -> float:
@@ -219,6 +229,11 @@ class _Search:
 
     def _late(self) -> bool:
         return self._stop.is_set() or time.monotonic() > self._end
+
+
+def base_names(text: str) -> frozenset[str]:
+    """Return the types that the classes of a text extend, and other words of their heads."""
+    return frozenset(_WORD.findall(" ".join(_BASES.findall(text))))
 
 
 def _as_parsed(language_id: str, importer: SyntaxTree) -> str:

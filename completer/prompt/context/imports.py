@@ -9,6 +9,7 @@ import json
 import re
 import tomllib
 from collections.abc import Callable, Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +18,11 @@ from completer.syntax.outline import Import, imports
 from completer.syntax.tree import SyntaxTree
 
 _MAX_FILES_OF_PACKAGE = 24
+_MAX_IMPORTS = 400
+"""Imports of one file that are looked at."""
+_MAX_MODULE_CP = 300
+_MAX_LINE_CP = 1_000
+"""A manifest with a longer line was made for a program, if not against one: it is not parsed."""
 _JS_ENDINGS = (".ts", ".tsx", ".d.ts", ".js", ".jsx", ".mjs", ".cjs", ".mts", ".cts")
 
 
@@ -39,7 +45,7 @@ def imported_files(tree: SyntaxTree, file: Path, workspace: Workspace) -> list[T
     resolve = _RESOLVERS.get(language_id)
     found: dict[Path, tuple[str, ...] | None] = {}
     if resolve is not None:
-        for imported in (*imports(tree), *_unparsed(tree, language_id)):
+        for imported in read_imports(tree, language_id):
             for target in resolve(imported, file, workspace):
                 _add(found, target, file, workspace)
     for target in _siblings(tree, file, workspace, language_id):
@@ -53,7 +59,7 @@ def reexports(tree: SyntaxTree, file: Path, workspace: Workspace, name: str) -> 
     resolve = _RESOLVERS.get(language_id)
     if resolve is None:
         return []
-    handed = [one for one in (*imports(tree), *_unparsed(tree, language_id)) if not one.names or {name, "*"} & set(one.names)]
+    handed = [one for one in read_imports(tree, language_id) if not one.names or {name, "*"} & set(one.names)]
     return [target._replace(names=(name,)) for one in handed for target in resolve(one, file, workspace)]
 
 
@@ -66,6 +72,12 @@ def _add(found: dict[Path, tuple[str, ...] | None], target: Target, file: Path, 
     found[real] = before + tuple(name for name in names if name not in before) if before is not None and names else None
 
 
+def read_imports(tree: SyntaxTree, language_id: str) -> list[Import]:
+    """Return the first imports of a file, those that the grammar sees and those that it does not."""
+    found = (one for one in chain(imports(tree), _unparsed(tree, language_id)) if len(one.module) <= _MAX_MODULE_CP)
+    return list(islice(found, _MAX_IMPORTS))
+
+
 def _unparsed(tree: SyntaxTree, language_id: str) -> Iterator[Import]:
     """Imports that the grammar sees as calls or as something else."""
     pattern = _UNPARSED.get(language_id)
@@ -74,21 +86,23 @@ def _unparsed(tree: SyntaxTree, language_id: str) -> Iterator[Import]:
     text = tree.data.decode(errors="replace")
     for match in re.finditer(pattern, text, re.MULTILINE):
         names = match.groupdict().get("names") or ""
-        yield Import(match["module"], tuple(re.findall(r"\w+(?=\s*(?:,|$|:|as\b))", names)))
+        yield Import(match["module"], tuple(_NAME.findall(names)))
 
 
+# Each of these reads a text once: what may repeat can't run on over the next place where the pattern may begin.
+_NAME = re.compile(r"\b\w++(?=\s*+(?:,|$|:|as\b))")
 _REQUIRE = (
-    r"(?:(?:const|let|var)\s*(?:\{(?P<names>[^}]*)\}|\w+)\s*=\s*require\(|export\s+(?:\*|\{[^}]*\})\s*from\s*)"
-    r"""['"](?P<module>[^'"]+)['"]"""
+    r"(?:\b(?:const|let|var)\b\s*+(?:\{(?P<names>[^{}]*+)\}|\w++)\s*+=\s*+require\(|\bexport\s++(?:\*|\{[^{}]*+\})\s*+from\s*+)"
+    r"""['"](?P<module>[^'"\n]++)['"]"""
 )
 _UNPARSED = {
     "javascript": _REQUIRE,
     "typescript": _REQUIRE,
     "typescriptreact": _REQUIRE,
-    "rust": r"^\s*(?:pub(?:\([^)]*\))? )?mod (?P<module>\w+);",
-    "ruby": r"""^\s*require(?:_relative)? ['"](?P<module>[^'"]+)['"]""",
-    "lua": r"""\brequire\s*\(?\s*['"](?P<module>[^'"]+)['"]""",
-    "shellscript": r"""^\s*(?:source|\.)\s+["']?(?P<module>[^\s"']+)""",
+    "rust": r"^[ \t]*+(?:pub(?:\([^)\n]*+\))? )?mod (?P<module>\w++);",
+    "ruby": r"""^[ \t]*+require(?:_relative)? ['"](?P<module>[^'"\n]++)['"]""",
+    "lua": r"""\brequire\s*+(?:\(\s*+)?['"](?P<module>[^'"\n]++)['"]""",
+    "shellscript": r"""^[ \t]*+(?:source|\.)[ \t]++["']?(?P<module>[^\s"']++)""",
 }
 
 
@@ -105,14 +119,14 @@ def _python(imported: Import, file: Path, workspace: Workspace) -> Iterator[Targ
     for base in bases:
         place = base.joinpath(*parts)
         files = [*([place.with_name(f"{place.name}.py")] if parts else []), place / "__init__.py"]
-        module = next((f for f in files if f.is_file()), None)
-        package = place if place.is_dir() else None
+        module = next((f for f in files if workspace.is_file(f)), None)
+        package = place if workspace.is_folder(place) else None
         submodules = {
             name: inner
             for name in imported.names
             if package is not None
             for inner in (package / f"{name}.py", package / name / "__init__.py")
-            if inner.is_file()
+            if workspace.is_file(inner)
         }
         for inner in submodules.values():
             yield Target(inner)
@@ -126,7 +140,7 @@ def _python(imported: Import, file: Path, workspace: Workspace) -> Iterator[Targ
 def _python_roots(file: Path, workspace: Workspace) -> list[Path]:
     """Where absolute imports may start: above the outermost package of the file, at each folder, in its `src`."""
     top = file.parent
-    while (top / "__init__.py").is_file():
+    while top != top.parent and workspace.is_file(top / "__init__.py"):
         top = top.parent
     roots = [top]
     folder = workspace.folder_of(file)
@@ -146,7 +160,7 @@ def _javascript(imported: Import, file: Path, workspace: Workspace) -> Iterator[
         stem = re.sub(r"\.(?:js|mjs|cjs|jsx)$", "", place.name)  # TypeScript names its sources by what they become
         candidates = [place, *(place.with_name(stem + ending) for ending in _JS_ENDINGS)]
         candidates += [place / f"index{ending}" for ending in _JS_ENDINGS]
-        if (found := next((f for f in candidates if f.is_file()), None)) is not None:
+        if (found := next((f for f in candidates if workspace.is_file(f)), None)) is not None:
             yield Target(Path(*found.parts), imported.names)
             return
 
@@ -159,11 +173,11 @@ def _tsconfig_paths(module: str, file: Path, workspace: Workspace) -> Iterator[P
         text = next((t for name in ("tsconfig.json", "jsconfig.json") if (t := workspace.read(base / name))), None)
         if text is None:
             continue
-        options = _json(text).get("compilerOptions") or {}
+        options = _table(settings_of(text).get("compilerOptions"))
         root = base / str(options.get("baseUrl") or ".")
-        for pattern, targets in dict(options.get("paths") or {}).items():
+        for pattern, targets in _table(options.get("paths")).items():
             head, star, _ = pattern.partition("*")
-            if module == pattern or (star and module.startswith(head)):
+            if isinstance(targets, list) and (module == pattern or (star and module.startswith(head))):
                 yield from (root / str(target).replace("*", module[len(head) :]) for target in targets)
         if "baseUrl" in options:
             yield root / module
@@ -176,7 +190,7 @@ def _packages(module: str, workspace: Workspace) -> Iterator[Path]:
     parts = module.split("/")
     name, inner = "/".join(parts[:n_name]), "/".join(parts[n_name:])
     for manifest in workspace.with_suffix("package.json"):
-        described = _json(workspace.read(manifest) or "")
+        described = settings_of(workspace.read(manifest) or "")
         if described.get("name") != name:
             continue
         folder = manifest.parent
@@ -187,13 +201,20 @@ def _packages(module: str, workspace: Workspace) -> Iterator[Path]:
             yield from (folder / "src", folder)
 
 
-def _json(text: str) -> dict[str, Any]:
-    """Read JSON as people write it into settings: with comments and a comma too many. {} when it is something else."""
-    without = re.sub(r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/', lambda m: m[1] or "", text, flags=re.DOTALL)
+def settings_of(text: str) -> dict[str, Any]:
+    """Return JSON as people write it into settings: with comments and a comma too many. {} when it is something else."""
+    without = _JSON_COMMENTS.sub(lambda found: found[1] or "", text)
     try:
-        value = json.loads(re.sub(r",(\s*[}\]])", r"\1", without))
-    except ValueError:
+        return _table(json.loads(re.sub(r",(\s*+[}\]])", r"\1", without)))
+    except (ValueError, RecursionError):
         return {}
+
+
+_JSON_COMMENTS = re.compile(r'("(?:\\.|[^"\\])*+(?:"|\Z))|//[^\n]*+|/\*.*?(?:\*/|\Z)', re.DOTALL)
+
+
+def _table(value: Any) -> dict[str, Any]:
+    """Return a JSON or TOML value where it is a table, else an empty one."""
     return value if isinstance(value, dict) else {}
 
 
@@ -218,7 +239,7 @@ def _go_package(folder: Path, workspace: Workspace) -> Iterator[Target]:
 def _rust(imported: Import, file: Path, workspace: Workspace) -> Iterator[Target]:
     parts = [part.strip() for part in imported.module.split("::") if part.strip()]
     own = file.parent if file.name in ("mod.rs", "lib.rs", "main.rs") else file.with_suffix("")
-    root = next((base / "src" for base in file.parents if (base / "Cargo.toml").is_file()), file.parent)
+    root = next((base / "src" for base in file.parents if workspace.is_file(base / "Cargo.toml")), file.parent)
     if not parts:
         return
     if parts[0] == "crate":
@@ -232,14 +253,14 @@ def _rust(imported: Import, file: Path, workspace: Workspace) -> Iterator[Target
     else:
         places = [(own, parts), *((crate, parts[1:]) for crate in _crates(parts[0], workspace))]
     for base, inner in places:
-        found = _rust_module(base, inner)
+        found = _rust_module(base, inner, workspace)
         if found is not None and found[0] != file:
             path, rest = found
             yield Target(path, (*rest[:1], *imported.names) if rest else imported.names)
             return
 
 
-def _rust_module(base: Path, parts: list[str]) -> tuple[Path, list[str]] | None:
+def _rust_module(base: Path, parts: list[str], workspace: Workspace) -> tuple[Path, list[str]] | None:
     """Return the file of the longest path of modules that exists, and the names that are left."""
     for n in range(len(parts), -1, -1):
         place = base.joinpath(*parts[:n])
@@ -248,16 +269,19 @@ def _rust_module(base: Path, parts: list[str]) -> tuple[Path, list[str]] | None:
             candidates = (place.with_name(f"{place.name}.rs"), place / "mod.rs")
         else:
             candidates = (place / "lib.rs", place / "main.rs", place / "mod.rs", place.with_name(f"{place.name}.rs"))
-        if (found := next((f for f in candidates if f.is_file()), None)) is not None:
+        if (found := next((f for f in candidates if workspace.is_file(f)), None)) is not None:
             return found, parts[n:]
     return None
 
 
 def _crates(name: str, workspace: Workspace) -> Iterator[Path]:
     for manifest in workspace.with_suffix("Cargo.toml"):
+        text = workspace.read(manifest) or ""
+        if any(len(line) > _MAX_LINE_CP for line in text.split("\n")):
+            continue
         try:
-            package = tomllib.loads(workspace.read(manifest) or "").get("package") or {}
-        except tomllib.TOMLDecodeError:
+            package = _table(tomllib.loads(text).get("package"))
+        except (ValueError, RecursionError):
             continue
         if str(package.get("name", "")).replace("-", "_") == name:
             yield manifest.parent / "src"
@@ -271,7 +295,7 @@ def _java(imported: Import, file: Path, workspace: Workspace) -> Iterator[Target
     for n in range(len(parts), max(len(parts) - 2, 0), -1):
         tail = "/".join(parts[:n]) + ".java"
         near = (base / tail for base in file.parents if workspace.folder_of(base) is not None)
-        found = next((path for path in near if path.is_file()), None) or next(iter(workspace.with_suffix(tail)), None)
+        found = next((path for path in near if workspace.is_file(path)), None) or next(iter(workspace.with_suffix(tail)), None)
         if found is not None:
             yield Target(found, (parts[n - 1],))
             return
@@ -282,7 +306,7 @@ def _include(imported: Import, file: Path, workspace: Workspace) -> Iterator[Tar
     folder = workspace.folder_of(file)
     near = [file.parent / tail, *(base / inner / tail for base in file.parents for inner in ("", "include", "src")
             if folder is not None and base.is_relative_to(folder))]  # fmt: skip
-    found = next((path for path in near if path.is_file()), None) or next(iter(workspace.with_suffix(tail)), None)
+    found = next((path for path in near if workspace.is_file(path)), None) or next(iter(workspace.with_suffix(tail)), None)
     if found is not None:
         yield Target(found)
 
@@ -293,7 +317,7 @@ def _by_name(ending: str) -> Resolver:
     def resolve(imported: Import, file: Path, workspace: Workspace) -> Iterator[Target]:
         parts = [part for part in re.split(r"[\\./]+", imported.module.removesuffix(ending)) if part]
         beside = file.parent / f"{imported.module.removesuffix(ending)}{ending}"
-        if beside.is_file():
+        if workspace.is_file(beside):
             yield Target(beside)
             return
         for n in (3, 2, 1):

@@ -38,17 +38,18 @@ def similar(here: str, documents: dict[str, str], n: int) -> list[Window]:
     here: the text around the cursor.  documents: name -> text.
     """
     wanted = words(here)
-    found = [Window(name, chunk, similarity(wanted, words(chunk))) for name, text in documents.items() for chunk in _chunks(text)]
-    found = [window for window in found if MIN_SIMILARITY <= window.similarity <= MAX_SIMILARITY]
-    found.sort(key=lambda window: -window.similarity)
-    chosen: list[Window] = []
-    for window in found:
+    chunks = ((name, chunk, words(chunk)) for name, text in documents.items() for chunk in _chunks(text))
+    found = [(Window(name, chunk, similarity(wanted, named)), named) for name, chunk, named in chunks]
+    found = [(window, named) for window, named in found if MIN_SIMILARITY <= window.similarity <= MAX_SIMILARITY]
+    found.sort(key=lambda one: -one[0].similarity)
+    chosen: list[tuple[Window, frozenset[str]]] = []
+    for window, named in found:
         # Neighbours share half their lines; two windows that say the same are one too many.
-        if all(similarity(words(window.text), words(other.text)) < 0.5 for other in chosen):
-            chosen.append(window)
+        if all(similarity(named, other) < 0.5 for _, other in chosen):
+            chosen.append((window, named))
         if len(chosen) == n:
             break
-    return chosen
+    return [window for window, _ in chosen]
 
 
 def _chunks(text: str) -> Iterator[str]:

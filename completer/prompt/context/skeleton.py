@@ -16,13 +16,18 @@ from typing import Literal
 import tree_sitter
 
 from completer.syntax.languages import Language
-from completer.syntax.tree import SyntaxTree, name_of
+from completer.syntax.tree import SyntaxTree, name_of, text_of
 
 MAX_CP = 1_100
 """Longest skeleton of one definition; a longer one says less of each function."""
 MAX_LINE_CP = 140
 _CONSTRUCTORS = frozenset(("__init__", "constructor", "new", "New"))
 _MAX_FIELDS = 16
+_MAX_DEPTH = 100
+"""Levels of nodes in which members are looked for."""
+_HEAD_BYTES = 4_000
+"""How much of a statement is read to know what it is."""
+_CONSTANT = re.compile(r"(?:export |const |pub |static |final |let |var )*([A-Za-z]\w*)\b[^=\n(]*=[^=]")
 _WRAPPERS = ("decorated_definition", "export_statement", "template_declaration", "declaration")
 
 
@@ -46,7 +51,7 @@ def skeletons(tree: SyntaxTree, mentioned: Collection[str], bases: Collection[st
     found = []
     for node in _top_level(root, tree.language):
         inner = _inner(node)
-        if name := _name(inner, tree.language):
+        if name := _name(inner, tree):
             found.append(Skeleton(name, _text(node, tree, mentioned, name in bases)))
     return found
 
@@ -58,15 +63,16 @@ def listing(tree: SyntaxTree) -> str:
         inner = _inner(node)
         if node.type in tree.language.imports:
             continue
-        name = _name(inner, tree.language)
+        name = _name(inner, tree)
         if not name:  # a constant
-            found = re.match(r"(?:export |const |pub |static |final |let |var )*([A-Za-z]\w*)\b[^=\n(]*=[^=]", _source(node))
-            name, line = (found[1], _source(node)) if found else ("", "")
+            found = _CONSTANT.match(text_of(node, tree.data, 4 * MAX_LINE_CP))
+            name, line = (found[1], text_of(node, tree.data, _HEAD_BYTES)) if found else ("", "")
         else:
-            line = _source(inner)
             body = inner.child_by_field_name("body")
+            n_bytes = _HEAD_BYTES if body is None else min(_HEAD_BYTES, body.start_byte - inner.start_byte)
+            line = text_of(inner, tree.data, n_bytes)
             if body is not None:
-                line = line[: len((inner.text or b"")[: body.start_byte - inner.start_byte].decode(errors="replace"))].rstrip()
+                line = line.rstrip()
                 line = f"{line} ..." if tree.language.indented else line
         if name and not name.startswith("_"):
             lines.append(re.sub(r"\s+", " ", line[: 4 * MAX_LINE_CP])[:MAX_LINE_CP])
@@ -82,18 +88,18 @@ def constant(text: str, name: str) -> str:
     return found[0][:MAX_LINE_CP].rstrip() if found else ""
 
 
-def _top_level(root: tree_sitter.Node, language: Language) -> Iterator[tree_sitter.Node]:
+def _top_level(root: tree_sitter.Node, language: Language, depth: int = 0) -> Iterator[tree_sitter.Node]:
     """Definitions at the top, and those in what only wraps a file: namespaces, guards of headers, `extern "C"`."""
-    for node in root.named_children:
+    for node in root.named_children if depth < _MAX_DEPTH else ():
         inner = _inner(node)
         if inner.type in ("namespace_definition", "namespace_declaration", "internal_module", "mod_item", "module"):
             body = inner.child_by_field_name("body")
             if body is not None:
-                yield from _top_level(body, language)
+                yield from _top_level(body, language, depth + 1)
         elif inner.type in language.functions or inner.type in language.types or inner.type == "function_declarator":
             yield node
         elif node.type in ("preproc_ifdef", "preproc_if", "linkage_specification", "if_statement", "block", "declaration_list"):
-            yield from _top_level(node, language)
+            yield from _top_level(node, language, depth + 1)
 
 
 def _inner(node: tree_sitter.Node) -> tree_sitter.Node:
@@ -111,41 +117,41 @@ def _inner(node: tree_sitter.Node) -> tree_sitter.Node:
     return node
 
 
-def _name(node: tree_sitter.Node, language: Language) -> str:
-    if name := name_of(node):
+def _name(node: tree_sitter.Node, tree: SyntaxTree) -> str:
+    if name := name_of(node, tree.data):
         return name
     if node.type == "impl_item":  # of the type, without its parameters
         inner = node.child_by_field_name("type")
-        return re.split(r"\W", _source(inner))[0] if inner is not None else ""
+        return re.split(r"\W", text_of(inner, tree.data, _HEAD_BYTES))[0] if inner is not None else ""
     if node.type == "type_declaration" and node.named_children:  # Go
-        return name_of(node.named_children[0])
+        return name_of(node.named_children[0], tree.data)
     return ""
 
 
 def _text(node: tree_sitter.Node, tree: SyntaxTree, mentioned: Collection[str], own: bool) -> str:
     for detail, limit_cp in _DETAILS.items():
-        cutter = _Cutter(tree.language, mentioned, detail, own)
+        cutter = _Cutter(tree.language, tree.data, mentioned, detail, own)
         cutter.definition(node)
-        text = _without(cutter.cuts, node)
+        text = _without(cutter.cuts, node, tree.data[node.start_byte : node.end_byte])
         if len(text) <= limit_cp:
             return text
     text = re.sub(r"^( +\w+: [^=\n]{1,40})[^=\n]*(=.*)?(?<!,)$", lambda line: line[1].rstrip(), text, flags=re.MULTILINE)
     return text if len(text) <= MAX_CP else text[: text.rindex("\n", 0, MAX_CP)] if "\n" in text[:MAX_CP] else text[:MAX_CP]
 
 
-def _without(cuts: list[tuple[int, int, bytes]], node: tree_sitter.Node) -> str:
-    data = node.text or b""
+def _without(cuts: list[tuple[int, int, bytes]], node: tree_sitter.Node, data: bytes) -> str:
     pieces, at = [], 0
     for start, end, instead in sorted(cuts):
         start, end = start - node.start_byte, end - node.start_byte
         if instead in (_BODY, _BODY_IN_BRACES):  # on the line of the signature, wherever the body began
-            start = len(data[:start].rstrip())
+            while start and data[start - 1 : start].isspace():
+                start -= 1
         if start >= at:
             pieces += [data[at:start], instead]
             at = end
     pieces.append(data[at:])
     text = (b" " * node.start_point[1] + b"".join(pieces)).decode(errors="replace")
-    text = re.sub(r":\s*\n\s*\.\.\.$", ": ...", text, flags=re.MULTILINE)
+    text = re.sub(r":(\s*+)\.\.\.$", lambda found: ": ..." if "\n" in found[1] else found[0], text, flags=re.MULTILINE)
     lines = [line.rstrip()[:MAX_LINE_CP] for line in text.split("\n") if line.strip()]
     indent = min((len(line) - len(line.lstrip()) for line in lines), default=0)
     return "\n".join(line[indent:] for line in lines)
@@ -161,11 +167,13 @@ _BODY, _BODY_IN_BRACES = b" ...", b";"
 class _Cutter:
     """Finds the byte ranges of a definition that go, and what stands in their place: (start, end, instead).
 
+    data: the document as UTF-8.
     detail: what is said of functions; "names" spares the parameters of those that the caller's file does not name.
     own: whether the caller's file may use private members, being a subclass.
     """
 
     language: Language
+    data: bytes
     mentioned: Collection[str]
     detail: Detail
     own: bool
@@ -179,29 +187,33 @@ class _Cutter:
         else:
             self._members(inner)
 
-    def _members(self, node: tree_sitter.Node) -> None:
-        for child in node.named_children:
+    def _members(self, node: tree_sitter.Node, depth: int = 0) -> None:
+        for child in node.named_children if depth < _MAX_DEPTH else ():
             inner = _inner(child)
             if "comment" in child.type:
                 self._comment(child)
             elif inner.type in self.language.functions:
-                if self._is_shown(name_of(inner)):
+                if self._is_shown(name_of(inner, self.data)):
                     self._function(inner)
                 else:
                     self.cuts.append((child.start_byte, child.end_byte, b""))
-            elif not self._shows_private and _PRIVATE_FIELD.match(_source(child)):
+            elif not self._shows_private and _PRIVATE_FIELD.match(self._head(child)):
                 self.cuts.append((child.start_byte, child.end_byte, b""))
             elif self.language.docstrings and _is_string(child):
-                self.cuts.append((child.start_byte, child.end_byte, _first_line(_source(child))))
+                self.cuts.append((child.start_byte, child.end_byte, _first_line(text_of(child, self.data))))
             else:
-                self._members(child)
+                self._members(child, depth + 1)
+
+    def _head(self, node: tree_sitter.Node) -> str:
+        return text_of(node, self.data, _HEAD_BYTES)
 
     def _comment(self, node: tree_sitter.Node) -> None:
         """Remarks behind a line stay; those on lines of their own go."""
         before = node.prev_sibling
         if before is None or before.end_point[0] < node.start_point[0] or node.end_point[0] > node.start_point[0]:
             # Rust's grammar takes the line end for a part of the comment.
-            self.cuts.append((node.start_byte, node.end_byte, b"\n" if _source(node).endswith("\n") else b""))
+            ends_line = self.data[node.end_byte - 1 : node.end_byte] == b"\n"
+            self.cuts.append((node.start_byte, node.end_byte, b"\n" if ends_line else b""))
 
     def _is_shown(self, name: str) -> bool:
         return name in _CONSTRUCTORS or name in self.mentioned or not name.startswith("__" if self._shows_private else "_")
@@ -212,7 +224,7 @@ class _Cutter:
 
     def _function(self, node: tree_sitter.Node) -> None:
         body, parameters = node.child_by_field_name("body"), node.child_by_field_name("parameters")
-        if self.detail == "names" and parameters is not None and name_of(node) not in self.mentioned:
+        if self.detail == "names" and parameters is not None and name_of(node, self.data) not in self.mentioned:
             end = parameters if body is None or not self.language.docstrings else node.child_by_field_name("return_type")
             self.cuts.append((parameters.start_byte, (end or parameters).end_byte, b"(...)"))
         if body is None:
@@ -221,22 +233,23 @@ class _Cutter:
             return  # what it does in a line says more than its absence
         self.cuts += [(child.start_byte, child.end_byte, b"") for child in node.named_children if child.type == "comment"]
         if not self.language.docstrings:
-            in_braces = _source(body).startswith("{")
+            in_braces = self.data.startswith(b"{", body.start_byte)
             self.cuts.append((body.start_byte, body.end_byte, _BODY_IN_BRACES if in_braces else _BODY))
-        elif name_of(node) in _CONSTRUCTORS:
-            self.cuts += _all_but_fields(body, self._shows_private)
+        elif name_of(node, self.data) in _CONSTRUCTORS:
+            self.cuts += _all_but_fields(body, self.data, self._shows_private)
         elif self.detail == "documented" and body.named_children and _is_string(first := body.named_children[0]):
-            self.cuts.append((first.start_byte, body.end_byte, _first_line(_source(first))))
+            self.cuts.append((first.start_byte, body.end_byte, _first_line(text_of(first, self.data))))
         else:
             self.cuts.append((body.start_byte, body.end_byte, _BODY))
 
 
-def _all_but_fields(body: tree_sitter.Node, private: bool) -> Iterator[tuple[int, int, bytes]]:
+def _all_but_fields(body: tree_sitter.Node, data: bytes, private: bool) -> Iterator[tuple[int, int, bytes]]:
     """Of a constructor the statements stay that set fields."""
     n = 0
     for statement in body.named_children:
-        is_field = re.match(r"self\.\w+\b[^=]*=", _source(statement)) and statement.start_point[0] == statement.end_point[0]
-        is_field = is_field and (private or not _PRIVATE_FIELD.match(_source(statement)))
+        head = text_of(statement, data, _HEAD_BYTES)
+        is_field = re.match(r"self\.\w+\b[^=]*=", head) and statement.start_point[0] == statement.end_point[0]
+        is_field = is_field and (private or not _PRIVATE_FIELD.match(head))
         n += bool(is_field)
         if not is_field or n > _MAX_FIELDS:
             yield statement.start_byte, statement.end_byte, b""
@@ -255,7 +268,3 @@ def _first_line(docstring: str) -> bytes:
     quote = '"""' if '"""' in docstring else docstring[-1:]
     lines = [line.strip() for line in docstring.strip("rbuRBU").strip("\"'").strip().split("\n")]
     return f"{quote}{lines[0][:MAX_LINE_CP]}{quote}".encode()
-
-
-def _source(node: tree_sitter.Node) -> str:
-    return (node.text or b"").decode(errors="replace")
