@@ -55,7 +55,11 @@ def summarise(rows: Iterable[Json], peer: str) -> Json:
 
 
 def figures(rows: Sequence[Json]) -> Json:
-    """Return the figures of one arm. ms: of all answers, those that show nothing included. brackets: of first lines."""
+    """Return the figures of one arm.
+
+    ms: of all answers, those that show nothing included.  many, missing: of first lines; all_…: of whole answers.
+    load_max: highest load of the machine in the last minute; above the number of its cores the times are void.
+    """
     n, right = len(rows), sum(row["right"] for row in rows)
     code = [row for row in rows if row["kind"] != "comment"]
     cuts = quantiles([row["ms"] for row in rows], n=20, method="inclusive") if n > 1 else [row["ms"] for row in rows] * 19
@@ -72,6 +76,7 @@ def figures(rows: Sequence[Json]) -> Json:
         "ms_p95": round(cuts[18], 1) if cuts else None,
         "shown_chars": sum(row["shown"] for row in rows),
         "problems": sum(row["problem"] is not None for row in rows),
+        "load_max": max((row["load"] for row in rows), default=None),
         "commits": sorted({row["commit"] for row in rows}),
     }
 

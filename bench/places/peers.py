@@ -17,6 +17,8 @@ N_CTX = 8_192
 MAX_BEFORE, MAX_AFTER = 4_000, 2_000
 """Tokens of the file around the cursor; what is farther away is left out."""
 N_PREDICT = 64
+ANSWER_S = 600.0
+"""A prompt of 6,000 tokens takes a minute on two cores."""
 
 
 class Peer:
@@ -24,11 +26,11 @@ class Peer:
 
     def __init__(self, model: Path, threads: int, n_ctx: int) -> None:
         self._model, self._threads, self._n_ctx = model, threads, n_ctx
-        self._server = LlamaServer(model=model, threads=threads, n_ctx=n_ctx)
+        self._server = self._make()
 
     async def start(self) -> None:
         """Start a server. Raises: PeerError."""
-        self._server = LlamaServer(model=self._model, threads=self._threads, n_ctx=self._n_ctx)
+        self._server = self._make()
         await self._server.start()
 
     async def stop(self) -> None:
@@ -38,6 +40,9 @@ class Peer:
     def names(self, state: str) -> tuple[str, ...]:
         """Return the name of the only answer."""
         return (state,)
+
+    def _make(self) -> LlamaServer:
+        return LlamaServer(model=self._model, threads=self._threads, n_ctx=self._n_ctx, timeout_s=ANSWER_S)
 
 
 class Psm(Peer):

@@ -5,7 +5,20 @@ from __future__ import annotations
 from bench import inside
 from bench.client import Json
 
-COLUMNS = ("n", "right", "share", "of code", "shown", "characters", "closers too many", "missing", "p50 ms", "p95 ms", "problems")
+COLUMNS = (
+    "n",
+    "right",
+    "share",
+    "of code",
+    "shown",
+    "characters",
+    "closers too many",
+    "missing",
+    "p50 ms",
+    "p95 ms",
+    "problems",
+    "load",
+)
 
 
 def show(found: Json) -> None:
@@ -35,6 +48,7 @@ def _arm(name: str, f: Json) -> list[str]:
         inside.figure(f["ms_p50"], lambda ms: f"{ms:.0f}"),
         inside.figure(f["ms_p95"], lambda ms: f"{ms:.0f}"),
         str(f["problems"]),
+        inside.figure(f["load_max"], lambda load: f"{load:.1f}"),
     ]
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import NamedTuple, Protocol
 
+import psutil
+
 from bench import inside
 from bench.client import Json
 from bench.peers.http import PeerError
@@ -22,11 +24,15 @@ Done = set[tuple[str, str, str]]
 
 
 class Reply(NamedTuple):
-    """text: what would be shown after the cursor ("": nothing).  problem: why nothing could be, None without one."""
+    """text: what would be shown after the cursor ("": nothing).  problem: why nothing could be, None without one.
+
+    failed: the tool died or took too long; another run asks again.
+    """
 
     text: str
     ms: float
     problem: str | None = None
+    failed: bool = False
 
 
 class Tool(Protocol):
@@ -58,10 +64,11 @@ class Plan(NamedTuple):
 async def visit_all(tool: Tool, plan: Plan, cases: Sequence[Case], out: Path) -> None:
     """Visit what `out` lacks and add the answers to it, one by one.
 
-    A visit that fails is a row, too; the tool is then restarted. Raises: OSError, PeerError, TimeoutError (no start).
+    A visit that fails is a row, too; the tool is then restarted, and another run asks again.
+    Raises: OSError, PeerError, TimeoutError (the tool did not start).
     """
     _mend(out)
-    done = {(row["tool"], row["state"], row["case"]) for row in read_rows(out)}
+    done = {(row["tool"], row["state"], row["case"]) for row in read_rows(out) if not row["failed"]}
     todo = [(case, state) for case, state in _order(cases, plan.states) if not _is_done(done, plan.name, tool.names(state), case)]
     if not todo:
         return
@@ -87,7 +94,7 @@ async def _visit(tool: Tool, case: Case, state: str) -> dict[str, Reply]:
     try:
         return await tool.visit(case, state)
     except (OSError, PeerError, TimeoutError) as error:
-        failed = Reply("", (perf_counter() - begun) * 1e3, f"{type(error).__name__}: {error}"[:300])
+        failed = Reply("", (perf_counter() - begun) * 1e3, f"{type(error).__name__}: {error}"[:300], failed=True)
         await _restart(tool)
         return dict.fromkeys(tool.names(state), failed)
 
@@ -108,9 +115,10 @@ def _is_done(done: Done, tool: str, names: Sequence[str], case: Case) -> bool:
 
 def _row(plan: Plan, state: str, case: Case, reply: Reply) -> Json:
     about = {"language": case.language, "hole": case.hole, "place": case.place, "kind": case.kind}
-    answer = {"ms": round(reply.ms, 1), "text": reply.text, "want": case.want, "problem": reply.problem}
+    answer = {"ms": round(reply.ms, 1), "text": reply.text, "want": case.want, "problem": reply.problem, "failed": reply.failed}
     who = {"tool": plan.name, "state": state, "case": case.name, "commit": plan.commit}
-    return {**who, **about, **judge(case, reply.text), **answer}
+    load = round(psutil.getloadavg()[0], 1)
+    return {**who, "load": load, **about, **judge(case, reply.text), **answer}
 
 
 def _mend(out: Path) -> None:

@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
+from bench.peers.http import LlamaServer
 from bench.places.case import Case, read_cases, write_cases
 from bench.places.figures import figures, paired, summarise
 from bench.places.judge import judge
 from bench.places.line_kind import line_kind
+from bench.places.peers import MAX_AFTER, MAX_BEFORE, Psm
 from bench.places.pick import Source, cut, is_written_by_people, pick, rows_to_cut
 from bench.places.server import Server
 from bench.places.visit import Plan, Reply, read_rows, visit_all
@@ -174,8 +176,8 @@ async def test_a_run_goes_on_after_its_last_row_and_after_a_tool_that_died(tmp_p
     out.write_text(out.read_text(encoding="utf-8") + '{"cut of', encoding="utf-8")  # killed while it wrote
     again = Scripted()
     await visit_all(again, Plan("t", ["a", "b"], "commit"), cases, out)
-    assert again.log == ["start", "a 3", "b 3", "stop"]
-    assert len(read_rows(out)) == 8
+    assert again.log == ["start", "a 2", "stop", "start", "a 3", "b 2", "stop", "start", "b 3", "stop"]  # the failed one, too
+    assert len(read_rows(out)) == 10
 
 
 async def test_nothing_is_started_if_all_is_answered(tmp_path: Path) -> None:
@@ -186,7 +188,16 @@ async def test_nothing_is_started_if_all_is_answered(tmp_path: Path) -> None:
 
 
 def row(tool: str, state: str, name: str, right: bool, **changed: Any) -> dict[str, Any]:
-    about = {"tool": tool, "state": state, "case": name, "commit": "c", "language": "c", "kind": "statement", "place": "start"}
+    about = {
+        "tool": tool,
+        "state": state,
+        "case": name,
+        "commit": "c",
+        "load": 1.0,
+        "language": "c",
+        "kind": "statement",
+        "place": "start",
+    }
     flags = {"many": False, "missing": False, "all_many": False, "all_missing": False}
     return {
         **about,
@@ -228,6 +239,21 @@ def test_percentiles_brackets_and_comments_have_figures_of_their_own() -> None:
     assert (found["ms_p50"], found["ms_p95"]) == (50.0, 95.0)
     assert (found["n_balanced"], found["many"], found["n_code"], found["right_code"]) == (100, 1, 100, 98)
     assert figures([])["ms_p50"] is None and figures(rows[:1])["ms_p95"] == 0.0
+
+
+async def test_the_peers_prompt_holds_what_is_nearest_to_the_cursor(monkeypatch: pytest.MonkeyPatch) -> None:
+    peer = Psm(Path("model.gguf"), 1)
+
+    async def post(_: LlamaServer, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        assert path == "/tokenize"
+        return {"tokens": [body["content"]] if body["parse_special"] else [ord(c) for c in body["content"]]}
+
+    monkeypatch.setattr(LlamaServer, "post", post)
+    before, after = "x" + "a" * MAX_BEFORE, "b" * MAX_AFTER + "y"
+    prompt = await peer.prompt(case(before, "1", after))
+    letters = [one if isinstance(one, str) else chr(one) for one in prompt]
+    expected = ["<|fim_prefix|>", *"a" * MAX_BEFORE, "<|fim_suffix|>", *"b" * MAX_AFTER, "<|fim_middle|>"]
+    assert letters == expected
 
 
 @pytest.mark.parametrize("state", ["explicit-cold", "automatic-warm", "explicit-again"])
