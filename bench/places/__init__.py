@@ -1,1 +1,1 @@
-"""The answer at a new place: cases cut from checkouts, the tools asked there, the judgement, the table. See `command`."""
+"""The answer at a new place: cases, the tools asked there, the judgement, the tables. See `command`."""

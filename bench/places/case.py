@@ -1,4 +1,4 @@
-"""One place to ask at, and the file that keeps places so that runs before and after a change ask at the same ones."""
+"""A place to ask at, and the file of places, so that runs before and after a change ask at the same ones."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def family(language_id: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A document with a hole: prefix + want + suffix is the original, and the cursor is at the end of `prefix`.
+    """A document with a hole: prefix + want + suffix is the original; the cursor is at the end of `prefix`.
 
     hole: a whole line is missing, or the rest of one.
-    place: the cursor's place in its line: `start` (column 0) or `indent` (after the indentation) for a line, `boundary`
-    (between tokens) or `word` (inside a word) for a line end.
+    place: the cursor's place in its line: `start` (column 0) or `indent` (after the indentation) for a line,
+    `boundary` (between tokens) or `word` (inside a word) for a line end.
     kind: of the line, see `bench.places.line_kind`.  source, path: the checkout and the file in it.
     """
 
@@ -50,7 +50,7 @@ class Case:
 
 
 def write_cases(cases: Iterable[Case], file: Path) -> None:
-    """Write one case a line; makes the folder. Raises: FileExistsError, so that cases in use are never replaced."""
+    """Write one case a line; makes the folder. Raises: FileExistsError, OSError."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("x", encoding="utf-8") as out:
         for case in cases:
@@ -58,6 +58,6 @@ def write_cases(cases: Iterable[Case], file: Path) -> None:
 
 
 def read_cases(file: Path) -> list[Case]:
-    """Return the cases of a file, in its order. Raises: OSError, ValueError, TypeError (another kind of file)."""
+    """Return the cases of a file, in order. Raises: OSError, ValueError, TypeError (another kind of file)."""
     with file.open(encoding="utf-8") as lines:
         return [Case(**json.loads(line)) for line in lines]

@@ -1,9 +1,9 @@
 """The answer at a new place: somebody goes to a place in a file and asks, at once or after a rest.
 
-`python -m bench places`. Cases: `bench.places.pick`. States in which our server is asked: `bench.places.server`.
-Beside it llama.cpp with the same model file: `bench.places.peers`. Each tool runs alone, in the order of `--tool`.
-Answers are written one by one, and what is in the file already is not asked again: a long run may be cut into
-pieces, and the tables are drawn from the file.
+`python -m bench places`. Cases: `bench.places.pick`. The states in which our server is asked:
+`bench.places.server`. Beside it llama.cpp with the same model file: `bench.places.peers`. Each tool runs alone,
+in the order of `--tool`. Answers are written one by one, and what is in the file already is not asked again: a
+long run may be cut into pieces, and the tables are drawn from the file.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def places(
     limit_s: Annotated[float, typer.Option(help="Seconds after which no further case of a tool is begun.")] = 3600.0,
     threads: inside.Threads = 0,
 ) -> None:
-    """Print how often the line at a new place is right, by tool and state, and what each is worth against llama.cpp."""
+    """Print how often the line at a new place is right, by tool and state, beside llama.cpp."""
     _check(kind, tool or (), state or ())
     chosen = _cases(cases, source or (), cases_n, kind, seed)
     if out is None:

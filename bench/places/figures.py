@@ -1,4 +1,4 @@
-"""Answers turned into figures: of each tool in each state, by language and kind of line, and of pairs of them."""
+"""Answers turned into figures: of each tool and state, by language and kind of line, and of pairs of them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LAWS = (
     ("automatic-cold, late", "explicit-cold"),
     ("automatic-warm", "explicit-warm"),
 )
-"""States of one tool that should agree: `differ` counts the cases in which both show something, but not the same line."""
+"""States of one tool that should agree: `differ` counts the cases in which they show different lines."""
 
 PARTS: dict[str, Callable[[Json], str]] = {
     "language": lambda row: family(row["language"]),
@@ -38,7 +38,7 @@ def arms_of(rows: Iterable[Json]) -> Arms:
 
 
 def summarise(rows: Iterable[Json], peer: str) -> Json:
-    """Return figures of each arm over the cases that all arms have answered, of parts of them, and of pairs of arms.
+    """Return figures of each arm over the cases that all arms have answered, by parts of them, and of pairs.
 
     peer: the tool that all others are compared with, case by case.
     """
@@ -57,8 +57,9 @@ def summarise(rows: Iterable[Json], peer: str) -> Json:
 def figures(rows: Sequence[Json]) -> Json:
     """Return the figures of one arm.
 
-    ms: of all answers, those that show nothing included.  many, missing: of first lines; all_…: of whole answers.
-    load_max: highest load of the machine in the last minute; above the number of its cores the times are void.
+    ms: of all answers, those that show nothing included.
+    many, missing: of first lines; all_many, all_missing: of whole answers.
+    load_max: highest load of the machine; above the number of its cores the times are void.
     """
     n, right = len(rows), sum(row["right"] for row in rows)
     code = [row for row in rows if row["kind"] != "comment"]

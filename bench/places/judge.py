@@ -15,8 +15,8 @@ def judge(case: Case, text: str) -> Json:
     """Return the judgement on `text`, as shown after the cursor ("": nothing was).
 
     right: the cursor's line is what it was, white space at its end aside; further lines do not count.
-    many, missing: the file with the answer's first line in it has closing brackets too many or lacks some; None if
-    nothing was shown or the lexer does not find the original file balanced.
+    many, missing: the file with the answer's first line in it has closing brackets too many, or too few; None
+    if nothing was shown or the lexer does not find the original file balanced.
     all_many, all_missing: the same with the whole answer.
     """
     first = text.split("\n", 1)[0]
@@ -36,7 +36,7 @@ def judge(case: Case, text: str) -> Json:
 
 
 def brackets(case: Case, text: str) -> tuple[bool, bool]:
-    """Return whether the file with `text` at the cursor has more closing brackets of a kind than opening ones, or fewer."""
+    """Return whether the file with `text` at the cursor has closing brackets of a kind too many, too few."""
     found = tokens(case.prefix + text + case.suffix, language(case.language))
     counts = Counter(token.text for token in found if token.kind == "bracket")
     owed = [counts[opener] - counts[closer] for opener, closer in CLOSER.items()]

@@ -1,8 +1,8 @@
-"""What kind of line is missing. Rules in the order in which they are tried; most read text, so they are rough.
+"""What kind of line is missing. Rules in the order in which they are tried; most read text and are rough.
 
 comment     nothing but a comment, or inside a block comment
 string      inside a string of several lines, or nothing but a string and punctuation
-import      part of an import, as the language's entry in `completer.syntax.languages` has it, or a `require` into a variable
+import      part of an import (see the language's entry in `completer.syntax.languages`), a `require` into a variable
 closer      nothing but closing brackets, `end` and the like, closing tags, and punctuation
 header      ends with what opens a block or a bracket, or the next line is a lone `{`
 arguments   inside parentheses or square brackets, or an entry with a comma at its end inside braces
@@ -54,7 +54,7 @@ def line_kind(above: str, line: str, below: str, language_id: str) -> str:
 
 
 def _around(above: str, line: str, below: str, language_id: str) -> str:
-    """Return what the line's first character is inside of, by the tree: a comment, a string from above, an import, or ""."""
+    """Return what the line's first character is in, by the tree: comment, string, import, or ""."""
     tree = SyntaxTree(language_id, above + line + below)
     for node in tree.ancestors(len(above) + len(line) - len(line.lstrip()) + 1):
         if _CODE_IN_STRING.search(node.type):

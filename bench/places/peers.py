@@ -1,4 +1,4 @@
-"""llama.cpp asked at places: greedy with the whole file, which shows what the model can do, and as llama.vim asks."""
+"""llama.cpp asked at places: greedy with the whole file, which is what the model can do, or as llama.vim."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ANSWER_S = 600.0
 
 
 class Peer:
-    """A llama.cpp server that is started and stopped. Each visit is cold: nothing of an earlier prompt is reused."""
+    """A llama.cpp server that is started and stopped. Each visit is cold: no prompt is reused."""
 
     def __init__(self, model: Path, threads: int, n_ctx: int) -> None:
         self._model, self._threads, self._n_ctx = model, threads, n_ctx
@@ -46,9 +46,9 @@ class Peer:
 
 
 class Psm(Peer):
-    """`/completion` with <prefix> before <suffix> after <middle>, greedy, up to the end of the line. State: `greedy`.
+    """`/completion` with <prefix> before <suffix> after <middle>, greedy, up to the end of the line.
 
-    The prompt is tokenized beforehand, which the milliseconds leave out.
+    State: `greedy`. The prompt is tokenized beforehand, which the milliseconds leave out.
     """
 
     STATES = ("greedy",)

@@ -1,11 +1,12 @@
 """Cases cut at random from checkouts; the same ones for the same checkouts and seed.
 
-Files: of LANGUAGES, in UTF-8, up to 200,000 bytes, 20 lines or more, no line longer than 300 characters, no second
-copy; not vendored, not generated (by folder, name or a remark at the top). Languages take turns, then checkouts, then
-files: a file gets a second case only after all others of its checkout had one, so neighbours in the list share no text.
-Lines: 4 to 120 characters with their indentation, not blank. Half of the indented lines keep their indentation, with
-the cursor after it; all others are blanked, with the cursor at column 0. A line end is cut with at least one visible
-character before the cursor and three after it, half of the time inside a word.
+Files: of LANGUAGES, in UTF-8, up to 200,000 bytes, 20 lines or more, no line longer than 300 characters, no
+second copy; not vendored, not generated (by folder, name or a remark at the top). Languages take turns, then
+checkouts, then files: a file gets a second case only after all others of its checkout had one, so that
+neighbours in the list share no text.
+Lines: 4 to 120 characters with their indentation, not blank. Half of the indented lines keep their
+indentation, with the cursor after it; all others are blanked, with the cursor at column 0. A line end is cut
+with at least one visible character before the cursor and three after it, half of the time inside a word.
 """
 
 from __future__ import annotations

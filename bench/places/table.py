@@ -22,7 +22,7 @@ COLUMNS = (
 
 
 def show(found: Json) -> None:
-    """Print the table of tools and states, those by language, kind of line and place, and that of the pairs."""
+    """Print the table of tools and states, those by language, kind and place, and that of the pairs."""
     inside.console.print(inside.table("places", ["tool, state", *COLUMNS], [_arm(*one) for one in found["arms"].items()]))
     arms = list(found["arms"])
     for part, groups in found["by"].items():

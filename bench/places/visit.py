@@ -17,15 +17,16 @@ from bench.places.case import Case
 from bench.places.judge import judge
 
 BLOCK = 40
-"""Cases visited in one state before the next state has its turn: so many that no cache still holds their text then."""
+"""Cases visited in one state before the next has its turn: too many for any cache to hold their text."""
 
 Done = set[tuple[str, str, str]]
 """(tool, state, case) of the rows that are there already."""
 
 
 class Reply(NamedTuple):
-    """text: what would be shown after the cursor ("": nothing).  problem: why nothing could be, None without one.
+    """What a tool answered.
 
+    text: what would be shown after the cursor ("": nothing).  problem: why nothing could be shown, or None.
     failed: the tool died or took too long; another run asks again.
     """
 
@@ -48,11 +49,14 @@ class Tool(Protocol):
         """Return the names of the answers that a visit in `state` gives."""
 
     async def visit(self, case: Case, state: str) -> dict[str, Reply]:
-        """Ask at a place and return the answers by name. Raises: OSError (ServerDied too), PeerError, TimeoutError."""
+        """Ask at a place; return the answers by name. Raises: OSError (ServerDied), PeerError, TimeoutError."""
 
 
 class Plan(NamedTuple):
-    """What to do with a tool. restart: visits after which its process is replaced, 0: never.  limit_s: no visit begins later."""
+    """What to do with a tool.
+
+    restart: visits after which its process is replaced, 0: never.  limit_s: no visit begins later.
+    """
 
     name: str
     states: Sequence[str]

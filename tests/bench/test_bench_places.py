@@ -1,4 +1,4 @@
-"""The bench of new places without a model: picking, kinds of lines, judging, resuming, figures, and a scripted server."""
+"""The bench of new places without a model: picking, kinds, judging, resuming, figures, a scripted server."""
 
 from __future__ import annotations
 
