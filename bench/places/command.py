@@ -1,9 +1,9 @@
 """The answer at a new place: somebody goes to a place in a file and asks, at once or after a rest.
 
 `python -m bench places`. Cases: `bench.places.pick`. The states in which our server is asked:
-`bench.places.server`. Beside it llama.cpp with the same model file: `bench.places.peers`. Each tool runs alone,
-in the order of `--tool`. Answers are written one by one, and what is in the file already is not asked again: a
-long run may be cut into pieces, and the tables are drawn from the file.
+`bench.places.server`. Beside it llama.cpp with the same model file: `bench.places.peers`. Each tool runs
+alone, in the order of `--tool`. Answers are written one by one, and what is in the file already is not asked
+again: a long run may be cut into pieces, and the tables are drawn from the file.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 comment     nothing but a comment, or inside a block comment
 string      inside a string of several lines, or nothing but a string and punctuation
-import      part of an import (see the language's entry in `completer.syntax.languages`), a `require` into a variable
+import      part of an import, as `completer.syntax.languages` has it, or a `require` into a variable
 closer      nothing but closing brackets, `end` and the like, closing tags, and punctuation
 header      ends with what opens a block or a bracket, or the next line is a lone `{`
 arguments   inside parentheses or square brackets, or an entry with a comma at its end inside braces
@@ -47,7 +47,8 @@ def line_kind(above: str, line: str, below: str, language_id: str) -> str:
     if _is_string(code, syntax):
         return "string"
     before = balance(above, syntax)
-    opened = before.stack[-1:] if before.inside != "string" else ""  # no string, by the tree: the lexer lost its way
+    # By the tree it is no string: where the lexer takes it for one, its brackets are wrong, too.
+    opened = before.stack[-1:] if before.inside != "string" else ""
     if opened in ("(", "[") or (opened == "{" and code.rstrip().endswith(",")):
         return "arguments"
     return "statement"

@@ -49,7 +49,7 @@ class Tool(Protocol):
         """Return the names of the answers that a visit in `state` gives."""
 
     async def visit(self, case: Case, state: str) -> dict[str, Reply]:
-        """Ask at a place; return the answers by name. Raises: OSError (ServerDied), PeerError, TimeoutError."""
+        """Ask at a place; return the answers by name. Raises: OSError, PeerError, TimeoutError."""
 
 
 class Plan(NamedTuple):
