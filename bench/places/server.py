@@ -1,7 +1,7 @@
 """Our server (or any with inline completion) asked at places, each in a document that was never open before.
 
 explicit-cold, automatic-cold   the document is opened and the request follows at once (trigger kind 1, 2)
-explicit-warm, automatic-warm   the document is opened, the cursor moves there, QUIET_S later the request
+explicit-warm, automatic-warm   the document is opened, the cursor moves there, and after QUIET_S the request
 explicit-again                  explicit-cold, and after AGAIN_S the same request: both answers are kept
 
 An automatic answer may grow after it was given; what is there LATE_S later is kept as `automatic-cold, late`.

@@ -231,6 +231,8 @@ def test_a_second_answer_that_differs_from_the_first_is_counted() -> None:
     assert (found["same"], found["differ"], found["only_second"]) == (2, 1, 2)
     low, high = found["interval"]
     assert low < found["difference"] == -0.5 < high
+    low, high = paired(first, first)["interval"]
+    assert low < 0 < high  # four cases prove nothing, even if all of them agree
 
 
 def test_percentiles_brackets_and_comments_have_figures_of_their_own() -> None:
