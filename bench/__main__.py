@@ -12,11 +12,27 @@ from bench.engine import engine
 from bench.invariants import invariants
 from bench.large import large
 from bench.logits import logits
+from bench.places.command import places
 from bench.quality import quality
 from bench.shortcut import shortcut
 from bench.weights import weights
 
-for command in (engine, weights, capacity, shortcut, draft, logits, context, large, cut_record, cut_rules, quality, invariants):
+measured = (
+    engine,
+    weights,
+    capacity,
+    shortcut,
+    draft,
+    logits,
+    context,
+    large,
+    cut_record,
+    cut_rules,
+    quality,
+    places,
+    invariants,
+)
+for command in measured:
     app.command()(command)
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import httpx
 
 from bench.client import Json
 
-START_TIMEOUT_S = 300.0
+START_TIMEOUT_S, ANSWER_TIMEOUT_S = 300.0, 120.0
 
 
 class PeerError(RuntimeError):
@@ -25,10 +25,12 @@ class LlamaServer:
     The started one runs in a process of its own, so that its time and memory can be told from ours.
     """
 
-    def __init__(self, *, url: str = "", model: Path | None = None, threads: int = 2, n_ctx: int = 0) -> None:
+    def __init__(
+        self, *, url: str = "", model: Path | None = None, threads: int = 2, n_ctx: int = 0, timeout_s: float = ANSWER_TIMEOUT_S
+    ) -> None:
         self.url = url.rstrip("/")
         self.pid: int | None = None
-        self._model, self._threads, self._n_ctx = model, threads, n_ctx
+        self._model, self._threads, self._n_ctx, self._timeout_s = model, threads, n_ctx, timeout_s
         self._process: asyncio.subprocess.Process | None = None
         self._http: httpx.AsyncClient | None = None
 
@@ -36,7 +38,7 @@ class LlamaServer:
         """Start the server where there is none yet; return what it says of itself. Raises: PeerError."""
         if not self.url:
             await self._spawn()
-        self._http = httpx.AsyncClient(base_url=self.url, timeout=httpx.Timeout(120.0), trust_env=False)
+        self._http = httpx.AsyncClient(base_url=self.url, timeout=httpx.Timeout(self._timeout_s), trust_env=False)
         try:
             props = (await self._http.get("/props")).json()
         except (httpx.HTTPError, ValueError) as error:
