@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from lsprotocol import types as lsp
 
 from completer.document.documents import CellsChanged, Changed
 from completer.server.convert import to_cell, to_changes, to_opened
 from completer.server.session import CompleterServer
+
+_KEEPS_A_MIRROR = {
+    lsp.TEXT_DOCUMENT_DID_OPEN: "textDocument",
+    lsp.TEXT_DOCUMENT_DID_CHANGE: "textDocument",
+    lsp.NOTEBOOK_DOCUMENT_DID_OPEN: "notebookDocument",
+    lsp.NOTEBOOK_DOCUMENT_DID_CHANGE: "notebookDocument",
+}
+"""Which field of such a notification names the document."""
 
 
 def did_open(ls: CompleterServer, params: lsp.DidOpenTextDocumentParams) -> None:
@@ -31,6 +41,20 @@ def notebook_did_open(ls: CompleterServer, params: lsp.DidOpenNotebookDocumentPa
     snapshot = ls.documents.open_notebook(notebook.uri, cells, [to_opened(item) for item in params.cell_text_documents])
     if ls.completer is not None:
         ls.completer.did_open(snapshot)
+
+
+def lose(ls: CompleterServer, method: str, params: Any) -> None:
+    """Forget a document whose change was not understood: no mirror is better than one that differs from the editor.
+
+    params: of the notification, of any shape.
+    """
+    if method not in _KEEPS_A_MIRROR:
+        return
+    document = params.get(_KEEPS_A_MIRROR[method]) if isinstance(params, dict) else None
+    uri = document.get("uri") if isinstance(document, dict) else None
+    if isinstance(uri, str) and ls.documents.forget(uri):
+        _close(ls, uri)
+        ls.say_once(f"completer: a change of {uri} was not understood; close the file and open it again to have it completed")
 
 
 def notebook_did_change(ls: CompleterServer, params: lsp.DidChangeNotebookDocumentParams) -> None:
@@ -75,6 +99,7 @@ def _close(ls: CompleterServer, uri: str) -> None:
 
 def register(ls: CompleterServer) -> None:
     """Mutates: the server's table of handlers."""
+    ls.protocol.on_malformed = lambda message: lose(ls, message.method, message.params)
     ls.feature(lsp.TEXT_DOCUMENT_DID_OPEN)(did_open)
     ls.feature(lsp.TEXT_DOCUMENT_DID_CHANGE)(did_change)
     ls.feature(lsp.TEXT_DOCUMENT_DID_CLOSE)(did_close)
