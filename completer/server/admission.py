@@ -60,7 +60,7 @@ class Gate:
         self._refusals = Refusals()
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Handle one connection to its end. Never raises but for cancellation."""
+        """Handle one connection to its end. Never raises."""
         try:
             message = await self._admit(reader, writer)
             if message is not None:
@@ -71,7 +71,7 @@ class Gate:
                 await _farewell(reader, writer, error.answer)
         except BadFrame as error:
             self._refusals.note(str(error))
-        except OSError:  # reset by the peer: it is gone
+        except (OSError, asyncio.CancelledError):  # reset by the peer; or the server ends, and asyncio would log a traceback
             pass
         finally:
             writer.close()

@@ -81,7 +81,7 @@ def _gate(make_completer: MakeCompleter, token: str | None, limits: Limits) -> G
 
 
 async def _serve_until_terminated(server: asyncio.Server, places: list[str]) -> None:
-    """Print where the server listens, and return after SIGTERM, which without a handler would end the process before its files are removed."""
+    """Print where the server listens, and return after SIGTERM, which would else end the process and leave its files."""
     terminated = asyncio.Event()
     with contextlib.suppress(NotImplementedError):  # Windows
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminated.set)

@@ -7,6 +7,7 @@ from typing import Any
 from lsprotocol import types as lsp
 
 from completer.document.documents import CellsChanged, Changed
+from completer.errors import BadPosition
 from completer.server.convert import to_cell, to_changes, to_opened
 from completer.server.session import CompleterServer
 
@@ -52,7 +53,12 @@ def lose(ls: CompleterServer, method: str, params: Any) -> None:
         return
     document = params.get(_KEEPS_A_MIRROR[method]) if isinstance(params, dict) else None
     uri = document.get("uri") if isinstance(document, dict) else None
-    if isinstance(uri, str) and ls.documents.forget(uri):
+    if isinstance(uri, str):
+        _lose(ls, uri)
+
+
+def _lose(ls: CompleterServer, uri: str) -> None:
+    if ls.documents.forget(uri):
         _close(ls, uri)
         ls.say_once(f"completer: a change of {uri} was not understood; close the file and open it again to have it completed")
 
@@ -74,7 +80,12 @@ def notebook_did_change(ls: CompleterServer, params: lsp.DidChangeNotebookDocume
             (content.document.uri, content.document.version, to_changes(content.changes)) for content in cells.text_content or ()
         ],
     )
-    _changed(ls, ls.documents.change_notebook(params.notebook_document.uri, change))
+    try:
+        changed = ls.documents.change_notebook(params.notebook_document.uri, change)
+    except BadPosition:
+        _lose(ls, params.notebook_document.uri)
+        raise
+    _changed(ls, changed)
 
 
 def notebook_did_close(ls: CompleterServer, params: lsp.DidCloseNotebookDocumentParams) -> None:

@@ -24,13 +24,27 @@ unix_only = pytest.mark.skipif(sys.platform == "win32", reason="modes, owners an
 INITIALIZE: dict[str, Any] = {"processId": None, "rootUri": None, "capabilities": {}}
 
 
+def stop(server: Listening) -> tuple[int, bytes]:
+    server.process.terminate()
+    return finish(server.process)
+
+
 @pytest.fixture
-def listening(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Listening]:
+def own_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Listening]:
+    """A server for one test, which may stop it; its token is in the default place."""
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     server = start_listening("--first-message-s", "2")
     yield server
-    server.process.terminate()
-    finish(server.process)
+    if server.process.returncode is None:
+        stop(server)
+
+
+@pytest.fixture(scope="module")
+def listening(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listening]:
+    """A server for all the tests that do it no harm, which is what they test."""
+    server = start_listening("--first-message-s", "2", "--token-file", str(tmp_path_factory.mktemp("listening") / "token"))
+    yield server
+    stop(server)
 
 
 @pytest.fixture
@@ -66,6 +80,15 @@ def everything_after(address: tuple[str, int], data: bytes, timeout_s: float = 1
         return received
 
 
+def as_another_user(script: str) -> str:
+    """Run Python code as the user `nobody`; return what it printed. Needs root."""
+    # The interpreter may lie where only root can read, so all that is imported must be there before.
+    script = "import os, socket, encodings.idna; os.setgroups([]); os.setgid(65534); os.setuid(65534)\n" + script
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def completes(client: Client) -> bool:
     client.initialize()
     client.wait_until_ready()
@@ -95,15 +118,14 @@ def test_address_that_other_machines_reach_is_refused_unless_allowed() -> None:
 
 
 @unix_only
-def test_token_is_readable_by_its_owner_only_and_gone_with_the_server(listening: Listening) -> None:
-    assert len(listening.token) == 64
-    assert stat.S_IMODE(listening.token_path.stat().st_mode) == 0o600
-    assert stat.S_IMODE(listening.token_path.parent.stat().st_mode) == 0o700
-    with_client = connect(listening)
+def test_token_is_readable_by_its_owner_only_and_gone_with_the_server(own_server: Listening) -> None:
+    assert len(own_server.token) == 64
+    assert stat.S_IMODE(own_server.token_path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(own_server.token_path.parent.stat().st_mode) == 0o700
+    with_client = connect(own_server)
     with_client.initialize()
-    listening.process.terminate()
-    assert listening.process.wait(10) == 0
-    assert not listening.token_path.exists()
+    assert stop(own_server)[0] == 0
+    assert not own_server.token_path.exists()
 
 
 @pytest.mark.parametrize("wrap", [lambda token: {"token": token}, lambda token: {"completer": {"token": token}}])
@@ -145,8 +167,7 @@ def test_without_the_token_one_error_comes_and_the_connection_ends(listening: Li
 @unix_only
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can become another user")
 def test_another_user_of_the_machine_cannot_use_the_server(listening: Listening) -> None:
-    script = f"""
-import socket
+    received = as_another_user(f"""
 try:
     token = open({str(listening.token_path)!r}).read()
 except PermissionError:
@@ -154,11 +175,10 @@ except PermissionError:
 with socket.create_connection({listening.address!r}) as connection:
     connection.sendall({framed({"id": 1, "method": "initialize", "params": INITIALIZE})!r})
     print(token, connection.recv(1000))
-"""
-    done = subprocess.run([sys.executable, "-c", script], user=65534, capture_output=True, text=True, timeout=20, cwd="/")
-    assert done.stdout.startswith("guess"), done.stderr
-    assert "capabilities" not in done.stdout
-    assert "token is missing" in done.stdout
+""")
+    assert received.startswith("guess")
+    assert "capabilities" not in received
+    assert "token is missing" in received
 
 
 POST = b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n"
@@ -218,24 +238,23 @@ def test_deep_json_is_answered_and_harms_nobody(listening: Listening, before: bo
     assert completes(other)
 
 
-def test_garbage_costs_next_to_nothing_while_a_client_works(listening: Listening) -> None:
-    client = connect(listening)
+def test_garbage_costs_next_to_nothing_while_a_client_works(own_server: Listening) -> None:
+    client = connect(own_server)
     assert completes(client)
-    server = psutil.Process(listening.process.pid)
+    server = psutil.Process(own_server.process.pid)
     before = server.memory_info().rss
     waits_s = []
     for number in range(3000):
-        with socket.create_connection(listening.address) as connection:
+        with socket.create_connection(own_server.address) as connection:
             connection.sendall(b"Garbage: %d\r\n\r\n" % number)
         if number % 100 == 0:
             begin = time.perf_counter()
             assert client.inline(0, 3)
             waits_s.append(time.perf_counter() - begin)
     print(f"longest wait of the client: {max(waits_s) * 1e3:.0f} ms, memory +{(server.memory_info().rss - before) >> 20} MB")
-    assert max(waits_s) < 0.5
+    assert max(waits_s) < 1
     assert server.memory_info().rss - before < 8 << 20
-    listening.process.terminate()
-    _, said = finish(listening.process)
+    _, said = stop(own_server)
     assert b"Traceback" not in said
     assert 1 <= said.count(b"\n") < 20
 
@@ -247,15 +266,15 @@ def test_idle_connections_do_not_keep_a_client_out(listening: Listening) -> None
         connection.close()
 
 
-def test_clients_above_the_limit_are_told_so(listening: Listening) -> None:
-    clients = [connect(listening) for _ in range(32)]
+def test_clients_above_the_limit_are_told_so(own_server: Listening) -> None:
+    clients = [connect(own_server) for _ in range(32)]
     for client in clients:
         client.initialize()
-    one_more = connect(listening)
+    one_more = connect(own_server)
     assert "32 clients" in one_more.answer(None)["error"]["message"]
     clients[0].call("shutdown")
     clients[0].notify("exit", None)
-    assert completes(connect(listening))
+    assert completes(connect(own_server))
 
 
 def test_token_file_of_a_server_that_died_is_replaced_but_no_other_file(tmp_path: Path) -> None:
@@ -265,8 +284,7 @@ def test_token_file_of_a_server_that_died_is_replaced_but_no_other_file(tmp_path
     finish(first.process)
     second = start_listening("--token-file", str(path))
     assert second.token != first.token
-    second.process.terminate()
-    finish(second.process)
+    stop(second)
     path.write_text("precious")
     process = start_server("--tcp", "--token-file", str(path))
     assert b"choose another --token-file" in finish(process)[1]
@@ -307,8 +325,7 @@ def test_another_user_is_refused_at_the_socket_whatever_its_mode(socket_path: Pa
         if folder.stat().st_mode & 0o005 != 0o005:
             folder.chmod(0o755)
     socket_path.chmod(0o666)
-    script = f"""
-import socket
+    received = as_another_user(f"""
 with socket.socket(socket.AF_UNIX) as connection:
     connection.connect({str(socket_path)!r})
     connection.sendall({framed({"id": 1, "method": "initialize", "params": INITIALIZE})!r})
@@ -316,6 +333,5 @@ with socket.socket(socket.AF_UNIX) as connection:
         print("received", connection.recv(1000))
     except ConnectionError:
         print("received", b"")
-"""
-    done = subprocess.run([sys.executable, "-c", script], user=65534, capture_output=True, text=True, timeout=20, cwd="/")
-    assert done.stdout == "received b''\n", done.stdout + done.stderr
+""")
+    assert received == "received b''\n"
