@@ -40,15 +40,24 @@ def decode(body: bytes) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise BadMessage(None, ErrorCodes.InvalidRequest, "a message must be one JSON-RPC object")
     if reason := _objection(data):
-        raise BadMessage(data["id"] if _is_id(data.get("id")) else None, ErrorCodes.InvalidRequest, reason)
+        raise BadMessage(_id_to_answer(data), ErrorCodes.InvalidRequest, reason)
     return data
+
+
+def _id_to_answer(data: dict[str, Any]) -> str | int | None:
+    """Return the id of what may be a request; the id of a response is one of ours, and no answer to it is awaited."""
+    is_response = "method" not in data and ("result" in data or "error" in data)
+    return data["id"] if _is_id(data.get("id")) and not is_response else None
 
 
 def _objection(data: dict[str, Any]) -> str | None:
     if data.get("jsonrpc") != "2.0":
         return 'a message must have "jsonrpc": "2.0"'
-    if "method" not in data:
-        return None if "result" in data or "error" in data else "neither a method nor a result nor an error"
+    is_answer = "result" in data or "error" in data
+    if ("method" in data) == is_answer:
+        return "a message must have either a method, or a result or error"
+    if is_answer:
+        return None
     if not isinstance(data["method"], str):
         return "the method must be a string"
     return None if "id" not in data or _is_id(data["id"]) else "the id must be a string or an integer"

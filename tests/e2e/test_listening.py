@@ -181,13 +181,14 @@ with socket.create_connection({listening.address!r}) as connection:
     assert "token is missing" in received
 
 
+BODY = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": INITIALIZE}).encode()
 POST = b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n"
 
 
 @pytest.mark.parametrize(
     "data",
     [
-        POST % len(framed({"id": 1, "method": "initialize"})) + framed({"id": 1, "method": "initialize", "params": INITIALIZE}),
+        POST % len(BODY) + BODY,
         b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",

@@ -55,6 +55,7 @@ def notebook_changed(content: dict[str, Any]) -> dict[str, Any]:
         (b'{"jsonrpc": "2.0", "id": 5}', INVALID_REQUEST),
         (b'{"jsonrpc": "1.0", "id": 5, "method": "shutdown"}', INVALID_REQUEST),
         (b'{"jsonrpc": "2.0", "id": 5, "method": 7}', INVALID_REQUEST),
+        (b'{"jsonrpc": "2.0", "id": 5, "method": "shutdown", "error": null}', INVALID_REQUEST),
         (b'{"jsonrpc": "2.0", "id": 5, "method": "textDocument/didClose"}', INVALID_PARAMS),
         (b'{"jsonrpc": "2.0", "id": [5], "method": "shutdown"}', INVALID_REQUEST),
         (b'{"jsonrpc": "2.0", "id": true, "method": "shutdown"}', INVALID_REQUEST),
