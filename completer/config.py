@@ -17,7 +17,7 @@ from completer.errors import ConfigError
 ContextPart = Literal["imports", "outline", "edits", "similar"]
 CONTEXT_PARTS: tuple[ContextPart, ...] = get_args(ContextPart)
 CONTEXT_AUTO: tuple[ContextPart, ...] = ("imports",)
-"""The parts that "auto" means: those that showed a gain, see docs/decisions/log.md."""
+"""The parts that "auto" means: those that showed a gain, see docs/decisions/013-context-imports.md."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +30,14 @@ class Settings:
     """Engine name (see `completer doctor`), or "auto"."""
     draft_model: str = ""
     """Id or path of a smaller model of the same family that drafts for `model`; "": none."""
-    cascade_model: str = ""
-    """Id or path of a larger model of the same family that takes a second look where typing rests; "": none."""
     weights: Literal["auto", "int8", "int4", "bf16"] = "auto"
     """Weight format of the engine "torch"; "auto": int8. The other engines have one format each."""
     threads: int = 0
     """Threads of the CPU engines; 0: the number of physical cores."""
     budget_ms: int = 80
     """Time in which the server answers with what is ready."""
+    explicit_budget_ms: int = 3000
+    """The same for an explicit request, which waits for the whole line; the next key cancels it."""
     max_tokens: int = 48
     """Longest suggestion, in tokens."""
     multiline: Literal["auto", "never", "always"] = "auto"

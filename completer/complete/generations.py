@@ -6,20 +6,18 @@ import asyncio
 import itertools
 from collections.abc import Callable
 
+from completer.complete.site import Site
 from completer.generate.scheduler import Generator
-from completer.prompt.prompt import Anchor
 from completer.suggest.block_end import sibling_stop
 from completer.suggest.confidence import Piece
 from completer.suggest.entries import Entry
-from completer.syntax.cursor import Place
-from completer.syntax.tree import SyntaxTree
 from completer.tokens.tokenizer import Tokenizer, whole_characters
-from completer.types import FinishReason, GenerateRequest, Prompt, Snapshot, StopRule, Token
+from completer.types import FinishReason, GenerateRequest, Prompt, StopRule, Token
 
 _ids = itertools.count(1)
 
 
-class Live:
+class Generations:
     """The running generations of one client. Owned by the event loop; the engine's thread only posts to it."""
 
     def __init__(self, generator: Generator, tokenizer: Tokenizer) -> None:
@@ -31,27 +29,30 @@ class Live:
 
     def start(
         self,
-        anchor: Anchor,
-        prompt: Prompt,
-        snapshot: Snapshot,
-        where: Place,
+        site: Site,
         stop: StopRule,
-        typed: str,
         *,
         background: bool = False,
-        drafts: tuple[tuple[int, ...], ...] = (),
         corpora: tuple[tuple[int, ...], ...] = (),
-        tree: SyntaxTree | None = None,
         avoid: tuple[bytes, ...] = (),
         on_done: Callable[[Entry], None] = lambda _: None,
     ) -> Entry:
         """Submit a generation and return its entry, which grows from now on. on_done: called once, on the event loop."""
-        entry = Entry(anchor.number, typed, next(_ids), background=background, n_healed_bytes=len(prompt.heal_bytes))
-        request = GenerateRequest(entry.request_id, snapshot.uri, prompt, stop, 1 if background else 0, drafts, corpora, avoid)
+        n_healed = len(site.prompt.heal_bytes)
+        entry = Entry(site.anchor.number, site.typed, next(_ids), background=background, n_healed_bytes=n_healed)
+        request = GenerateRequest(
+            entry.request_id,
+            site.snapshot.uri,
+            site.prompt,
+            stop,
+            priority=1 if background else 0,
+            corpus_ids=corpora,
+            avoid=avoid,
+        )
 
         def grow(tokens: list[Token]) -> None:
             if entry.reason is None:
-                self._grow(entry, tokens, prompt, snapshot, where, stop, tree)
+                self._grow(entry, tokens, site, stop)
 
         def finish(reason: FinishReason) -> None:
             entry.reason = entry.reason or reason
@@ -83,26 +84,17 @@ class Live:
         except TimeoutError:
             return
 
-    def _grow(
-        self,
-        entry: Entry,
-        tokens: list[Token],
-        prompt: Prompt,
-        snapshot: Snapshot,
-        where: Place,
-        stop: StopRule,
-        tree: SyntaxTree | None,
-    ) -> None:
+    def _grow(self, entry: Entry, tokens: list[Token], site: Site, stop: StopRule) -> None:
         """Take new tokens; the syntax may end a block that the engine would go on with. Mutates: entry."""
         text = entry.text
         for token in tokens:
             entry.ids.append(token.id)
-            text = whole_characters(self._tokenizer.bytes_of(entry.ids)[len(prompt.heal_bytes) :])
+            text = whole_characters(self._tokenizer.bytes_of(entry.ids)[entry.n_healed_bytes :])
             entry.pieces.append(Piece(len(text), token.prob))
         if stop.single_line:
             text = text.partition("\n")[0]
         elif "\n" in text[len(entry.text) :]:
-            cut = sibling_stop(snapshot, where, text, tree)
+            cut = sibling_stop(site.snapshot, site.cursor, text, site.tree)
             if cut is not None:
                 text = text[:cut]
                 entry.reason = "block"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import time
@@ -54,10 +55,9 @@ class KeptCosts:
 
     def read(self, measure: Callable[[], CostCurve], again: bool = False) -> CostCurve:
         """Return the curve that is kept, or measure one and keep it. again: measure in any case.  Mutates: the file."""
-        entry = _read_kept(self._file).get(self._key)
-        if entry is not None and not again and 0 <= time.time() - entry["measured"] < KEPT_FOR_S:
-            forward_ms = {int(n): float(ms) for n, ms in entry["forward_ms"].items()}
-            return CostCurve(forward_ms, float(entry["prefill_ms_per_token"]), float(entry["logit_noise"]))
+        kept = None if again else _curve_of(_read_kept(self._file).get(self._key))
+        if kept is not None:
+            return kept
         costs = measure()
         self.write(costs)
         return costs
@@ -71,6 +71,20 @@ class KeptCosts:
             os.replace(fresh, self._file)
         except OSError:  # a full disk costs the next start half a second, nothing else
             fresh.unlink(missing_ok=True)
+
+
+def _curve_of(entry: Any) -> CostCurve | None:
+    """Return the curve of an entry of the file; None where it is too old, or damaged."""
+    try:
+        if not 0 <= time.time() - float(entry["measured"]) < KEPT_FOR_S:
+            return None
+        forward_ms = {int(n): float(ms) for n, ms in entry["forward_ms"].items()}
+        curve = CostCurve(forward_ms, float(entry["prefill_ms_per_token"]), float(entry["logit_noise"]))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
+    prices = (*forward_ms.values(), curve.prefill_ms_per_token)
+    plausible = bool(forward_ms) and all(0 < ms < math.inf for ms in prices) and 0 <= curve.logit_noise < math.inf
+    return curve if plausible else None
 
 
 def _read_kept(file: Path) -> dict[str, Any]:

@@ -95,10 +95,7 @@ class _Job:
 
 
 class LocalGenerator:
-    """Runs a StepEngine in a thread of this process. draft: a smaller model of the same vocabulary, which drafts for it.
-
-    ahead: a generator on the same cores or card that goes first: this one takes a step only while that has nothing to do.
-    """
+    """Runs a StepEngine in a thread of this process. draft: a smaller model of the same vocabulary, which drafts for it."""
 
     message = ""
     avoids = True
@@ -108,10 +105,8 @@ class LocalGenerator:
         engine: StepEngine,
         tokenizer: Tokenizer,
         draft: StepEngine | None = None,
-        ahead: LocalGenerator | None = None,
     ) -> None:
         self._engine = engine
-        self._ahead = ahead
         self._draft_model = DraftModel(draft, tokenizer) if draft is not None else None
         self._tokenizer = tokenizer
         self._slots = [SlotState(i) for i in range(engine.n_slots)]
@@ -119,7 +114,7 @@ class LocalGenerator:
         self._rows = KnownRows(engine.vocab_size)
         self._indexes: LRUCache[tuple[int, ...], NgramIndex] = LRUCache(maxsize=16)
         self._jobs: list[_Job] = []
-        self._changed: threading.Condition = threading.Condition() if ahead is None else ahead._changed
+        self._changed = threading.Condition()
         self._closed = False
         self._clock = 0
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
@@ -143,6 +138,11 @@ class LocalGenerator:
                     job.cancelled = True
             self._changed.notify_all()
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether any request is under way, in the foreground or not. A hint: it may be outdated at once."""
+        return bool(self._jobs)
+
     def n_cached(self, ids: Sequence[int]) -> int:
         # Read from another thread without a lock: a slot list in motion gives a number that is a little off.
         return max(common_length(slot.ids, ids) for slot in self._slots)
@@ -162,7 +162,7 @@ class LocalGenerator:
     def _run(self) -> None:
         while True:
             with self._changed:
-                while not self._closed and (not self._jobs or (self._ahead is not None and self._ahead._jobs)):
+                while not self._closed and not self._jobs:
                     self._changed.wait()
                 if self._closed:
                     break
@@ -306,8 +306,6 @@ class LocalGenerator:
         job.slot = job.filling = None
         with self._changed:
             self._jobs.remove(job)
-            if not self._jobs:
-                self._changed.notify_all()  # who lets us go ahead may step now
         _report(job, reason)
 
     def _index(self, ids: tuple[int, ...]) -> NgramIndex:

@@ -25,8 +25,6 @@ class Entry:
 
     request_id: of the generation.  background: it was made ahead of need.  asked_for: explicitly, so all of it is shown.
     ids, pieces: the tokens, the healed ones among them, which say the first `n_healed_bytes` bytes once more; `text` is behind.
-    larger: a larger model said it (completer.complete.cascade).  instead: what that says, where it goes on with what is shown,
-    and is served from then on.  otherwise: what that says, where it says something else; served when typing leaves this one.
     """
 
     anchor: int
@@ -40,9 +38,6 @@ class Entry:
     pieces: list[Piece] = field(default_factory=list)
     reason: FinishReason | None = None
     stats: GenerateStats = field(default_factory=GenerateStats)
-    larger: bool = False
-    instead: Entry | None = None
-    otherwise: Entry | None = None
 
     @property
     def stops_unsure(self) -> bool:
@@ -80,11 +75,6 @@ class ReuseStore:
         """Return the alternatives of a place that were found so far."""
         return self._others.get((anchor, typed), ())
 
-    def drop(self, entry: Entry) -> None:
-        """Forget `entry`, wherever it is remembered. Mutates: the store."""
-        for key in [key for key, other in self._entries.items() if other is entry]:
-            del self._entries[key]
-
     def carry(self, old_anchor: int, new_anchor: int, n_moved: int) -> None:
         """Let what was made behind one anchor answer behind a later one as well: a re-anchoring hides no suggestion.
 
@@ -108,8 +98,7 @@ class ReuseStore:
         for n in range(min(len(typed), MAX_TYPED_THROUGH) + 1):
             start = typed[: len(typed) - n]
             entry = self._entries.get((anchor, start))
-            first = () if entry is None else (entry.instead,) if entry.instead else (entry, entry.otherwise)
-            for one in (*first, *(self.others(anchor, start) if n else ())):
+            for one in (entry, *(self.others(anchor, start) if n else ())):
                 if one is not None and _serves(one, typed[len(start) :]):
                     return Hit(one, n)
         return None

@@ -44,6 +44,7 @@ def visible(
         finished=_ends_there(hit.entry, known, snapshot.line_suffix),
         explicit=explicit,
         typed_through=hit.n_typed > 0,
+        partial=unfinished,
     )
 
 

@@ -17,6 +17,7 @@ from llama_server import llama_server
 
 from bench.capacity import USUAL, serial_answer_ms
 from completer.complete.pipeline import Pipeline
+from completer.complete.state import Model
 from completer.config import Settings
 from completer.engines.base import CostCurve, StreamEngine, StreamRequest
 from completer.engines.remote.load import Connected, connect
@@ -136,12 +137,12 @@ async def test_typing_two_lines_key_by_key_finds_the_prompt_in_the_servers_cache
     engine = connected.engine
     engine.costs = COSTS
     generator = StreamGenerator(engine, connected.tokenizer)
-    made = Pipeline(generator, connected.tokenizer, lambda: COSTS, engine.max_len, settings, {"engine": "remote"})
+    made = Pipeline(Model(generator, connected.tokenizer, lambda: COSTS, engine.max_len, engine="remote"), settings)
     first = Snapshot("file:///trim.py", 0, "python", head + tail, len(head))
     made.did_open(first)
     await made.complete(first, explicit=True)
     deadline = time.monotonic() + 60
-    while not ((anchor := made._docs[first.uri].anchors.first) and anchor.full and is_warm(generator, anchor.fixed_ids)):
+    while not ((anchor := made._state.docs[first.uri].anchors.full) and is_warm(generator, anchor.fixed_ids)):
         assert time.monotonic() < deadline, "the window was not warmed"
         await asyncio.sleep(0.1)
     for n in range(1, len(typed) + 1):

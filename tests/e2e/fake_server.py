@@ -39,7 +39,7 @@ class FakeCompleter:
         self.mirror: dict[str, str] = {}
 
     async def complete(
-        self, snapshot: Snapshot, *, explicit: bool, selected: SelectedCompletion | None = None, alternatives: bool = False
+        self, snapshot: Snapshot, *, explicit: bool, selected: SelectedCompletion | None = None
     ) -> Suggestion | None:
         text = self._text_for(snapshot)
         self._event("complete", version=snapshot.version, explicit=explicit, n_chars=len(snapshot.text))
@@ -57,7 +57,7 @@ class FakeCompleter:
             longer = replace(found, text=text + " and more")
             threading.Timer(0.05, lambda: self.on_extend and self.on_extend(longer)).start()
             return replace(found, complete=False)
-        others = (text.upper(), text.title()) if alternatives else ()
+        others = (text.upper(), text.title()) if explicit else ()
         return replace(found, alternatives=tuple(replace(found, text=other) for other in others))
 
     def set_folders(self, folders: Sequence[Path]) -> None:

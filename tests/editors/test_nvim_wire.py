@@ -28,13 +28,13 @@ def editor(nvim_program: Path, tmp_path: Path) -> Iterator[Nvim]:
 def open_ready(nvim: Nvim, name: str, text: str, newline: str = "\n") -> Path:
     path = nvim.open(name, text, newline=newline)
     nvim.wait_for_lua("return require('completer.client').of(0) ~= nil")
-    nvim.wait_for_lua("return (require('completer.cli.main').ask('completer/status') or {}).state == 'ready'")
+    nvim.wait_for_lua("return (require('completer.commands').ask('completer/status') or {}).state == 'ready'")
     return path
 
 
 def events(nvim: Nvim, name: str) -> list[dict[str, Any]]:
     """What reached the completer, in order."""
-    traces = nvim.lua("return require('completer.cli.main').ask('completer/metrics').traces")
+    traces = nvim.lua("return require('completer.commands').ask('completer/metrics').traces")
     return [trace for trace in traces if trace["event"] == name]
 
 

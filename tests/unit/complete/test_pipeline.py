@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from completer.complete.pipeline import Pipeline
+from completer.complete.state import Model
 from completer.config import Settings
 from completer.engines.base import CostCurve, Logits
 from completer.engines.fake import FakeEngine
@@ -59,7 +60,7 @@ class ByHeart(FakeEngine):
 @asynccontextmanager
 async def pipeline(engine: ByHeart, tokenizer: Tokenizer, settings: Settings = SETTINGS) -> AsyncIterator[Pipeline]:
     generator = LocalGenerator(engine, tokenizer)
-    made = Pipeline(generator, tokenizer, lambda: engine.costs, engine.max_len, settings, {"model": "by heart", "engine": "fake"})
+    made = Pipeline(Model(generator, tokenizer, lambda: engine.costs, engine.max_len, "by heart", "fake"), settings)
     try:
         yield made
         await made.close()
@@ -137,6 +138,7 @@ async def test_a_deletion_returns_to_a_suggestion_seen_before(tokenizer: Tokeniz
     engine = ByHeart(tokenizer)
     async with pipeline(engine, tokenizer) as made:
         made.did_open(at(9))
+        assert await made.settled(2)
         await made.complete(at(9), explicit=False)
         wrong = LINE[:9] + "x"
         await made.complete(key(made, 10, wrong), explicit=False)

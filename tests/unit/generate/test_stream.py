@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from completer.complete.pipeline import Pipeline
+from completer.complete.state import Model
 from completer.config import Settings
 from completer.engines.base import CostCurve, Piece, StreamRequest
 from completer.errors import ServerError
@@ -246,9 +247,10 @@ def test_prompts_that_were_answered_count_as_cached(tokenizer: Tokenizer, make: 
 async def test_a_document_that_holds_a_secret_is_not_sent_until_it_is_gone(tokenizer: Tokenizer) -> None:
     engine = TalkingEngine(tokenizer, lambda _: pieces(tokenizer, "1"))
     generator = StreamGenerator(engine, tokenizer)
-    names = {"model": "m", "engine": "remote"}
-    settings = Settings(budget_ms=400, confidence=0.0)
-    made = Pipeline(generator, tokenizer, lambda: engine.costs, engine.max_len, settings, names, leaves_machine=True)
+    settings = Settings(budget_ms=400, explicit_budget_ms=400, confidence=0.0)
+    made = Pipeline(
+        Model(generator, tokenizer, lambda: engine.costs, engine.max_len, "m", "remote", leaves_machine=True), settings
+    )
     secret = "key = '" + "AKIA" + "IOSFODNN7QWERTYU'\n"
     text = f"import os\n{secret}x = "
     snapshot = Snapshot("file:///conf.py", 1, "python", text, len(text))
@@ -277,7 +279,7 @@ async def test_an_open_document_that_holds_a_secret_tells_others_nothing(
     engine = TalkingEngine(tokenizer, lambda _: pieces(tokenizer, "1"))
     generator = StreamGenerator(engine, tokenizer)
     settings = Settings(budget_ms=400, confidence=0.0)
-    made = Pipeline(generator, tokenizer, lambda: engine.costs, 4096, settings, {"engine": "remote"}, leaves_machine=True)
+    made = Pipeline(Model(generator, tokenizer, lambda: engine.costs, 4096, engine="remote", leaves_machine=True), settings)
     made.set_folders([tmp_path])
     key = "AKIA" + "IOSFODNN7QWERTYU" if secret else "a_harmless_name"
     body = "".join(f"def connect_{n}(host, port):\n    return open_socket(host, port, {n})\n\n\n" for n in range(6))
