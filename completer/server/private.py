@@ -31,7 +31,7 @@ def default_folder() -> Path:
     Raises: ConfigError when it belongs to someone else; OSError.
     """
     # Without XDG_RUNTIME_DIR platformdirs would take a folder in /tmp, which others may have made before.
-    has_runtime = sys.platform != "linux" or "XDG_RUNTIME_DIR" in os.environ
+    has_runtime = sys.platform != "linux" or bool(os.environ.get("XDG_RUNTIME_DIR"))
     folder = (user_runtime_path if has_runtime else user_state_path)("completer", appauthor=False)
     ensure_private(folder)
     folder.chmod(0o700)
