@@ -217,3 +217,26 @@ def finish(process: subprocess.Popen[bytes]) -> tuple[int, bytes]:
     stdout.close()
     stderr.close()
     return code, said
+
+
+def framed(message: dict[str, Any]) -> bytes:
+    """Return a message as it goes over the stream."""
+    body = json.dumps({"jsonrpc": "2.0", **message}).encode()
+    return b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+
+def completes(client: Client) -> bool:
+    """Shake hands and ask for a completion; return whether it is right."""
+    client.initialize()
+    client.wait_until_ready()
+    client.open("abc")
+    return client.inline(0, 3)[0]["insertText"] == "cba"
+
+
+def as_another_user(script: str) -> str:
+    """Run Python code as the user `nobody`; return what it printed. Needs root."""
+    # The interpreter may lie where only root can read, so all that is imported must be there before.
+    script = "import os, socket, encodings.idna; os.setgroups([]); os.setgid(65534); os.setuid(65534)\n" + script
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 0, done.stderr
+    return done.stdout

@@ -1,4 +1,4 @@
-"""Many clients at one server, over TCP and a Unix socket, and those who have no business there."""
+"""Many clients at one server over TCP, and those who have no business there."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ import json
 import os
 import socket
 import stat
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 import psutil
 import pytest
-from lsp_client import Client, Listening, client_of, connect, finish, start_listening, start_server
+from lsp_client import Listening, as_another_user, client_of, completes, connect, finish, framed, start_listening, start_server
 
 from completer.errors import ConfigError
 from completer.server import run_tcp
@@ -47,26 +46,6 @@ def listening(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listening]:
     stop(server)
 
 
-@pytest.fixture
-def socket_path(tmp_path: Path) -> Iterator[Path]:
-    """The path of a socket at which a server listens."""
-    path = tmp_path / "owner" / "server.sock"
-    process = start_server("--socket", str(path))
-    wait_until_listening(process)
-    yield path
-    process.terminate()
-    finish(process)
-
-
-def wait_until_listening(process: subprocess.Popen[bytes]) -> None:
-    assert b"listening on" in cast("BinaryIO", process.stderr).readline()
-
-
-def framed(message: dict[str, Any]) -> bytes:
-    body = json.dumps({"jsonrpc": "2.0", **message}).encode()
-    return b"Content-Length: %d\r\n\r\n" % len(body) + body
-
-
 def everything_after(address: tuple[str, int], data: bytes, timeout_s: float = 10) -> bytes:
     """Connect, send `data`, and return all that comes until the server closes the connection."""
     with socket.create_connection(address, timeout=timeout_s) as connection:
@@ -78,22 +57,6 @@ def everything_after(address: tuple[str, int], data: bytes, timeout_s: float = 1
         except ConnectionError:  # reset, as some of the data was not read
             pass
         return received
-
-
-def as_another_user(script: str) -> str:
-    """Run Python code as the user `nobody`; return what it printed. Needs root."""
-    # The interpreter may lie where only root can read, so all that is imported must be there before.
-    script = "import os, socket, encodings.idna; os.setgroups([]); os.setgid(65534); os.setuid(65534)\n" + script
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=20)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def completes(client: Client) -> bool:
-    client.initialize()
-    client.wait_until_ready()
-    client.open("abc")
-    return client.inline(0, 3)[0]["insertText"] == "cba"
 
 
 def test_two_clients_are_served_at_once_and_one_may_leave(listening: Listening) -> None:
@@ -290,49 +253,3 @@ def test_token_file_of_a_server_that_died_is_replaced_but_no_other_file(tmp_path
     process = start_server("--tcp", "--token-file", str(path))
     assert b"choose another --token-file" in finish(process)[1]
     assert path.read_text() == "precious"
-
-
-@unix_only
-def test_socket_needs_no_token_and_is_gone_with_the_server(socket_path: Path) -> None:
-    connection = socket.socket(socket.AF_UNIX)
-    connection.connect(str(socket_path))
-    assert completes(client_of(connection))
-    assert stat.S_IMODE(socket_path.stat().st_mode) == 0o600
-    assert stat.S_IMODE(socket_path.parent.stat().st_mode) == 0o700
-
-
-@unix_only
-def test_socket_of_a_live_server_is_left_alone_and_that_of_a_dead_one_replaced(tmp_path: Path) -> None:
-    path = tmp_path / "server.sock"
-    first = start_server("--socket", str(path))
-    wait_until_listening(first)
-    code, said = finish(start_server("--socket", str(path)))
-    assert code != 0
-    assert b"a server listens" in said
-    first.kill()
-    finish(first)
-    assert path.is_socket()
-    second = start_server("--socket", str(path))
-    wait_until_listening(second)
-    second.terminate()
-    assert finish(second)[0] == 0
-    assert not path.exists()
-
-
-@unix_only
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can become another user")
-def test_another_user_is_refused_at_the_socket_whatever_its_mode(socket_path: Path) -> None:
-    for folder in (socket_path.parent, *socket_path.parent.parents):
-        if folder.stat().st_mode & 0o005 != 0o005:
-            folder.chmod(0o755)
-    socket_path.chmod(0o666)
-    received = as_another_user(f"""
-with socket.socket(socket.AF_UNIX) as connection:
-    connection.connect({str(socket_path)!r})
-    connection.sendall({framed({"id": 1, "method": "initialize", "params": INITIALIZE})!r})
-    try:
-        print("received", connection.recv(1000))
-    except ConnectionError:
-        print("received", b"")
-""")
-    assert received == "received b''\n"
