@@ -11,8 +11,7 @@ from lsprotocol.types import ErrorCodes
 MAX_DEPTH = 128
 """Of arrays and objects. Real messages need about ten; the JSON decoder and the converter recurse once or more a level."""
 
-# Possessive, so that a string of megabytes costs no stack; an unfinished string runs to the end, so that none is read twice.
-_STRUCTURE = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
+_BRACKETS = re.compile(r"[\[\]{}]")
 
 
 class BadMessage(Exception):
@@ -71,13 +70,11 @@ def _is_too_deep(text: str) -> bool:
     """Whether arrays and objects nest deeper than MAX_DEPTH in what is, or is not, JSON. Linear, without recursion."""
     if text.count("[") + text.count("{") <= MAX_DEPTH:  # nearly every message
         return False
+    # Without escaped backslashes and then without escaped quotes, every quote begins or ends a string.
+    outside_strings = "".join(text.replace("\\\\", "").replace('\\"', "").split('"')[::2])
     depth = 0
-    for found in _STRUCTURE.finditer(text):
-        first = text[found.start()]
-        if first in "[{":
-            depth += 1
-            if depth > MAX_DEPTH:
-                return True
-        elif first in "]}":
-            depth -= 1
+    for bracket in _BRACKETS.findall(outside_strings):
+        depth += 1 if bracket in "[{" else -1
+        if depth > MAX_DEPTH:
+            return True
     return False

@@ -181,3 +181,13 @@ def test_header_has_the_two_fields_of_the_base_protocol_and_no_others(header: by
     sent, _, bad = say(framed(HELLO) + header)
     assert bad == (not header.startswith(b"content"))
     assert len(sent) == (1 if bad else 2)
+
+
+@pytest.mark.parametrize("n", [MAX_DEPTH - 1, MAX_DEPTH])
+@pytest.mark.parametrize("text", ["\\", '"', '\\"', '"\\', '\\\\"[', "]]]\n", '{"a": ["'])
+def test_escapes_do_not_mislead_the_count_of_the_nesting(text: str, n: int) -> None:
+    nested: Any = text
+    for _ in range(n):
+        nested = [text, nested, text]
+    sent, _, _ = talk(request("unknown", nested))
+    assert (sent[0]["id"] == 1) == (n < MAX_DEPTH)  # the message itself is one level
