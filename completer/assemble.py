@@ -5,11 +5,13 @@ from __future__ import annotations
 import gc
 import json
 import logging
+import math
 import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
+from typing import Any
 
 from completer.complete.api import RELOAD_SETTINGS, Report
 from completer.complete.pipeline import Pipeline
@@ -27,6 +29,7 @@ from completer.generate.stream import StreamGenerator
 from completer.models.manifest import ModelEntry, find, load_manifest
 from completer.models.pull import pull
 from completer.models.store import ModelFiles, cache_dir, locate
+from completer.system.cachefile import read_json, write_cache
 
 log = logging.getLogger(__name__)
 
@@ -73,22 +76,35 @@ def predicted_step_ms(entry: ModelEntry, limits: MachineLimits) -> float:
 def machine_limits(settings: Settings, again: bool = False) -> MachineLimits:
     """Return this machine's limits, measured at the first call ever (or `again`) and kept in the cache folder.
 
-    The best of all measurements counts: a busy machine can only seem slower than it is.
+    The best of all measurements counts: a busy machine can only seem slower than it is. If they cannot be kept, they
+    are measured at each call.  Raises: EngineUnavailable without torch; CacheError.
     """
     file = cache_dir() / "machine.json"
     key = str(physical_threads(settings))
-    known = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    if again or key not in known:
+    known = read_json(file)
+    before = _limits_of(known.get(key))
+    if again or before is None:
         if find_spec("torch") is None:
             raise EngineUnavailable("choosing a model by this machine's speed needs torch: name one instead of 'auto'")
         import torch
 
         torch.set_num_threads(physical_threads(settings))
-        now, before = asdict(measure_limits()), known.get(key, {})
-        known[key] = {name: max(rate, before.get(name, 0.0)) for name, rate in now.items()}
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(known), encoding="utf-8")
-    return MachineLimits(**known[key])
+        now = measure_limits()
+        before = before or now
+        best = MachineLimits(max(now.memory_gb_s, before.memory_gb_s), max(now.product_gflop_s, before.product_gflop_s))
+        write_cache(file, json.dumps(known | {key: asdict(best)}).encode())
+        return best
+    return before
+
+
+def _limits_of(entry: Any) -> MachineLimits | None:
+    """Return the limits that an entry of machine.json holds; None if it is damaged."""
+    try:
+        limits = MachineLimits(float(entry["memory_gb_s"]), float(entry["product_gflop_s"]))
+    except (KeyError, TypeError, ValueError):
+        return None
+    rates = (limits.memory_gb_s, limits.product_gflop_s)
+    return limits if all(math.isfinite(rate) and rate > 0 for rate in rates) else None
 
 
 def model_files(settings: Settings, progress: Progress, may_pull: bool = True) -> ModelFiles:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from completer.config import Settings
 from completer.errors import ConfigError, DeadlineOver, ServerUnreachable
 from completer.server import run_socket, run_stdio, run_tcp
 from completer.server.recorder import Recorder
+from completer.system.programs import NEUTRAL_FOLDER
 
 AUTO = "auto"
 RETRY_S = 5.0
@@ -34,12 +36,14 @@ class Endpoint:
     def serves_many(self) -> bool:
         return bool(self.tcp or self.socket)
 
-    def check(self) -> None:
-        """Raises: ConfigError for options that exclude each other, or mean nothing."""
+    def checked(self) -> Endpoint:
+        """Return it with absolute paths. Raises: ConfigError for options that exclude each other, or mean nothing."""
         if sum((self.stdio, bool(self.tcp), bool(self.socket))) > 1:
             raise ConfigError("--stdio, --socket and --tcp exclude each other: choose one")
         if (self.token_file or self.allow_remote) and not self.tcp:
             raise ConfigError("--token-file and --allow-remote belong to --tcp")
+        socket = self.socket if self.socket in ("", AUTO) else str(Path(self.socket).absolute())
+        return replace(self, socket=socket, token_file=self.token_file and self.token_file.absolute())
 
 
 def serve(
@@ -52,14 +56,18 @@ def serve(
 ) -> None:
     """Serve until the client leaves, then exit with the protocol's status.
 
+    Mutates: the working folder of the process, which an editor chose: a workspace. Relative paths of the command line
+    count from there, those of clients from nowhere.
     defaults: settings for clients that do not name their own.  record: where to keep a log of the session.
     Raises: ConfigError for a wrong address, and for recording several clients at once; OSError for a log that cannot be written.
     """
-    endpoint.check()
+    endpoint = endpoint.checked()
     if record and endpoint.serves_many:
         raise ConfigError("--record keeps the session of one client: use it without --socket and --tcp")
     recorder = Recorder(record, lengths_only) if record else None
     _start_logging(log_file, verbose)
+    defaults = absolute_paths(defaults)
+    os.chdir(NEUTRAL_FOLDER)
     engines = Engines()
 
     def make_completer(settings: Settings, report: Report) -> Completer:
@@ -76,7 +84,7 @@ def serve(
             token_path, allow_remote = endpoint.token_file, endpoint.allow_remote
             code = run_tcp(host, port, make_completer, token_path=token_path, allow_remote=allow_remote)
         elif endpoint.socket:
-            code = run_socket(None if endpoint.socket == AUTO else Path(endpoint.socket).absolute(), make_completer)
+            code = run_socket(None if endpoint.socket == AUTO else Path(endpoint.socket), make_completer)
         else:
             code = run_stdio(make_completer, recorder)
     finally:
@@ -99,6 +107,15 @@ def filled(settings: Settings, defaults: Settings) -> Settings:
     plain = Settings()
     left = [name for name in RELOAD_SETTINGS if getattr(settings, name) == getattr(plain, name)]
     return replace(settings, **{name: getattr(defaults, name) for name in left})
+
+
+def absolute_paths(settings: Settings) -> Settings:
+    """Return the settings with paths that no longer depend on the working folder; ids of models stay as they are."""
+    models = {name: getattr(settings, name) for name in ("model", "draft_model")}
+    paths = {name: path for name, path in models.items() if path.startswith(".") or path.endswith(".gguf")}
+    if settings.tls_ca:
+        paths["tls_ca"] = settings.tls_ca
+    return replace(settings, **{name: os.path.abspath(os.path.expanduser(path)) for name, path in paths.items()})
 
 
 def parse_address(address: str) -> tuple[str, int]:

@@ -67,8 +67,8 @@ def load(files: ModelFiles, settings: Settings, progress: Progress = lambda *_: 
     """Convert the model if that was not done yet, load it, and find out what it costs.
 
     progress: called with (what is being done, steps done, steps in all).  measure: anew, whatever was measured before.
-    Raises: ConfigError for an unknown engine or one that streams; EngineUnavailable; ModelError, and of its kinds
-    HashMismatch where a pulled model must be pulled again before it can be converted.
+    Raises: ConfigError for an unknown engine or one that streams; EngineUnavailable; CacheError; ModelError, and of its
+    kinds HashMismatch where a pulled model must be pulled again before it can be converted.
     """
     name, versions = resolve(settings)
     if ENGINES[name].streams:

@@ -25,9 +25,10 @@ from typing import Literal
 from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
-from completer.errors import DownloadError, HashMismatch, ModelNotPulled, UnknownModel, UnsupportedModel
+from completer.errors import CacheError, DownloadError, HashMismatch, ModelNotPulled, UnknownModel, UnsupportedModel
 from completer.models.manifest import ModelEntry, find, load_manifest
 from completer.models.transfer import Progress, Transfer, sha256_of
+from completer.system.cachefile import require_writable
 
 Format = Literal["gguf", "hf"]
 
@@ -72,9 +73,23 @@ class ModelFiles:
 
 
 def cache_dir() -> Path:
-    """Return the folder of everything that completer can fetch or make again."""
+    """Return the folder of everything that completer can fetch or make again.
+
+    Raises: CacheError for a path that depends on the working folder, which is what remains without a home folder: a
+    workspace must not bring models and measurements along.
+    """
     override = os.environ.get("COMPLETER_CACHE")
-    return Path(override).expanduser() if override else user_cache_path("completer", appauthor=False)
+    try:
+        folder = Path(os.path.expanduser(override)) if override else user_cache_path("completer", appauthor=False)
+    except RuntimeError as error:  # newer platformdirs, without a home folder
+        raise CacheError(
+            f"there is no folder for the cache ({error}): set HOME, or COMPLETER_CACHE to an absolute path"
+        ) from error
+    if not folder.is_absolute():
+        raise CacheError(
+            f"the cache folder {str(folder)!r} is no absolute path: set HOME, or COMPLETER_CACHE to an absolute path"
+        )
+    return folder
 
 
 def models_dir() -> Path:
@@ -149,9 +164,10 @@ def verify(model_id: str, progress: Progress | None = None) -> None:
 def remove(model_id: str) -> int:
     """Delete a model, what was converted from it and what is left of a broken pull; return the bytes set free.
 
-    Raises: UnknownModel, DownloadError when it is being pulled at this moment.
+    Raises: UnknownModel, DownloadError when it is being pulled at this moment, CacheError.
     """
     find(model_id)
+    require_writable(models_dir())
     lock = lock_of(model_id)
     try:
         with lock.acquire(timeout=0):

@@ -23,6 +23,8 @@ FULL_MS = 1500.0
 """What the prefill of a full window may take in idle time; a slower machine gets a smaller window."""
 FULL_BEFORE = 768
 FULL_AFTER = 192
+MIN_FULL = 320
+"""Tokens of a full window at the least: costs that were measured on a busy machine must not blind the model."""
 MAX_TYPED = 160
 """Tokens behind an anchor above which idle time moves it."""
 MAX_ANCHORS = 4
@@ -55,7 +57,7 @@ def full_window_cp(costs: CostCurve, max_len: int) -> tuple[int, int]:
 
 
 def _full_window(costs: CostCurve, max_len: int) -> Window:
-    n_full = min(max_len - RESERVE, FULL_MS / costs.prefill_ms_per_token)
+    n_full = min(max_len - RESERVE, max(MIN_FULL, FULL_MS / costs.prefill_ms_per_token))
     share = min(1.0, n_full / (FULL_BEFORE + FULL_AFTER))
     return Window(int(FULL_BEFORE * share), int(FULL_AFTER * share), full=True)
 

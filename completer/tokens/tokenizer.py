@@ -104,13 +104,12 @@ class Tokenizer:
 
         The file must not change afterwards: it lies in a folder that is replaced as a whole.
         """
-        kept = load_kept(path.parent, _NAMES)
-        if kept is None:
-            words, encoder = _read(json.loads(path.read_text(encoding="utf-8")))
-            with contextlib.suppress(OSError):  # a full disk costs the next start half a second, nothing else
-                keep(path.parent, words, encoder, _NAMES)
-            return Tokenizer(tokenizers.Tokenizer.from_str(encoder), words, fim)
-        words, encoder = kept
+        if (kept := load_kept(path.parent, _NAMES)) is not None:
+            words, encoder = kept
+            with contextlib.suppress(Exception):  # another version of the library may not read what one wrote
+                return Tokenizer(tokenizers.Tokenizer.from_str(encoder), words, fim)
+        words, encoder = _read(json.loads(path.read_text(encoding="utf-8")))
+        keep(path.parent, words, encoder, _NAMES)
         return Tokenizer(tokenizers.Tokenizer.from_str(encoder), words, fim)
 
     def encode(self, text: str) -> list[int]:

@@ -11,9 +11,9 @@ Either file may be damaged: the archive has checksums of its own, and what does 
 
 from __future__ import annotations
 
+import io
 import json
 import logging
-import os
 import zlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +21,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from completer.system.cachefile import write_cache
 
 log = logging.getLogger(__name__)
 
@@ -44,24 +46,18 @@ def sorted_ids(token_bytes: Sequence[bytes]) -> NDArray[np.int64]:
 
 
 def keep(folder: Path, words: Vocabulary, encoder: str, names: Collection[str]) -> None:
-    """Write the kept form to `folder`, whole files only. names: what `words.named` was looked up for.
-
-    Raises: OSError (no space, no permission).
-    """
+    """Write the kept form to `folder`, whole files only, if that is possible. names: what `words.named` was looked up for."""
     ends = np.cumsum([len(token) for token in words.token_bytes], dtype=np.int64)
     blob = np.frombuffer(b"".join(words.token_bytes), np.uint8)
     about = json.dumps({"names": sorted(names), "named": words.named, "encoder": zlib.crc32(encoder.encode("utf-8"))})
-    fresh = folder / f"{_FILE}.{os.getpid()}"
-    with fresh.open("wb") as file:
-        np.savez(file, blob=blob, ends=ends, order=words.order, about=np.array(about))
-    fresh_encoder = folder / f"{_ENCODER}.{os.getpid()}"
-    fresh_encoder.write_bytes(encoder.encode("utf-8"))
-    os.replace(fresh_encoder, folder / _ENCODER)
-    os.replace(fresh, folder / _FILE)  # last: its presence says that both are there
+    arrays = io.BytesIO()
+    np.savez(arrays, blob=blob, ends=ends, order=words.order, about=np.array(about))
+    if write_cache(folder / _ENCODER, encoder.encode("utf-8")):
+        write_cache(folder / _FILE, arrays.getvalue())  # last: its presence says that both are there
 
 
 def load_kept(folder: Path, names: Collection[str]) -> tuple[Vocabulary, str] | None:
-    """Return the vocabulary and the encoder's text; None where they were not kept, for other `names`, or are damaged."""
+    """Return the vocabulary and the encoder's text; None if they were not kept, for other `names`, or are damaged."""
     try:
         with np.load(folder / _FILE) as arrays:
             about: Mapping[str, object] = json.loads(str(arrays["about"]))

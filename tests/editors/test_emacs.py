@@ -29,7 +29,10 @@ def documented_configuration() -> str:
     section = PAGE.read_text(encoding="utf-8").split("## lsp-mode", 1)[1]
     found = re.search(r"```elisp\n(.*?)```", section, re.DOTALL)
     assert found
-    return found[1].replace(":server-id 'completer", f":initialization-options '{OPTIONS} :server-id 'completer")
+    path = '(expand-file-name "~/src/completer/.venv/bin/completer")'
+    assert path in found[1]
+    snippet = found[1].replace(path, f'"{Path(sys.executable).with_name("completer")}"')
+    return snippet.replace(":server-id 'completer", f":initialization-options '{OPTIONS} :server-id 'completer")
 
 
 @pytest.fixture(scope="module")

@@ -140,7 +140,9 @@ def test_client_that_neovim_0_12_brings_works_as_the_page_says(nvim_program: Pat
     page = (ROOT / "docs/how-to/neovim.md").read_text(encoding="utf-8")
     snippet = page.split("```lua\n")[2].partition("```")[0]
     command = f"{{ {sys.executable!r}, {str(SERVER)!r} }}"
-    init = snippet.replace('"completer"', '"other"').replace('{ "other", "lsp" }', command)
+    assert '"~/src/completer/.venv/bin/completer"' in snippet and '{ program, "lsp" }' in snippet
+    program = snippet.replace("~/src/completer/.venv/bin/completer", sys.executable).replace('{ program, "lsp" }', command)
+    init = program.replace('"completer"', '"other"')
     guarded = f"if vim.lsp.inline_completion then\n{init}\nend\nvim.api.nvim_set_hl(0, 'ComplHint', {{ fg = {GHOST_COLOUR} }})"
     with running(nvim_program, guarded, tmp_path / "nvim") as nvim:
         if not nvim.lua("return vim.lsp.inline_completion ~= nil"):

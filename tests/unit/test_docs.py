@@ -21,7 +21,7 @@ from completer.server import messages
 
 ROOT = Path(__file__).parents[2]
 MAX_COLUMNS = 110
-ONE_FILE = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "editors/nvim/README.md", "editors/vscode/README.md")
+ONE_FILE = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "editors/nvim/README.md", "editors/vscode/README.md")
 PAGES = sorted({*(ROOT / name for name in ONE_FILE), *(ROOT / "docs").rglob("*.md")})
 
 FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)

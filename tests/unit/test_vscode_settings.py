@@ -75,6 +75,12 @@ def test_a_cloned_repository_can_set_nothing_that_names_a_program_a_file_or_a_ma
         assert all_properties()[name]["scope"] == "machine", name
 
 
+def test_an_untrusted_workspace_can_set_nothing_that_only_the_machine_may_set() -> None:
+    trust = json.loads(PACKAGE.read_text(encoding="utf-8"))["capabilities"]["untrustedWorkspaces"]
+    assert trust["supported"] == "limited" and trust["description"]
+    assert trust["restrictedConfigurations"] == [name for name, value in all_properties().items() if value["scope"] == "machine"]
+
+
 def test_the_palette_has_what_the_extension_registers() -> None:
     commands = {entry["command"] for entry in json.loads(PACKAGE.read_text(encoding="utf-8"))["contributes"]["commands"]}
     source = (PACKAGE.parent / "src/commands.ts").read_text(encoding="utf-8")

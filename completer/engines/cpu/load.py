@@ -20,6 +20,7 @@ from completer.engines.weights.rowfile import RowFile
 from completer.errors import CompleterError, DownloadCancelled, EngineUnavailable, ModelError
 from completer.models import store
 from completer.models.store import ModelFiles
+from completer.system.cachefile import require_writable
 from completer.tokens.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ def load_converted(name: str, files: ModelFiles, settings: Settings, progress: P
 
     The form is made first where it is missing or damaged. Where an engine cannot be made of it, every hash is compared:
     damaged files are made anew, once; files that are right are not the cause, and the error is passed on.
-    Raises: HashMismatch where the pulled files are damaged, too; ModelError, EngineError; their messages name the folder.
+    Raises: HashMismatch where the pulled files are damaged, too; CacheError, ModelError, EngineError; they name the
+    folder.
     """
     _ensure_converted(files, settings, progress)
     try:
@@ -87,6 +89,7 @@ def _ensure_converted(files: ModelFiles, settings: Settings, progress: Progress)
     if folder.is_dir():
         log.warning("%s: the model is converted anew", damage)
         withdraw(damage)
+    require_writable(folder.parent)  # before minutes of work
     if files.entry is not None:  # a damaged source would be converted without an error, into a model that talks nonsense
         store.verify(files.entry.id, progress)
     import torch

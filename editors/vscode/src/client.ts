@@ -24,14 +24,16 @@ export class Session {
   #asking: { readonly due: number; readonly timer: NodeJS.Timeout } | undefined;
   #stopped = false;
 
+  /** command: its program is an absolute path.  cwd: exists; without it the language client would take the workspace. */
   constructor(
     extension: vscode.Extension<unknown>,
     command: readonly string[],
+    cwd: string,
     log: vscode.LogOutputChannel,
     onState: OnState,
   ) {
     const [program = "", ...args] = command;
-    const options: ServerOptions = { command: program, args };
+    const options: ServerOptions = { command: program, args, options: { cwd } };
     this.#onState = onState;
     this.client = new LanguageClient(SECTION, "Completer", options, this.#options(extension, log));
     this.client.onDidChangeState(({ newState }) => {

@@ -1,5 +1,6 @@
 /** Starts and stops the server as the settings say. One thing at a time: what is asked for meanwhile waits for its turn. */
 
+import { mkdir } from "node:fs/promises";
 import * as vscode from "vscode";
 
 import { Session } from "./client.ts";
@@ -57,10 +58,11 @@ export class Lifecycle implements vscode.Disposable {
   }
 
   async #start(): Promise<void> {
+    const storage = this.#context.globalStorageUri.fsPath;
     const command = await locate({
       command: setting<string[]>("server.command"),
       interpreter: setting<string>("server.interpreter"),
-      storage: this.#context.globalStorageUri.fsPath,
+      storage,
       path: process.env["PATH"] ?? "",
       windows: process.platform === "win32",
     });
@@ -70,7 +72,8 @@ export class Lifecycle implements vscode.Disposable {
       return;
     }
     this.#log.info(`starting ${command.join(" ")}`);
-    const session = new Session(this.#context.extension, command, this.#log, (state, status) => {
+    await mkdir(storage, { recursive: true });
+    const session = new Session(this.#context.extension, command, storage, this.#log, (state, status) => {
       if (this.#session === session) {
         this.#bar.show(state, status);
       }

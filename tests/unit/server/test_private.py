@@ -87,4 +87,10 @@ def test_peer_of_a_unix_socket_is_known() -> None:
 )
 def test_options_that_do_not_go_together_are_refused(endpoint: Endpoint) -> None:
     with pytest.raises(ConfigError):
-        endpoint.check()
+        endpoint.checked()
+
+
+def test_relative_paths_count_from_the_folder_in_which_the_server_was_started() -> None:
+    assert Endpoint(socket="auto").checked().socket == "auto"
+    assert Endpoint(socket="run/server.sock").checked().socket == str(Path.cwd() / "run" / "server.sock")
+    assert Endpoint(tcp="127.0.0.1:0", token_file=Path("token")).checked().token_file == Path.cwd() / "token"

@@ -1,5 +1,6 @@
 --- The language server's side: starting it, and messages to it. Hides what differs between Neovim 0.10, 0.11 and 0.12.
 local config = require("completer.config")
+local program = require("completer.program")
 local text = require("completer.text")
 
 local M = {}
@@ -37,9 +38,14 @@ end
 ---@return vim.lsp.ClientConfig
 function M.config()
   local settings = { completer = config.current.settings }
+  local cmd, cmd_cwd = config.current.cmd, nil
+  if type(cmd) == "table" then
+    cmd, cmd_cwd = program.resolve(cmd)
+  end
   return {
     name = M.NAME,
-    cmd = config.current.cmd,
+    cmd = cmd,
+    cmd_cwd = cmd_cwd, -- else it would be Neovim's own: the workspace
     capabilities = M.capabilities(),
     init_options = settings,
     settings = settings,
@@ -78,9 +84,7 @@ end
 ---@return string?
 function M.problem()
   local cmd = config.current.cmd
-  if type(cmd) == "table" and vim.fn.executable(cmd[1]) == 0 then
-    return ("completer: no program %q: install it, or set cmd in setup()"):format(cmd[1])
-  end
+  return type(cmd) == "table" and program.problem(cmd) or nil
 end
 
 --- Whether a client is there already that serves what a configuration wants: one model in memory is enough.
