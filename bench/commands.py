@@ -17,7 +17,7 @@ from bench.drive import Tool
 from bench.editor import EDITORS
 from bench.figures import Summary
 from bench.gate import FLOORS, check, read_floors, recorded
-from bench.load import breaks_at, measure, serving
+from bench.load import breaks_at, measure, read_token, serving
 from bench.peers.registry import PEERS, make_peer
 from bench.provenance import provenance
 from bench.replay import replay
@@ -42,12 +42,13 @@ def replay_command(
     lines: o.Limit = 0,
     options: o.Settings = "",
     tcp: Annotated[str, typer.Option(help="HOST:PORT of a running server, instead of --server.")] = "",
+    token_file: o.TokenFile = None,
     model: o.Model = None,
     out: o.Out = Path("out/bench/replay"),
 ) -> None:
     """Type traces into one language server and say what came back, when."""
     traces = o.read_traces(trace, lines)
-    tool = o.make_editor(server, editor, options, name="server", tcp=tcp)
+    tool = o.make_editor(server, editor, options, name="server", tcp=tcp, token=read_token(token_file))
     with o.progress_bar(traces, [tool.name]) as progress:
         runs = o.run(replay([tool], traces, closed=closed, progress=progress))
     settings = {"server": server, "editor": editor, "lines": lines, "options": options}
@@ -143,8 +144,9 @@ def gate(
 def load_command(
     server: Annotated[
         str, typer.Option(help='Server command; with "{address}" in it one server for all, over TCP.')
-    ] = "completer lsp --tcp {address}",
+    ] = "completer lsp --tcp {address} --token-file {token_file}",
     tcp: Annotated[str, typer.Option(help="HOST:PORT of a running server, instead of --server.")] = "",
+    token_file: o.TokenFile = None,
     typists: Annotated[list[int] | None, typer.Option(help="How many at once; again for more. Default 1 2 4 8.")] = None,
     trace: o.Traces = None,
     editor: o.EditorName = "plain",
@@ -157,7 +159,7 @@ def load_command(
     traces = o.read_traces(trace, lines)
 
     async def all_steps() -> list[Summary]:
-        async with serving(server, tcp) as target:
+        async with serving(server, tcp, token_file) as target:
             return [await measure(target, n, traces, EDITORS[editor], warm_up_s=o.WARM_UP_S) for n in typists or [1, 2, 4, 8]]
 
     with o.console.status("typing"):

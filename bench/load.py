@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import shlex
 import socket
+import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from time import perf_counter
 
 from bench.drive import Typist
@@ -24,11 +26,15 @@ START_TIMEOUT_S = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The server: a command, and the address it listens on ("": each typist starts a process of their own)."""
+    """The server: a command, and the address it listens on ("": each typist starts a process of their own).
+
+    token: what completer wants to hear from a client on TCP; "": other servers want nothing.
+    """
 
     command: str
     tcp: str = ""
     pid: int | None = None
+    token: str = ""
 
 
 async def measure(
@@ -36,7 +42,11 @@ async def measure(
 ) -> Summary:
     """Let `n_typists` type at the same time, each a trace of their own (in turn from `traces`); return the figures."""
     origin_s = perf_counter()
-    tools = [Editor(target.command, model, name=f"typist-{i}", tcp=target.tcp, warm_up_s=warm_up_s) for i in range(n_typists)]
+    options = {"token": target.token} if target.token else None
+    tools = [
+        Editor(target.command, model, name=f"typist-{i}", options=options, tcp=target.tcp, warm_up_s=warm_up_s)
+        for i in range(n_typists)
+    ]
     try:
         for tool in tools:
             await tool.start(origin_s)
@@ -74,30 +84,38 @@ def breaks_at(steps: Sequence[Summary]) -> int | None:
 
 
 @asynccontextmanager
-async def serving(command: str, tcp: str) -> AsyncIterator[Target]:
+async def serving(command: str, tcp: str, token_file: Path | None = None) -> AsyncIterator[Target]:
     """Yield the server to connect to.
 
-    tcp: one that runs already. Otherwise a command that holds "{address}" is started once, with a free address
-    filled in; without it each typist starts the command for themselves. Raises: TimeoutError, OSError.
+    tcp: one that runs already, token_file: where it wrote its token. Otherwise a command that holds "{address}" is
+    started once, with a free address and a path for "{token_file}" filled in; without it each typist starts the command
+    for themselves. Raises: TimeoutError, OSError.
     """
     if tcp or "{address}" not in command:
-        yield Target(command, tcp)
+        yield Target(command, tcp, token=read_token(token_file))
         return
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
-    process = await asyncio.create_subprocess_exec(
-        *shlex.split(command.replace("{address}", address)),
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    try:
-        await _listening(address, lambda: process.returncode)
-        yield Target(command, address, process.pid)
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.wait()
+    with tempfile.TemporaryDirectory() as folder:
+        own_token = Path(folder) / "token"
+        process = await asyncio.create_subprocess_exec(
+            *shlex.split(command.replace("{address}", address).replace("{token_file}", shlex.quote(str(own_token)))),
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        try:
+            await _listening(address, lambda: process.returncode)
+            yield Target(command, address, process.pid, read_token(own_token if "{token_file}" in command else None))
+        finally:
+            if process.returncode is None:
+                process.terminate()
+            await process.wait()
+
+
+def read_token(path: Path | None) -> str:
+    """Return the token in a file, "" without one. Raises: OSError."""
+    return path.read_text(encoding="ascii").strip() if path else ""
 
 
 async def _listening(address: str, exit_status: Callable[[], int | None]) -> None:

@@ -36,6 +36,7 @@ Limit = Annotated[int, typer.Option("--lines", help="Play only so many lines of 
 Settings = Annotated[
     str, typer.Option("--options", help="Settings of our server, as JSON; with --tcp only those that a workspace may set.")
 ]
+TokenFile = Annotated[Path | None, typer.Option(help="The token file of the server of --tcp.", exists=True)]
 Model = Annotated[Path | None, typer.Option(help="The GGUF file that peers load; its hash goes into the result.")]
 
 
@@ -101,11 +102,12 @@ def finish(result: dict[str, Any]) -> None:
     typer.echo(json.dumps(result, ensure_ascii=False, separators=(",", ":")))
 
 
-def make_editor(server: str, editor: str, options: str, *, name: str, tcp: str = "") -> Editor:
+def make_editor(server: str, editor: str, options: str, *, name: str, tcp: str = "", token: str = "") -> Editor:
     """Return the editor model `editor` in front of `server`; ends the program with one line for an unknown one."""
     if editor not in EDITORS:
         raise typer.BadParameter(f"no editor {editor!r}: one of {', '.join(EDITORS)}")
-    return Editor(server, EDITORS[editor], name=name, options=read_settings(options), tcp=tcp, warm_up_s=WARM_UP_S)
+    settings = read_settings(options) | ({"token": token} if token else {})
+    return Editor(server, EDITORS[editor], name=name, options=settings, tcp=tcp, warm_up_s=WARM_UP_S)
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

@@ -1,4 +1,4 @@
-"""`completer lsp`: the language server over stdio or TCP."""
+"""`completer lsp`: the language server over stdio, a Unix socket or TCP."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +15,42 @@ from completer.assemble import Engines
 from completer.complete.api import Completer, Report
 from completer.config import Settings
 from completer.errors import ConfigError, DeadlineOver, ServerUnreachable
-from completer.server import layers_of_process, run_stdio, run_tcp
+from completer.server import Sessions, layers_of_process, run_socket, run_stdio, run_tcp
 from completer.server.recorder import Recorder
 from completer.system.programs import NEUTRAL_FOLDER
 
+AUTO = "auto"
 RETRY_S = 5.0
 """How long to leave a server alone that did not answer when the engine was loaded."""
 
 
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where to listen; nothing set: at stdin.  tcp: HOST:PORT.  socket: a path or "auto".  The other two belong to tcp."""
+
+    stdio: bool = False
+    tcp: str = ""
+    socket: str = ""
+    token_file: Path | None = None
+    allow_remote: bool = False
+
+    @property
+    def serves_many(self) -> bool:
+        return bool(self.tcp or self.socket)
+
+    def checked(self) -> Endpoint:
+        """Return it with absolute paths. Raises: ConfigError for options that exclude each other, or mean nothing."""
+        if sum((self.stdio, bool(self.tcp), bool(self.socket))) > 1:
+            raise ConfigError("--stdio, --socket and --tcp exclude each other: choose one")
+        if (self.token_file or self.allow_remote) and not self.tcp:
+            raise ConfigError("--token-file and --allow-remote belong to --tcp")
+        socket = self.socket if self.socket in ("", AUTO) else str(Path(self.socket).absolute())
+        return replace(self, socket=socket, token_file=self.token_file and self.token_file.absolute())
+
+
 def serve(
     command_line: Mapping[str, Any],
-    tcp: str,
-    allow_remote: bool,
+    endpoint: Endpoint,
     log_file: Path | None,
     verbose: bool,
     record: Path | None = None,
@@ -39,8 +64,9 @@ def serve(
     count from there, those of the user's file and of clients from nowhere.
     Raises: ConfigError for a wrong address, and for recording several clients at once; OSError for a log that cannot be written.
     """
-    if record and tcp:
-        raise ConfigError("--record keeps the session of one client: use it without --tcp")
+    endpoint = endpoint.checked()
+    if record and endpoint.serves_many:
+        raise ConfigError("--record keeps the session of one client: use it without --socket and --tcp")
     recorder = Recorder(record, lengths_only) if record else None
     _start_logging(log_file, verbose)
     make_layers = layers_of_process(absolute_paths(command_line))
@@ -55,9 +81,13 @@ def serve(
                 _wait(f"{error}; tried again every {RETRY_S:.0f} s", report)
 
     try:
-        if tcp:
-            host, port = parse_address(tcp)
-            code = run_tcp(host, port, make_completer, allow_remote=allow_remote, make_layers=make_layers)
+        if endpoint.tcp:
+            host, port = parse_address(endpoint.tcp)
+            token_path, allow_remote = endpoint.token_file, endpoint.allow_remote
+            sessions = Sessions(make_completer, make_layers)
+            code = run_tcp(host, port, sessions, token_path=token_path, allow_remote=allow_remote)
+        elif endpoint.socket:
+            code = run_socket(None if endpoint.socket == AUTO else Path(endpoint.socket), Sessions(make_completer, make_layers))
         else:
             code = run_stdio(make_completer, recorder, make_layers)
     finally:
@@ -93,6 +123,10 @@ def parse_address(address: str) -> tuple[str, int]:
 
 
 def _start_logging(log_file: Path | None, verbose: bool) -> None:
-    handler = logging.FileHandler(log_file, encoding="utf-8") if log_file else logging.StreamHandler(sys.stderr)
+    handler = (
+        logging.FileHandler(log_file, encoding="utf-8", errors="backslashreplace")
+        if log_file
+        else logging.StreamHandler(sys.stderr)
+    )
     level = logging.INFO if verbose else logging.WARNING
     logging.basicConfig(level=level, handlers=[handler], format="%(asctime)s %(levelname)s %(name)s: %(message)s")

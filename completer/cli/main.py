@@ -24,7 +24,9 @@ Set = Annotated[list[str], typer.Option("--set", metavar="NAME=VALUE", help="Any
 @app.command()
 def lsp(
     stdio: Annotated[bool, typer.Option("--stdio", help="Speak over standard input and output (the default).")] = False,
-    tcp: Annotated[str, typer.Option(help="Listen on HOST:PORT and serve many clients.")] = "",
+    socket: Annotated[str, typer.Option(metavar="PATH|auto", help="Serve many clients of this user at a Unix socket.")] = "",
+    tcp: Annotated[str, typer.Option(help="Serve many clients at HOST:PORT; each must send the token.")] = "",
+    token_file: Annotated[Path | None, typer.Option(help="Where --tcp writes its token, instead of the runtime folder.")] = None,
     allow_remote: Annotated[bool, typer.Option(help="Let --tcp listen on an address other than loopback.")] = False,
     model: Model = None,
     engine: Engine = None,
@@ -35,11 +37,10 @@ def lsp(
     lengths_only: Annotated[bool, typer.Option("--lengths-only", help="Record lengths in place of any text.")] = False,
 ) -> None:
     """Start the language server."""
-    from completer.cli.lsp import serve
+    from completer.cli.lsp import Endpoint, serve
 
-    if stdio and tcp:
-        raise ConfigError("--stdio and --tcp exclude each other: choose one")
-    serve(options_of(model, engine, set_), tcp, allow_remote, log_file, verbose, record, lengths_only)
+    endpoint = Endpoint(stdio, tcp, socket, token_file, allow_remote)
+    serve(options_of(model, engine, set_), endpoint, log_file, verbose, record, lengths_only)
 
 
 @app.command()

@@ -33,7 +33,7 @@ class CellsChanged:
     opened: Sequence[Opened] = ()
     closed: Sequence[str] = ()
     kinds: Sequence[Cell] = ()
-    texts: Sequence[tuple[str, int, Sequence[Change]]] = ()
+    texts: Sequence[tuple[str, int | None, Sequence[Change]]] = ()
 
 
 class Changed(NamedTuple):
@@ -59,8 +59,11 @@ class Documents:
         self._documents[opened.uri] = Document(opened.uri, opened.language_id, opened.version, opened.text, self.encoding)
         return self._documents[opened.uri].snapshot_at(0)
 
-    def change(self, uri: str, version: int, changes: Iterable[Change]) -> Changed:
-        """Apply the changes of one notification. Raises: BadPosition when the document is not open."""
+    def change(self, uri: str, version: int | None, changes: Iterable[Change]) -> Changed:
+        """Apply the changes of one notification. version: None is one more than the last.
+
+        Raises: BadPosition when the document is not open.
+        """
         document = self._open_document(uri)
         edits = document.apply_changes(version, changes)
         return Changed(document.snapshot_at(_cursor_after(edits)), edits)
@@ -68,6 +71,13 @@ class Documents:
     def close(self, uri: str) -> None:
         """Forget a document."""
         self._documents.pop(uri, None)
+
+    def forget(self, uri: str) -> bool:
+        """Forget a document, or a notebook with its cells; return whether there was one."""
+        if uri in self._notebooks:
+            self.close_notebook(uri, ())
+            return True
+        return self._documents.pop(uri, None) is not None
 
     def snapshot(self, uri: str, position: Position) -> Snapshot:
         """Return a document with the cursor at `position`; for a notebook's code cell the whole notebook.

@@ -45,18 +45,18 @@ class Document:
     def n_lines(self) -> int:
         return len(self._starts)
 
-    def apply_changes(self, version: int, changes: Iterable[Change]) -> tuple[Edit, ...]:
+    def apply_changes(self, version: int | None, changes: Iterable[Change]) -> tuple[Edit, ...]:
         """Apply the changes of one notification in order; return them as edits, each in the text before it.
 
-        Mutates: text and version. Positions behind the end of a line or of the document mean that end.
-        A change of the whole document comes back as the smallest edit that has the same effect.
+        version: None is one more than the last.  Mutates: text and version. Positions after the end of a line or of the
+        document mean that end. A change of the whole document comes back as the smallest edit that has the same effect.
         """
         edits = []
         for change in changes:
             edit = self._edit_of(change)
             self._splice(edit)
             edits.append(edit)
-        self.version = version
+        self.version = self.version + 1 if version is None else version
         return tuple(edits)
 
     def offset_cp(self, position: Position) -> int:

@@ -8,6 +8,10 @@ from urllib.request import url2pathname
 
 
 def path_of(uri: str) -> Path | None:
-    """Return the absolute path that a `file:` URI names, or None for all others."""
-    parts = urlsplit(uri)
-    return Path(url2pathname(parts.path)) if parts.scheme == "file" and parts.path else None
+    """Return the absolute path that a `file:` URI names, or None for all others, also for what is no URI."""
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        return None
+    path = url2pathname(parts.path)
+    return Path(path) if parts.scheme == "file" and path and "\0" not in path else None

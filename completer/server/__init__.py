@@ -1,14 +1,17 @@
 """The language server. Only this package imports pygls; one file per group of methods.
 
-transport.py   bytes in and out, stdio and TCP           sync.py       documents and notebooks
-protocol.py    one answer for each request, always       complete.py   inlineCompletion, completion
-session.py     all that is known of one client           configure.py  initialize, settings
-messages.py    our own methods' fields                   loading.py    the model, with progress
-convert.py     between the protocol's types and ours     feedback.py   shown, accepted, metrics, status
-layers.py      settings by where they came from
+transport.py   one client's messages in order, stdio     sync.py       documents and notebooks
+listening.py   many clients: TCP and Unix sockets        complete.py   inlineCompletion, completion
+admission.py   who may connect                           configure.py  initialize, settings
+private.py     token file, socket file, their folder     layers.py     settings by where they came from
+framing.py     from bytes to bodies                      loading.py    the model, with progress
+envelope.py    from bodies to JSON-RPC messages          feedback.py   shown, accepted, metrics, status
+protocol.py    one answer for each request, always       session.py    all that is known of one client
+convert.py     between the protocol's types and ours     messages.py   our own methods' fields
 """
 
 from completer.server.layers import layers_of_process
-from completer.server.transport import run_stdio, run_tcp
+from completer.server.listening import run_socket, run_tcp
+from completer.server.transport import Sessions, run_stdio
 
-__all__ = ["layers_of_process", "run_stdio", "run_tcp"]
+__all__ = ["Sessions", "layers_of_process", "run_socket", "run_stdio", "run_tcp"]

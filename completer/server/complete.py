@@ -123,5 +123,7 @@ def register(ls: CompleterServer) -> None:
 
 def register_fallback(ls: CompleterServer) -> None:
     """Offer lists too: called while initializing, for clients without inline completion. Mutates: the same table."""
+    if lsp.TEXT_DOCUMENT_COMPLETION in ls.protocol.fm.features:  # by an `initialize` that failed after this
+        return
     options = lsp.CompletionOptions(trigger_characters=TRIGGER_CHARACTERS)
     ls.feature(lsp.TEXT_DOCUMENT_COMPLETION, options)(completion)

@@ -32,8 +32,7 @@ def initialize(ls: CompleterServer, params: lsp.InitializeParams) -> None:
     text_document = capabilities.text_document
     if text_document is None or text_document.inline_completion is None:
         register_fallback(ls)
-    roots = [folder.uri for folder in params.workspace_folders or ()] or [params.root_uri or ""]
-    ls.folders = _folders(roots)
+    ls.folders = _folders([folder.uri for folder in params.workspace_folders or ()] or filter(None, [params.root_uri]))
     _take(ls, _section(params.initialization_options))
 
 
@@ -69,7 +68,10 @@ def did_change_workspace_folders(ls: CompleterServer, params: lsp.DidChangeWorks
 
 
 def _folders(uris: Iterable[str]) -> tuple[Path, ...]:
-    return tuple(path for uri in uris if (path := path_of(uri)) is not None)
+    paths = {uri: path_of(uri) for uri in uris}
+    for uri in (uri for uri, path in paths.items() if path is None):
+        logger.warning("a workspace folder is ignored, it is no file: %s", uri)
+    return tuple(path for path in paths.values() if path is not None)
 
 
 async def _pull(ls: CompleterServer) -> None:

@@ -22,7 +22,7 @@ class Recorder:
 
     def __init__(self, path: Path, lengths_only: bool) -> None:
         """Begin a new log at `path`, readable by its owner only. Raises: OSError."""
-        self._file: TextIO = path.open("w", encoding="utf-8", buffering=1)  # by lines: a session may end at any time
+        self._file: TextIO = path.open("w", encoding="utf-8", errors="replace", buffering=1)  # by lines: it may end at any time
         path.chmod(0o600)
         self._lengths_only = lengths_only
         self._begun_s: float | None = None

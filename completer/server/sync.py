@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from lsprotocol import types as lsp
 
 from completer.document.documents import CellsChanged, Changed
+from completer.errors import BadPosition
 from completer.server.convert import to_cell, to_changes, to_opened
 from completer.server.session import CompleterServer
+
+_KEEPS_A_MIRROR = {
+    lsp.TEXT_DOCUMENT_DID_OPEN: "textDocument",
+    lsp.TEXT_DOCUMENT_DID_CHANGE: "textDocument",
+    lsp.NOTEBOOK_DOCUMENT_DID_OPEN: "notebookDocument",
+    lsp.NOTEBOOK_DOCUMENT_DID_CHANGE: "notebookDocument",
+}
+"""Which field of such a notification names the document."""
 
 
 def did_open(ls: CompleterServer, params: lsp.DidOpenTextDocumentParams) -> None:
@@ -33,6 +44,25 @@ def notebook_did_open(ls: CompleterServer, params: lsp.DidOpenNotebookDocumentPa
         ls.completer.did_open(snapshot)
 
 
+def lose(ls: CompleterServer, method: str, params: Any) -> None:
+    """Forget a document whose change was not understood: no mirror is better than one that differs from the editor.
+
+    params: of the notification, of any shape.
+    """
+    if method not in _KEEPS_A_MIRROR:
+        return
+    document = params.get(_KEEPS_A_MIRROR[method]) if isinstance(params, dict) else None
+    uri = document.get("uri") if isinstance(document, dict) else None
+    if isinstance(uri, str):
+        _lose(ls, uri)
+
+
+def _lose(ls: CompleterServer, uri: str) -> None:
+    if ls.documents.forget(uri):
+        _close(ls, uri)
+        ls.say_once(f"completer: a change of {uri} was not understood; close the file and open it again to have it completed")
+
+
 def notebook_did_change(ls: CompleterServer, params: lsp.DidChangeNotebookDocumentParams) -> None:
     if (cells := params.change.cells) is None:  # only metadata
         return
@@ -50,7 +80,12 @@ def notebook_did_change(ls: CompleterServer, params: lsp.DidChangeNotebookDocume
             (content.document.uri, content.document.version, to_changes(content.changes)) for content in cells.text_content or ()
         ],
     )
-    _changed(ls, ls.documents.change_notebook(params.notebook_document.uri, change))
+    try:
+        changed = ls.documents.change_notebook(params.notebook_document.uri, change)
+    except BadPosition:
+        _lose(ls, params.notebook_document.uri)
+        raise
+    _changed(ls, changed)
 
 
 def notebook_did_close(ls: CompleterServer, params: lsp.DidCloseNotebookDocumentParams) -> None:
@@ -75,6 +110,7 @@ def _close(ls: CompleterServer, uri: str) -> None:
 
 def register(ls: CompleterServer) -> None:
     """Mutates: the server's table of handlers."""
+    ls.protocol.on_malformed = lambda message: lose(ls, message.method, message.params)
     ls.feature(lsp.TEXT_DOCUMENT_DID_OPEN)(did_open)
     ls.feature(lsp.TEXT_DOCUMENT_DID_CHANGE)(did_change)
     ls.feature(lsp.TEXT_DOCUMENT_DID_CLOSE)(did_close)

@@ -1,29 +1,30 @@
-"""Bytes in and out: one client over stdin and stdout, or many over TCP."""
+"""From bytes to handlers: one client's messages in their order, and the client at stdin and stdout."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
-import json
 import logging
 import os
 import sys
 import threading
-from collections.abc import Callable
-from typing import BinaryIO
+from dataclasses import dataclass
+from typing import Any, BinaryIO
 
-from lsprotocol import types as lsp
+import psutil
 from pygls.io_ import StdoutWriter
 
 from completer.complete.api import MakeCompleter
-from completer.errors import ConfigError
 from completer.server import complete, configure, feedback, sync
+from completer.server.envelope import BadMessage, decode
+from completer.server.framing import MAX_HEADER_BYTES, BadFrame, read_body
 from completer.server.layers import Layers, MakeLayers
 from completer.server.recorder import Recorder
 from completer.server.session import CompleterServer
 
 logger = logging.getLogger(__name__)
+
+EDITOR_POLL_S = 3.0
 
 
 def make_server(make_completer: MakeCompleter, layers: Layers) -> CompleterServer:
@@ -34,6 +35,18 @@ def make_server(make_completer: MakeCompleter, layers: Layers) -> CompleterServe
     return ls
 
 
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    """What the server of each of many connections is made of."""
+
+    make_completer: MakeCompleter
+    make_layers: MakeLayers = Layers
+
+    def new(self) -> CompleterServer:
+        """Return the server of a new connection."""
+        return make_server(self.make_completer, self.make_layers())
+
+
 def run_stdio(make_completer: MakeCompleter, recorder: Recorder | None = None, make_layers: MakeLayers = Layers) -> int:
     """Serve the client at stdin and stdout until it leaves; return the exit status.
 
@@ -41,35 +54,14 @@ def run_stdio(make_completer: MakeCompleter, recorder: Recorder | None = None, m
     From here on, whatever the process prints to stdout goes to stderr: only protocol may reach the client. Ends the
     process at once when the model is still loading, because a download cannot be interrupted everywhere.
     """
-    _quiet_pygls()
+    quiet_pygls()
     stdout = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    code = asyncio.run(_serve_stdio(make_server(make_completer, make_layers()), stdout, recorder))
-    if any(thread.name == "completer-load" for thread in threading.enumerate()):
-        sys.stderr.flush()
-        os._exit(code)
-    return code
-
-
-def run_tcp(
-    host: str, port: int, make_completer: MakeCompleter, *, allow_remote: bool = False, make_layers: MakeLayers = Layers
-) -> int:
-    """Serve any number of clients until interrupted; return the exit status.
-
-    port: 0 takes a free one. The address is printed to stderr.  make_layers: as for `run_stdio`, for each connection.
-    Raises: ConfigError for an address that other machines reach (nothing is encrypted and nobody is asked who they are),
-    unless allow_remote; OSError when it is in use.
-    """
-    if not allow_remote and not _is_loopback(host):
-        raise ConfigError(f"{host} can be reached from other machines: use 127.0.0.1, or allow it explicitly")
-    _quiet_pygls()
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_serve_tcp(host, port, lambda: make_server(make_completer, make_layers())))
-    return 0
+    return leave(asyncio.run(_serve_stdio(make_server(make_completer, make_layers()), stdout, recorder)))
 
 
 async def _serve_stdio(ls: CompleterServer, stdout: BinaryIO, recorder: Recorder | None) -> int:
-    reader = asyncio.StreamReader()
+    reader = asyncio.StreamReader(limit=MAX_HEADER_BYTES)
     loop = asyncio.get_running_loop()
 
     def feed() -> None:
@@ -84,30 +76,40 @@ async def _serve_stdio(ls: CompleterServer, stdout: BinaryIO, recorder: Recorder
     threading.Thread(target=feed, name="completer-stdin", daemon=True).start()
     ls.protocol.set_writer(StdoutWriter(stdout))
     ls.recorder = recorder
-    return await serve(ls, reader)
+    serving, watching = asyncio.ensure_future(serve(ls, reader)), asyncio.ensure_future(_editor_is_gone(ls))
+    await asyncio.wait((serving, watching), return_when=asyncio.FIRST_COMPLETED)
+    for task in (serving, watching):
+        task.cancel()
+    await asyncio.wait((serving, watching))
+    if serving.cancelled():
+        return 0
+    if isinstance(error := serving.exception(), BadFrame):
+        logger.error("closed the connection: %s", error)
+        return 1
+    return serving.result()
 
 
-async def _serve_tcp(host: str, port: int, make_session: Callable[[], CompleterServer]) -> None:
-    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        ls = make_session()
-        ls.protocol.set_writer(writer)  # asyncio's writer is a plain Writer: write() is no coroutine
-        try:
-            await serve(ls, reader)
-        finally:
-            writer.close()
-
-    server = await asyncio.start_server(connected, host, port)
-    for socket in server.sockets:
-        address, bound_port = socket.getsockname()[:2]
-        print(f"completer: listening on {address}:{bound_port}", file=sys.stderr, flush=True)
-    async with server:
-        await server.serve_forever()
+async def _editor_is_gone(ls: CompleterServer) -> None:
+    """Return when the process that the client named in `initialize` has ended; some other process may hold stdin open."""
+    while ls.process_id is None:
+        await asyncio.sleep(EDITOR_POLL_S)
+    with contextlib.suppress(psutil.NoSuchProcess, ValueError):
+        editor = psutil.Process(ls.process_id)
+        while editor.is_running() and editor.status() != psutil.STATUS_ZOMBIE:
+            await asyncio.sleep(EDITOR_POLL_S)
+    logger.warning("the editor, process %d, is gone", ls.process_id)
 
 
-async def serve(ls: CompleterServer, reader: asyncio.StreamReader) -> int:
-    """Handle one client's messages in their order until it leaves; return its exit status. Closes the session."""
+async def serve(ls: CompleterServer, reader: asyncio.StreamReader, first: dict[str, Any] | None = None) -> int:
+    """Handle one client's messages in their order until it leaves; return its exit status. Closes the session.
+
+    first: a message that was read before those of `reader`.  Raises: BadFrame.
+    """
     try:
-        while ls.protocol.exit_code is None and (body := await _read_body(reader)) is not None:
+        if first is not None:
+            _handle(ls, first)
+            await asyncio.sleep(0)
+        while ls.protocol.exit_code is None and (body := await read_body(reader)) is not None:
             _receive(ls, body)
             # A handler runs up to its first await before the next message is handled: a request sees the document
             # as it was when the request was sent.
@@ -121,16 +123,17 @@ async def serve(ls: CompleterServer, reader: asyncio.StreamReader) -> int:
 
 def _receive(ls: CompleterServer, body: bytes) -> None:
     try:
-        data = json.loads(body)
-    except ValueError as error:
-        ls.protocol.refuse(None, lsp.ErrorCodes.ParseError, f"not JSON: {error}")
-        return
-    if not isinstance(data, dict) or "jsonrpc" not in data:
-        ls.protocol.refuse(None, lsp.ErrorCodes.InvalidRequest, "a message must be one JSON-RPC object")
-        return
-    if ls.recorder is not None:
-        ls.recorder.take(data, ls.documents.encoding)
+        data = decode(body)
+    except BadMessage as error:
+        ls.protocol.refuse(error.id, error.code, str(error))
+    else:
+        _handle(ls, data)
+
+
+def _handle(ls: CompleterServer, data: dict[str, Any]) -> None:
     try:
+        if ls.recorder is not None:
+            ls.recorder.take(data, ls.documents.encoding)
         ls.protocol.handle_message(ls.protocol.structure_message(data))
     except ConnectionError:
         raise
@@ -138,30 +141,14 @@ def _receive(ls: CompleterServer, body: bytes) -> None:
         logger.error("a message could not be handled: %s", error)
 
 
-async def _read_body(reader: asyncio.StreamReader) -> bytes | None:
-    """Return the body of the next message, or None at the end of the stream or when it is no longer understood."""
-    n_bytes: int | None = None
-    try:
-        while header := await reader.readline():
-            name, _, value = header.partition(b":")
-            if name.strip().lower() == b"content-length":
-                n_bytes = int(value)
-            elif not header.strip() and n_bytes is not None:
-                return await reader.readexactly(n_bytes)
-    except asyncio.IncompleteReadError:
-        return None
-    except ValueError as error:
-        logger.error("unreadable header, closing the connection: %s", error)
-    return None
+def leave(code: int) -> int:
+    """Return `code`, or end the process with it when a model is still loading: its thread cannot be stopped."""
+    if any(thread.name == "completer-load" for thread in threading.enumerate()):
+        sys.stderr.flush()
+        os._exit(code)
+    return code
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _quiet_pygls() -> None:
+def quiet_pygls() -> None:
     """pygls logs whole messages, with the user's code in them; errors come to us by `report_server_error`."""
     logging.getLogger("pygls").setLevel(logging.CRITICAL)

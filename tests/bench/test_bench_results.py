@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,13 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from bench.client import LspClient
 from bench.commands import app
 from bench.compare import ratios
 from bench.diagnose import diagnose
 from bench.editor import EDITORS
 from bench.gate import check, read_floors, recorded
-from bench.load import Target, breaks_at, measure
+from bench.load import Target, breaks_at, measure, serving
 from bench.trace import Trace, save
 
 Fake = Callable[..., str]
@@ -117,6 +119,20 @@ def test_several_typists_are_measured_at_once(fake: Fake, typed: Typed) -> None:
     step = asyncio.run(measure(target, 3, [typed("abcdef", gap_ms=80.0)], EDITORS["plain"]))
     assert step["keys"] == 18
     assert step["before_next_key"]["answered"] == 1.0
+
+
+def test_one_server_for_all_typists_hands_its_token_over() -> None:
+    async def capabilities() -> object:
+        command = f"{sys.executable} -m completer lsp --tcp {{address}} --token-file {{token_file}}"
+        async with serving(command, "") as target:
+            host, _, port = target.tcp.rpartition(":")
+            client = await LspClient.connect(host, int(port))
+            params = {"processId": None, "rootUri": None, "capabilities": {}, "initializationOptions": {"token": target.token}}
+            reply = await client.call("initialize", params)
+            await client.close()
+            return reply.result["capabilities"]
+
+    assert asyncio.run(capabilities())
 
 
 @pytest.mark.parametrize(("shares", "n"), [([0.9, 0.85, 0.4, 0.1], 4), ([1.0, 1.0, 1.0, 0.9], None)])

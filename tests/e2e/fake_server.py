@@ -1,8 +1,8 @@
 """The real server over a completer that needs no model: what it suggests follows from the text before the cursor.
 
-`python fake_server.py [--tcp] [--delay-ms N] [--load-ms N] [--fail MESSAGE]`. What it suggests: the last word of the
-line backwards; after "extend" a first part at once and the rest by `on_extend`; after "two lines" two lines; nothing
-after "nothing"; after "fail" an error. Who asks gets the word in capitals and with one beside it.
+`python fake_server.py [--tcp | --socket PATH] [--delay-ms N] [--load-ms N] [--fail MESSAGE]`. What it suggests: the
+last word of the line backwards; after "extend" a first part at once and the rest by `on_extend`; after "two lines" two
+lines; nothing after "nothing"; after "fail" an error. Who asks gets the word in capitals and with one beside it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import functools
+import logging
 import sys
 import threading
 import time
@@ -21,7 +22,8 @@ from typing import Any
 from completer.complete.api import Report
 from completer.config import Settings
 from completer.errors import EngineClosed, UnknownModel
-from completer.server import layers_of_process, run_stdio, run_tcp
+from completer.server import Sessions, layers_of_process, run_socket, run_stdio, run_tcp
+from completer.server.admission import Limits
 from completer.server.recorder import Recorder
 from completer.types import Edit, SelectedCompletion, Snapshot, Suggestion
 
@@ -130,6 +132,9 @@ def make_completer(settings: Settings, report: Report, *, delay_s: float, load_s
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--tcp", action="store_true")
+    parser.add_argument("--token-file", type=Path)
+    parser.add_argument("--socket", type=Path)
+    parser.add_argument("--first-message-s", type=float, default=10)
     parser.add_argument("--delay-ms", type=float, default=0)
     parser.add_argument("--load-ms", type=float, default=0)
     parser.add_argument("--fail", default="")
@@ -138,9 +143,12 @@ def main() -> int:
     options = parser.parse_args()
     make = functools.partial(make_completer, delay_s=options.delay_ms / 1000, load_s=options.load_ms / 1000, failure=options.fail)
     recorder = Recorder(options.record, options.lengths_only) if options.record else None
-    layers = layers_of_process({})
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
+    limits, layers = Limits(first_message_s=options.first_message_s), layers_of_process({})
     if options.tcp:
-        return run_tcp("127.0.0.1", 0, make, make_layers=layers)
+        return run_tcp("127.0.0.1", 0, Sessions(make, layers), token_path=options.token_file, limits=limits)
+    if options.socket:
+        return run_socket(options.socket, Sessions(make, layers), limits=limits)
     return run_stdio(make, recorder, layers)
 
 

@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import queue
+import re
 import shlex
 import socket
 import subprocess
@@ -14,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 
 ROOT = Path(__file__).parents[2]
 URI = "file:///project/example.py"
@@ -102,9 +103,11 @@ class Client:
             start = len(self.seen)
             self._take()
 
-    def initialize(self, *, settings: Any = None, folders: Sequence[Path] = (), **capabilities: Any) -> dict[str, Any]:
+    def initialize(
+        self, *, settings: Any = None, folders: Sequence[Path] = (), process_id: int | None = None, **capabilities: Any
+    ) -> dict[str, Any]:
         """Shake hands; return the server's capabilities."""
-        params: dict[str, Any] = {"processId": None, "rootUri": None, "capabilities": capabilities}
+        params: dict[str, Any] = {"processId": process_id, "rootUri": None, "capabilities": capabilities}
         params |= {"initializationOptions": settings, "workspaceFolders": [folder_params(folder) for folder in folders]}
         result = self.call("initialize", params)
         self.notify("initialized", {})
@@ -173,9 +176,34 @@ def inline_params(line: int, character: int, uri: str = URI, trigger_kind: int =
     }
 
 
-def connect(address: tuple[str, int]) -> Client:
-    stream = cast("BinaryIO", socket.create_connection(address).makefile("rwb"))
+class Listening(NamedTuple):
+    """A server that listens on TCP: its address, and the token that it wrote."""
+
+    process: subprocess.Popen[bytes]
+    address: tuple[str, int]
+    token_path: Path
+    token: str
+
+
+def start_listening(*options: str) -> Listening:
+    """Start the server over the fake completer on a free port of the loopback address."""
+    process = start_server("--tcp", *options)
+    found = re.search(rb"listening on ([\d.]+):(\d+), token in (.+)", cast("BinaryIO", process.stderr).readline())
+    assert found, "the server did not say where it listens"
+    path = Path(found[3].decode().strip())
+    return Listening(process, (found[1].decode(), int(found[2])), path, path.read_text().strip())
+
+
+def client_of(connection: socket.socket) -> Client:
+    stream = cast("BinaryIO", connection.makefile("rwb"))
     return Client(stream, stream)
+
+
+def connect(server: Listening) -> Client:
+    """Return a client that has shown the token and not yet shaken hands."""
+    client = client_of(socket.create_connection(server.address))
+    client.notify("completer/authenticate", {"token": server.token})
+    return client
 
 
 def attach(process: subprocess.Popen[bytes], configuration: Any = None) -> Client:
@@ -195,3 +223,26 @@ def finish(process: subprocess.Popen[bytes]) -> tuple[int, bytes]:
     stdout.close()
     stderr.close()
     return code, said
+
+
+def framed(message: dict[str, Any]) -> bytes:
+    """Return a message as it goes over the stream."""
+    body = json.dumps({"jsonrpc": "2.0", **message}).encode()
+    return b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+
+def completes(client: Client) -> bool:
+    """Shake hands and ask for a completion; return whether it is right."""
+    client.initialize()
+    client.wait_until_ready()
+    client.open("abc")
+    return client.inline(0, 3)[0]["insertText"] == "cba"
+
+
+def as_another_user(script: str) -> str:
+    """Run Python code as the user `nobody`; return what it printed. Needs root."""
+    # The interpreter may lie where only root can read, so all that is imported must be there before.
+    script = "import os, socket, encodings.idna; os.setgroups([]); os.setgid(65534); os.setuid(65534)\n" + script
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 0, done.stderr
+    return done.stdout

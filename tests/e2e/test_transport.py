@@ -1,50 +1,17 @@
-"""How the server starts, ends, and serves several clients."""
+"""How the server starts and ends at stdin and stdout, and what it costs."""
 
 from __future__ import annotations
 
-import re
 import statistics
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lsp_client import ROOT, Client, attach, connect, finish, start_server
+from lsp_client import ROOT, Client, attach, finish, start_server
 
-from completer.errors import ConfigError
-from completer.server import messages, run_tcp
-
-
-@pytest.fixture
-def address() -> Iterator[tuple[str, int]]:
-    process = start_server("--tcp")
-    assert process.stderr
-    found = re.search(rb"listening on ([\d.]+):(\d+)", process.stderr.readline())
-    assert found
-    yield found[1].decode(), int(found[2])
-    process.terminate()
-    finish(process)
-
-
-def test_two_clients_are_served_at_once_and_one_may_leave(address: tuple[str, int]) -> None:
-    first, second = connect(address), connect(address)
-    for client, text in ((first, "abc"), (second, "xyz")):
-        client.initialize()
-        client.wait_until_ready()
-        client.open(text)
-    ids = [(client, client.ask_inline(0, 3)) for client in (first, second)]
-    assert [client.answer(i)["result"]["items"][0]["insertText"] for client, i in ids] == ["cba", "zyx"]
-    first.call("shutdown")
-    first.notify("exit", None)
-    assert second.inline(0, 2)[0]["insertText"] == "yx"
-
-
-def test_address_that_other_machines_reach_is_refused_unless_allowed() -> None:
-    def never(*_: object) -> None:
-        raise AssertionError
-
-    with pytest.raises(ConfigError, match="other machines"):
-        run_tcp("0.0.0.0", 0, never)  # type: ignore[arg-type]
+from completer.server import messages
 
 
 @pytest.mark.parametrize("load_ms", ["0", "60000"], ids=["ready", "still loading"])
@@ -77,6 +44,24 @@ def test_what_libraries_print_does_not_reach_the_client() -> None:
     client.initialize()
     client.wait_until_ready()  # a stray line on stdout would have broken the framing
     assert b"a library prints to stdout" in finish(process)[1]
+
+
+def test_server_ends_when_its_editor_is_gone_though_stdin_stays_open() -> None:
+    editor = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    process = start_server()
+    attach(process).initialize(process_id=editor.pid)
+    editor.kill()
+    editor.wait()
+    assert process.wait(10) == 0
+    assert b"the editor" in finish(process)[1]
+
+
+@pytest.mark.parametrize("process_id", [2**31 - 1, -5])
+def test_server_ends_when_there_never_was_such_an_editor(process_id: int) -> None:
+    process = start_server()
+    attach(process).initialize(process_id=process_id)
+    assert process.wait(10) == 0
+    finish(process)
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")

@@ -44,7 +44,7 @@ def test_a_damaged_model_that_may_not_be_pulled_is_an_error(monkeypatch: pytest.
 
 def started(tokenizer: Tokenizer, converted: Path | None) -> tuple[assemble.Running, Pipeline]:
     loaded = Loaded(FakeEngine(tokenizer.vocab_size), tokenizer, "tiny", lambda _: None, converted)
-    running = assemble.checked(assemble.run(loaded, Settings(), lambda *_: None))
+    running = assemble.checked(assemble.Running(loaded, assemble.make_generator(loaded, Settings(), lambda *_: None)))
     return running, assemble.make_pipeline(loaded, running.generator, Settings())
 
 

@@ -191,7 +191,7 @@ def test_another_vocabulary_is_refused_with_the_mend(tokenizer: Tokenizer, monke
 
     small = FakeEngine(tiny.VOCAB_SIZE)
     other = SimpleNamespace(engine=small, tokenizer=SimpleNamespace(token_bytes=[b"x"]), model="small")
-    monkeypatch.setattr(loader, "model_files", lambda settings, progress: settings.model)
+    monkeypatch.setattr(loader, "model_files", lambda settings, *_: settings.model)
     monkeypatch.setattr(loader, "load", lambda files, settings, progress: other)
     loaded = SimpleNamespace(engine=large(), tokenizer=tokenizer, model="large")
     with pytest.raises(ConfigError, match="small has another vocabulary than large: choose"):
