@@ -45,7 +45,7 @@ RULES: dict[str, dict[str, Callable[..., Any]]] = {
         "completer.complete.state.stop_rule": _stop_rule(block_indent=None),
     },
     "stop line": {"completer.complete.state.stop_rule": _stop_rule(suffix_line="")},
-    "brackets": {"completer.suggest.trim.fit": lambda text, *_: Fitted(text)},
+    "brackets": {"completer.suggest.trim.fit": lambda text, *_, **__: Fitted(text)},
     "clean ends": {"completer.suggest.visible.clean_partial": lambda raw, *_, **__: raw},
 }
 """Name of a rule -> what takes the place of the functions that follow it."""

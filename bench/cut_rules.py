@@ -29,8 +29,9 @@ from bench.options import finish
 from bench.oracle import common_prefix
 from completer.models.store import locate
 from completer.suggest.confidence import DECODED_ON, FIRST_WORD, Sure, TokenSpan, sure_part
-from completer.suggest.trim import clean_partial, trim
-from completer.syntax.cursor import Place, place
+from completer.suggest.partial import clean_partial
+from completer.suggest.trim import Showing, trim
+from completer.syntax.cursor import CursorContext, cursor_context
 from completer.tokens.tokenizer import Tokenizer, whole_characters
 from completer.types import Snapshot
 
@@ -50,7 +51,7 @@ class Said:
     random: bool
     every: bool
     snapshot: Snapshot
-    where: Place
+    cursor: CursorContext
     text: str
     spans: list[TokenSpan]
     ended: bool
@@ -62,8 +63,8 @@ class Said:
         key = (sure.end_cp, sure.cut, finished)
         if key not in self.trimmed:
             text = self.text[: sure.end_cp]
-            text = text if finished else clean_partial(text, self.snapshot, self.where, whole_words=sure.cut)
-            found = trim(text, self.snapshot, self.where, finished=finished) if text else None
+            text = text if finished else clean_partial(text, self.snapshot, self.cursor, whole_words=sure.cut)
+            found = trim(text, self.snapshot, self.cursor, Showing(finished=finished)) if text else None
             self.trimmed[key] = found.text if found else ""
         return self.trimmed[key]
 
@@ -125,7 +126,7 @@ def read(record: Path, folders: Sequence[Path], tokenizer: Tokenizer) -> Iterato
             row["random"],
             row["every"],
             snapshot,
-            place(snapshot),
+            cursor_context(snapshot),
             text,
             spans,
             ended,

@@ -32,7 +32,7 @@ from completer.engines.cpu.allocator import keep_freed_memory
 from completer.prompt.prompt import Anchor
 from completer.suggest.block_end import sibling_stop
 from completer.suggest.trim import trim
-from completer.syntax.cursor import place
+from completer.syntax.cursor import cursor_context
 from completer.syntax.languages import language_of_file
 from completer.syntax.tree import SyntaxTree
 
@@ -98,7 +98,7 @@ def type_into(text: str, language_id: str) -> Stages:
     document = Document("file:///large", language_id, 1, text)
     tree = SyntaxTree(language_id, text)
     assert tree.root is not None  # the parse at opening, which no key pays for
-    place(document.snapshot(Position(0, 0)), tree)  # the language's patterns are compiled at the first key of all
+    cursor_context(document.snapshot(Position(0, 0)), tree)  # the language's patterns are compiled at the first key of all
     typed = TYPED[language_id]
     between = re.compile(r"\n(?=\n\w)").search(text, len(text) // 2)
     line = text.count("\n", 0, between.end() if between else len(text) // 2)
@@ -121,13 +121,13 @@ def type_into(text: str, language_id: str) -> Stages:
             for edit in edits:
                 tree.edit(edit)
         with stages.time("place"):
-            where = place(snapshot, tree)
+            cursor = cursor_context(snapshot, tree)
         with stages.time("anchor"):
             assert anchor.match(snapshot) == "exact"
             anchor.typed(snapshot)
         with stages.time("fit"):
-            trim(SUGGESTED, snapshot, where)
-            sibling_stop(snapshot, where, SUGGESTED, tree)
+            trim(SUGGESTED, snapshot, cursor)
+            sibling_stop(snapshot, cursor, SUGGESTED, tree)
     return stages
 
 

@@ -74,8 +74,12 @@ class Edit:
 
 
 @dataclass(frozen=True, slots=True)
-class SelectedCompletion:
-    """The item that is selected in the editor's suggestion list: accepted, it replaces `text[start_cp:end_cp]`."""
+class Replacement:
+    """`text` takes the place of `[start_cp, end_cp)` of a snapshot's text.
+
+    A suggestion replaces a part of the cursor's line: start_cp <= cursor_cp <= end_cp. The entry that is selected in the
+    editor's completion list is one, too: accepted, it would put `text` there.
+    """
 
     text: str
     start_cp: int

@@ -19,9 +19,8 @@ from completer.complete.question import Question
 from completer.complete.site import Site
 from completer.complete.state import ClientState
 from completer.suggest.entries import Entry, Hit
-from completer.suggest.trim import Trimmed
 from completer.tokens.tokenizer import Tokenizer
-from completer.types import FinishReason
+from completer.types import FinishReason, Replacement
 
 MAX_ITEMS = 3
 """The first one included: nobody reads more, and each costs as much as the first."""
@@ -62,7 +61,7 @@ class Alternatives:
         self._generations = generations
         self._state = state
 
-    async def of(self, site: Site, first: Hit, shown: Trimmed, asked_again: Question | None) -> list[Entry]:
+    async def of(self, site: Site, first: Hit, shown: Replacement, asked_again: Question | None) -> list[Entry]:
         """Return what else could be shown, best first; perhaps nothing.
 
         first: the suggestion that comes first, `shown` what is visible of it.
@@ -73,7 +72,7 @@ class Alternatives:
         known = [entry for entry in self._state.reuse.others(*place) if entry.reason not in _BROKEN]
         return known if asked_again is None else await self._find(site, first, shown, known, asked_again)
 
-    async def _find(self, site: Site, first: Hit, shown: Trimmed, known: Sequence[Entry], question: Question) -> list[Entry]:
+    async def _find(self, site: Site, first: Hit, shown: Replacement, known: Sequence[Entry], question: Question) -> list[Entry]:
         """Return `known` and more, as the question's deadline allows. Mutates: the reuse store."""
         found = list(known)
         begins = opening(first, self._state.model.tokenizer)

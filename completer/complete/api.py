@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from completer.config import Settings
-from completer.types import Edit, SelectedCompletion, Snapshot, Suggestion
+from completer.types import Edit, Replacement, Snapshot, Suggestion
 
 Report = Callable[[str, float | None], None]
 """Called while a model gets ready, from any thread: (what happens now, its fraction in [0, 1] or None).
@@ -36,9 +36,7 @@ class Completer(Protocol):
         """The settings in force."""
         ...
 
-    async def complete(
-        self, snapshot: Snapshot, *, explicit: bool, selected: SelectedCompletion | None = None
-    ) -> Suggestion | None:
+    async def complete(self, snapshot: Snapshot, *, explicit: bool, selected: Replacement | None = None) -> Suggestion | None:
         """Return what to show at the snapshot's cursor, or None, within `settings.budget_ms`.
 
         explicit: the user asked with a key, and waits for the whole line, up to `settings.explicit_budget_ms`. A second

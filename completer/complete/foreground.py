@@ -12,9 +12,8 @@ from completer.complete.state import ClientState
 from completer.complete.trace import Trace
 from completer.prompt.prompt import lf
 from completer.suggest.entries import Entry, Hit
-from completer.suggest.trim import Trimmed
 from completer.suggest.visible import answered_by, suggestion_of
-from completer.types import FinishReason, Suggestion
+from completer.types import FinishReason, Replacement, Suggestion
 
 _BROKEN: tuple[FinishReason, ...] = ("cancelled", "error")
 
@@ -81,7 +80,7 @@ class Foreground:
         self._state.reuse.put(doc.running)
         return doc.running
 
-    async def _others(self, question: Question, site: Site, first: Hit, shown: Trimmed) -> list[Trimmed]:
+    async def _others(self, question: Question, site: Site, first: Hit, shown: Replacement) -> list[Replacement]:
         """Return what else could be shown, for a user who asks again for what is visible already. Mutates: the trace."""
         wanted = question.explicit and first.entry.reason not in (None, *_BROKEN) and self._state.model.generator.avoids
         if not wanted:
@@ -126,7 +125,7 @@ class Foreground:
         doc.redo = self._generations.start(site, rule, background=True, on_done=replace)
         self._state.reuse.put(doc.redo)
 
-    def _give(self, doc: OpenDocument, answer: LastAnswer, hit: Hit, shown: Trimmed) -> None:
+    def _give(self, doc: OpenDocument, answer: LastAnswer, hit: Hit, shown: Replacement) -> None:
         """Send the client a better text for its last question, unless the document went on. Mutates: doc."""
         site, given = answer.site, answer.given
         if self._state.on_extend is None or site.snapshot.at != doc.snapshot.at:

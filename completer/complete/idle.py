@@ -19,9 +19,8 @@ from completer.complete.open_document import OpenDocument
 from completer.complete.site import Site
 from completer.complete.state import ClientState
 from completer.prompt.prompt import Anchor, build_prompt, lf
-from completer.suggest.trim import Trimmed
-from completer.syntax.cursor import place
-from completer.types import FinishReason, Prompt, Snapshot
+from completer.syntax.cursor import cursor_context
+from completer.types import FinishReason, Prompt, Replacement, Snapshot
 
 DRAFT_CP = 16_000
 """Characters on each side of the cursor in which drafts are looked up."""
@@ -38,7 +37,7 @@ class IdleWork:
         self._state = state
         self._on_full = on_full
 
-    def prefetch(self, doc: OpenDocument, site: Site, shown: Trimmed) -> None:
+    def prefetch(self, doc: OpenDocument, site: Site, shown: Replacement) -> None:
         """Generate what follows accepting `shown`, which only inserts. Mutates: doc, the reuse store."""
         snapshot, anchor = site.snapshot, site.anchor
         text = snapshot.text[: shown.start_cp] + shown.text + snapshot.text[shown.end_cp :]
@@ -48,7 +47,7 @@ class IdleWork:
             return
         if doc.prefetch is not None and doc.prefetch.reason is None:
             self._generations.cancel(doc.prefetch.request_id)
-        cursor = place(accepted)
+        cursor = cursor_context(accepted)
         if cursor.suppress:
             return
         prompt = build_prompt(anchor, anchor.typed(accepted), self._state.model.tokenizer)

@@ -13,10 +13,9 @@ from completer.document.secrets import SecretScan
 from completer.prompt.anchors import Anchors
 from completer.prompt.prompt import Anchor
 from completer.suggest.entries import Entry, Hit
-from completer.suggest.trim import Trimmed
 from completer.suggest.visible import goes_on
 from completer.syntax.tree import SyntaxTree
-from completer.types import Snapshot, Suggestion
+from completer.types import Replacement, Snapshot, Suggestion
 
 MAX_CORPORA = 4
 """Texts in which drafts are looked up, tens of thousands of characters each."""
@@ -31,7 +30,7 @@ class LastAnswer:
     hit: Hit
     given: Suggestion | None
 
-    def more(self) -> Trimmed | None:
+    def more(self) -> Replacement | None:
         """Return what can be shown by now, if it goes on with what was given."""
         shown = self.question.see(self.hit)
         return shown if shown is not None and goes_on(shown, self.given) else None

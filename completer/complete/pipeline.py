@@ -17,10 +17,9 @@ from completer.config import Settings, context_parts
 from completer.document.secrets import SecretScan
 from completer.prompt.anchors import context_budget, full_window_cp
 from completer.prompt.context.context import Context
-from completer.suggest.trim import Selected
-from completer.syntax.cursor import Place, place
+from completer.syntax.cursor import CursorContext, cursor_context
 from completer.syntax.tree import SyntaxTree
-from completer.types import Edit, SelectedCompletion, Snapshot, Suggestion
+from completer.types import Edit, Replacement, Snapshot, Suggestion
 
 CURSOR_REST_S = 0.03
 """A cursor that moved is left alone for so long before its place is prefilled; editors wait themselves before they tell."""
@@ -37,18 +36,15 @@ class Pipeline:
         self._state = ClientState(model, settings, context)
         self._on_close = on_close
 
-    async def complete(
-        self, snapshot: Snapshot, *, explicit: bool, selected: SelectedCompletion | None = None
-    ) -> Suggestion | None:
+    async def complete(self, snapshot: Snapshot, *, explicit: bool, selected: Replacement | None = None) -> Suggestion | None:
         """See `completer.complete.api.Completer.complete`."""
         started_s = time.perf_counter()
         doc = self._doc(snapshot)
         doc.snapshot = snapshot
         given, doc.answer = doc.given, None
-        cursor = place(snapshot, doc.tree)
-        chosen = Selected(selected.text, selected.start_cp, selected.end_cp) if selected else None
+        cursor = cursor_context(snapshot, doc.tree)
         trace = self._state.traces.new(snapshot, cursor.kind)
-        question = Question(snapshot, cursor, self.settings, trace, explicit, chosen, given, started_s)
+        question = Question(snapshot, cursor, self.settings, trace, explicit, selected, given, started_s)
         wanted = not doc.is_secret and (explicit or self._wanted(snapshot, cursor))
         suggestion = await self._foreground.answer(question, doc) if wanted else None
         trace.total_ms = question.elapsed_ms
@@ -176,5 +172,5 @@ class Pipeline:
         found = {uri: doc.secrets.found for uri, doc in self._state.docs.items() if doc.secrets and doc.secrets.found}
         return "; ".join(f"{uri.rpartition('/')[2]} is not sent: it seems to hold a {kind}" for uri, kind in found.items())
 
-    def _wanted(self, snapshot: Snapshot, cursor: Place) -> bool:
+    def _wanted(self, snapshot: Snapshot, cursor: CursorContext) -> bool:
         return cursor.suppress != "word" and snapshot.language_id not in self.settings.disabled_languages

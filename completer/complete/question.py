@@ -19,10 +19,10 @@ from completer.complete.generations import Generations
 from completer.complete.trace import Trace
 from completer.config import Settings
 from completer.suggest.entries import Hit
-from completer.suggest.trim import Selected, Trimmed
+from completer.suggest.trim import Note, Showing
 from completer.suggest.visible import answered_by, is_complete, visible
-from completer.syntax.cursor import Place
-from completer.types import Snapshot, Suggestion
+from completer.syntax.cursor import CursorContext
+from completer.types import Replacement, Snapshot, Suggestion
 
 SOFT_SHARE = 0.55
 """Share of an automatic request's budget after which the first clean piece is shown; the rest follows when it is ready."""
@@ -39,11 +39,11 @@ class Question:
     """
 
     snapshot: Snapshot
-    cursor: Place
+    cursor: CursorContext
     settings: Settings
     trace: Trace
     explicit: bool = False
-    selected: Selected | None = None
+    selected: Replacement | None = None
     given: Suggestion | None = None
     started_s: float = field(default_factory=time.perf_counter)
 
@@ -67,10 +67,10 @@ class Question:
         """When the first clean piece is enough, in milliseconds after the request."""
         return self.budget_ms * (1.0 if self.explicit else SOFT_SHARE)
 
-    def see(self, hit: Hit) -> Trimmed | None:
-        """Return what of `hit`, as far as it has been generated, can be shown here."""
-        confidence = self.settings.confidence
-        return visible(hit, confidence, self.snapshot, self.cursor, selected=self.selected, explicit=self.explicit)
+    def see(self, hit: Hit, note: Note = lambda *_: None) -> Replacement | None:
+        """Return what of `hit`, as far as it has been generated, can be shown here. note: see `completer.suggest.trim`."""
+        showing = Showing(selected=self.selected, explicit=self.explicit)
+        return visible(hit, self.settings.confidence, self.snapshot, self.cursor, showing, note)
 
     def is_complete(self, hit: Hit) -> bool:
         """Whether no more of `hit` will be shown than can be now."""
@@ -93,7 +93,7 @@ class Question:
         await generations.wait(lambda: self.is_complete(hit), (self.soft_ms - self.elapsed_ms) / 1e3)
         await generations.wait(worth_showing, self.until_s - time.perf_counter())
 
-    def show(self, hit: Hit, fresh: bool) -> Trimmed | None:
+    def show(self, hit: Hit, fresh: bool) -> Replacement | None:
         """Return what is shown of `hit` in the answer. Mutates: the trace."""
         trim_started = time.perf_counter()
         shown = self.see(hit)

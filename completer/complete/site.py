@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from completer.prompt.prompt import Anchor
-from completer.syntax.cursor import Place
+from completer.syntax.cursor import CursorContext
 from completer.syntax.tree import SyntaxTree
 from completer.types import Prompt, Snapshot
 
@@ -19,7 +19,7 @@ class Site:
     """
 
     snapshot: Snapshot
-    cursor: Place
+    cursor: CursorContext
     tree: SyntaxTree | None
     anchor: Anchor
     typed: str

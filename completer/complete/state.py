@@ -15,7 +15,7 @@ from completer.prompt.anchors import Anchors
 from completer.prompt.context.context import Context
 from completer.suggest.block_end import stop_rule
 from completer.suggest.entries import ReuseStore
-from completer.syntax.cursor import Place
+from completer.syntax.cursor import CursorContext
 from completer.tokens.tokenizer import Tokenizer
 from completer.types import Snapshot, StopRule, Suggestion
 
@@ -55,6 +55,6 @@ class ClientState:
         """Return the anchors of a document that was just opened, or whose context changed."""
         return Anchors(self.model.tokenizer, self.model.costs(), self.model.generator.n_cached, self.model.max_len)
 
-    def stop_rule(self, cursor: Place, snapshot: Snapshot, explicit: bool = False) -> StopRule:
+    def stop_rule(self, cursor: CursorContext, snapshot: Snapshot, explicit: bool = False) -> StopRule:
         """Return when decoding ends at a place."""
         return stop_rule(self.settings, self.model.tokenizer.fim.end, cursor, snapshot, explicit)

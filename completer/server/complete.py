@@ -11,7 +11,7 @@ from completer.errors import BadPosition, CompleterError
 from completer.server.convert import is_empty, is_worth_a_list, label_of, range_on_line, to_position, word_start_cp
 from completer.server.messages import ACCEPT_COMMAND
 from completer.server.session import Asked, CompleterServer
-from completer.types import SelectedCompletion, Snapshot, Suggestion
+from completer.types import Replacement, Snapshot, Suggestion
 
 TRIGGER_CHARACTERS = [".", "(", "[", "=", ":"]
 """Besides letters, at which clients ask anyway. No space: a list that opens after each word is a nuisance."""
@@ -103,9 +103,9 @@ async def _ask(
     return Answer(snapshot, found, ls.remember(uri, found), others)  # the first is the latest, which messages without an id mean
 
 
-def _selected(ls: CompleterServer, uri: str, info: lsp.SelectedCompletionInfo) -> SelectedCompletion:
+def _selected(ls: CompleterServer, uri: str, info: lsp.SelectedCompletionInfo) -> Replacement:
     start, end = (ls.documents.snapshot(uri, to_position(p)).cursor_cp for p in (info.range.start, info.range.end))
-    return SelectedCompletion(info.text, start, end)
+    return Replacement(info.text, start, end)
 
 
 def _command(suggestion_id: str) -> lsp.Command:

@@ -9,7 +9,7 @@ import re
 
 from completer.config import Settings
 from completer.suggest.confidence import DECODED_ON
-from completer.syntax.cursor import Place, columns
+from completer.syntax.cursor import CursorContext, columns
 from completer.syntax.lexer import CLOSER, OPENER, tokens
 from completer.syntax.tree import SyntaxTree
 from completer.types import Snapshot, StopRule
@@ -21,38 +21,40 @@ _BELOW_CP = 16_000
 """Characters below the cursor's line in which the line that ends a block is looked for."""
 
 
-def stop_rule(settings: Settings, end_ids: frozenset[int], where: Place, snapshot: Snapshot, asked_for: bool = False) -> StopRule:
+def stop_rule(
+    settings: Settings, end_ids: frozenset[int], cursor: CursorContext, snapshot: Snapshot, asked_for: bool = False
+) -> StopRule:
     """Return when decoding ends at a place. asked_for: by the user, who gets to see what is not sure, too."""
     wanted = settings.multiline
-    multiline = wanted == "always" or (wanted == "auto" and where.multiline)
+    multiline = wanted == "always" or (wanted == "auto" and cursor.multiline)
     below = (line.strip() for line in snapshot.text[snapshot.line_end_cp :][:_BELOW_CP].splitlines()[1:40])
     return StopRule(
         max_tokens=int(settings.max_tokens * (MULTILINE_TOKENS if multiline else 1)),
         single_line=not multiline,
         confidence=0.0 if asked_for else settings.confidence * DECODED_ON,
         end_ids=end_ids,
-        block_indent=where.block_indent if multiline else None,
+        block_indent=cursor.block_indent if multiline else None,
         suffix_line=next((line for line in below if len(line) > 2), ""),
     )
 
 
-def sibling_stop(snapshot: Snapshot, where: Place, generated: str, tree: SyntaxTree | None = None) -> int | None:
+def sibling_stop(snapshot: Snapshot, cursor: CursorContext, generated: str, tree: SyntaxTree | None = None) -> int | None:
     """Return the offset in `generated` at which a block should end, or None while it may go on.
 
     The block ends where its own bracket closes, where a line is indented less than it, or, for a statement, where the
     tree shows the next new sibling. Costs a lexing of `generated`, and for statements one incremental parse.
     """
-    ends = [_bracket_stop(snapshot, where, generated), _indent_stop(where, generated)]
-    if where.kind == "statement" and tree is not None:
+    ends = [_bracket_stop(snapshot, cursor, generated), _indent_stop(cursor, generated)]
+    if cursor.kind == "statement" and tree is not None:
         ends.append(_tree_stop(snapshot, tree, generated))
     return min((end for end in ends if end is not None), default=None)
 
 
-def _bracket_stop(snapshot: Snapshot, where: Place, generated: str) -> int | None:
-    head = snapshot.text[where.lex_start_cp : snapshot.cursor_cp]
-    stack, floor = list(where.stack), None
-    owed = list(where.owed)
-    for token in tokens(head + generated, where.language):
+def _bracket_stop(snapshot: Snapshot, cursor: CursorContext, generated: str) -> int | None:
+    head = snapshot.text[cursor.lex_start_cp : snapshot.cursor_cp]
+    stack, floor = list(cursor.stack), None
+    owed = list(cursor.owed)
+    for token in tokens(head + generated, cursor.language):
         if floor is None and token.start >= len(head):
             floor = len(stack)
         if token.kind != "bracket":
@@ -71,17 +73,17 @@ def _bracket_stop(snapshot: Snapshot, where: Place, generated: str) -> int | Non
     return None
 
 
-def _indent_stop(where: Place, generated: str) -> int | None:
-    if where.block_indent is None:
+def _indent_stop(cursor: CursorContext, generated: str) -> int | None:
+    if cursor.block_indent is None:
         return None
-    enders = where.language.enders
+    enders = cursor.language.enders
     for line in list(re.finditer(r"[^\r\n]+", generated)):
         on_first_line = "\n" not in generated[: line.start()]
-        if on_first_line or not line[0].strip() or columns(line[0]) >= where.block_indent + bool(enders):
+        if on_first_line or not line[0].strip() or columns(line[0]) >= cursor.block_indent + bool(enders):
             continue
         if enders and line[0].strip().startswith(enders):
             return line.end()
-        if columns(line[0]) < where.block_indent or enders:
+        if columns(line[0]) < cursor.block_indent or enders:
             return len(generated[: line.start()].rstrip())
     return None
 

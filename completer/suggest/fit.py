@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from os.path import commonprefix
 
-from completer.syntax.cursor import Place, opens_block
+from completer.syntax.cursor import CursorContext, opens_block
 from completer.syntax.lexer import CLOSER, Balance, balance, tokens
 from completer.types import Snapshot
 
@@ -27,7 +27,7 @@ class Fitted:
     bridged: bool = False
 
 
-def fit(text: str, snapshot: Snapshot, where: Place, *, partial: bool = False) -> Fitted | None:
+def fit(text: str, snapshot: Snapshot, cursor: CursorContext, *, partial: bool = False) -> Fitted | None:
     """Return as much of `text` as fits, or None. Line breaks are "\\n".
 
     In this order: without what the rest of the line repeats; whole, in place of the rest of the line; whole; cut at the
@@ -35,7 +35,7 @@ def fit(text: str, snapshot: Snapshot, where: Place, *, partial: bool = False) -
     partial: more may follow; what it opens may stay open, and nothing is closed that the model has not closed.
     """
     rest = snapshot.line_suffix
-    fits = _Fits(snapshot, where)
+    fits = _Fits(snapshot, cursor)
     if rest.strip():
         if "\n" not in text and (short := _without_overlap(text, rest, fits)) is not None:
             return Fitted(short, bridged=True)
@@ -50,7 +50,7 @@ def fit(text: str, snapshot: Snapshot, where: Place, *, partial: bool = False) -
         if not piece.strip():
             return None
         if "\n" in piece:
-            if _ends_in_head(text, end, where):
+            if _ends_in_head(text, end, cursor):
                 continue
             piece = piece.rstrip() + tail
         elif end < len(text):
@@ -66,9 +66,9 @@ def fit(text: str, snapshot: Snapshot, where: Place, *, partial: bool = False) -
 class _Fits:
     """Whether a piece fits one place; the lexing without the piece is done once."""
 
-    def __init__(self, snapshot: Snapshot, where: Place) -> None:
-        self._snapshot, self._where = snapshot, where
-        self._head = snapshot.text[where.lex_start_cp : snapshot.cursor_cp]
+    def __init__(self, snapshot: Snapshot, cursor: CursorContext) -> None:
+        self._snapshot, self._cursor = snapshot, cursor
+        self._head = snapshot.text[cursor.lex_start_cp : snapshot.cursor_cp]
         self._before = self._lex(snapshot.line_suffix)
 
     def __call__(self, piece: str, rest: str) -> bool:
@@ -79,20 +79,20 @@ class _Fits:
         """Whether the piece fits but for the brackets that it leaves open on its last line."""
         at_end, after = self._lex(piece), self._lex(piece + rest)
         n_kept = len(commonprefix((self._before.stack, after.stack)))
-        closed = Counter(self._before.stack[n_kept:]) - Counter(self._where.owed)
+        closed = Counter(self._before.stack[n_kept:]) - Counter(self._cursor.owed)
         in_place = self._before.excess.startswith(after.excess) and not closed
         return "\n" not in piece and in_place and self._literals_fit(at_end, after, rest)
 
     def close(self, piece: str) -> str | None:
         """Return the piece with the brackets closed that it leaves open; None where that would close nothing."""
-        where, start = self._where, len(self._head)
-        if self._lex(piece).inside != where.inside:
+        cursor, start = self._cursor, len(self._head)
+        if self._lex(piece).inside != cursor.inside:
             return None
         opened: list[int] = []
         body = piece.rstrip()
         tail = piece[len(body) :]
         piece = body.rstrip(_DANGLING)
-        for token in tokens(self._head + piece, where.language):
+        for token in tokens(self._head + piece, cursor.language):
             if token.kind == "bracket" and token.text in CLOSER:
                 opened.append(token.start - start)
             elif token.kind == "bracket" and opened:
@@ -111,17 +111,17 @@ class _Fits:
         return "\n".join(lines) + (tail if "\n" in tail else "")
 
     def _lex(self, ahead: str) -> Balance:
-        return balance(self._head + ahead, self._where.language, self._where.stack)
+        return balance(self._head + ahead, self._cursor.language, self._cursor.stack)
 
     def _literals_fit(self, at_end: Balance, after: Balance, rest: str) -> bool:
-        inside = self._where.inside
-        if at_end.inside == inside and at_end.delimiter == self._where.delimiter:
+        inside = self._cursor.inside
+        if at_end.inside == inside and at_end.delimiter == self._cursor.delimiter:
             return after.inside == self._before.inside
         if at_end.inside == "line_comment" or inside == "line_comment":
             return not rest.strip() and {at_end.inside, inside} <= {"line_comment", "code"}
-        if inside == "code" and at_end.delimiter and at_end.delimiter == self._where.wanted_literal:
+        if inside == "code" and at_end.delimiter and at_end.delimiter == self._cursor.wanted_literal:
             return True
-        return at_end.inside == "code" and not self._where.closed and after.inside == "code"
+        return at_end.inside == "code" and not self._cursor.closed and after.inside == "code"
 
     def _brackets_fit(self, after: Balance) -> bool:
         before = self._before
@@ -129,15 +129,15 @@ class _Fits:
             return False
         n_kept = len(commonprefix((before.stack, after.stack)))
         closed, opened = before.stack[n_kept:], after.stack[n_kept:]
-        if Counter(closed) - Counter(self._where.owed):
+        if Counter(closed) - Counter(self._cursor.owed):
             return False
         if opened and len(closed) < self._n_owed_by_line():
             return False  # `f(a {`: what the line itself owes comes first
         # What is left open must be what the lines below close.
-        return self._where.wanted.startswith("".join(CLOSER[opener] for opener in reversed(opened)))
+        return self._cursor.wanted.startswith("".join(CLOSER[opener] for opener in reversed(opened)))
 
     def _n_owed_by_line(self) -> int:
-        return min(len(self._where.owed), len(balance(self._snapshot.line_prefix, self._where.language).stack))
+        return min(len(self._cursor.owed), len(balance(self._snapshot.line_prefix, self._cursor.language).stack))
 
 
 def joins(behind: str, rest: str) -> bool:
@@ -185,12 +185,12 @@ def _rewrites(rest: str, text: str) -> bool:
     return all(character in characters for character in rest)
 
 
-def _ends_in_head(text: str, end: int, where: Place) -> bool:
+def _ends_in_head(text: str, end: int, cursor: CursorContext) -> bool:
     """Whether the last of several lines of `text[:end]` is, as `text` has it, the head of a block: half a statement."""
     start = text.rstrip().rfind("\n", 0, end) + 1
     line = text[start : end + len(text[end:].split("\n", 1)[0])]
     cut_short = start < end < start + len(line.rstrip()) or not text[end:].strip()
-    return start > 0 and cut_short and opens_block(line, where.language)
+    return start > 0 and cut_short and opens_block(line, cursor.language)
 
 
 def _before_rest(text: str, snapshot: Snapshot) -> str:

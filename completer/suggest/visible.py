@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from completer.suggest.confidence import Sure, sure_part
 from completer.suggest.entries import Entry, Hit
 from completer.suggest.fit import joins
-from completer.suggest.trim import Selected, Trimmed, clean_partial, trim
-from completer.syntax.cursor import Place
-from completer.types import AnsweredBy, FinishReason, Snapshot, Suggestion
+from completer.suggest.partial import clean_partial
+from completer.suggest.trim import SHOWING, Note, Showing, trim
+from completer.syntax.cursor import CursorContext
+from completer.types import AnsweredBy, FinishReason, Replacement, Snapshot, Suggestion
 
 MAX_EXTENDING_FEED = 16
 """Most tokens fed for an answer from a warm slot; more are a cold prompt."""
@@ -27,26 +29,30 @@ def is_complete(hit: Hit, confidence: float) -> bool:
 
 
 def visible(
-    hit: Hit, confidence: float, snapshot: Snapshot, where: Place, *, selected: Selected | None = None, explicit: bool = False
-) -> Trimmed | None:
-    """Return what of the entry's text, as far as it is, can be shown at the snapshot, or None."""
+    hit: Hit,
+    confidence: float,
+    snapshot: Snapshot,
+    cursor: CursorContext,
+    showing: Showing = SHOWING,
+    note: Note = lambda *_: None,
+) -> Replacement | None:
+    """Return what of the entry's text, as far as it is, can be shown at the snapshot, or None.
+
+    showing: of which only `selected` and `explicit` count; the rest follows from the entry.  note: see `trim`.
+    """
     known = sure(hit, confidence)
     raw = hit.entry.text[hit.n_typed : known.end_cp]
-    if not raw:
-        return None
+    if known.end_cp < len(hit.entry.text):
+        note("confidence", raw)
     unfinished = known.cut or hit.entry.reason in _UNFINISHED
-    text = clean_partial(raw, snapshot, where, whole_words=known.cut) if unfinished else raw
+    text = clean_partial(raw, snapshot, cursor, whole_words=known.cut) if unfinished and raw else raw
+    if text != raw:
+        note("clean end", text)
     if not text:
         return None
+    finished = _ends_there(hit.entry, known, snapshot.line_suffix)
     return trim(
-        text,
-        snapshot,
-        where,
-        selected=selected,
-        finished=_ends_there(hit.entry, known, snapshot.line_suffix),
-        explicit=explicit,
-        typed_through=hit.n_typed > 0,
-        partial=unfinished,
+        text, snapshot, cursor, replace(showing, finished=finished, typed_through=hit.n_typed > 0, partial=unfinished), note
     )
 
 
@@ -55,13 +61,13 @@ def _ends_there(entry: Entry, known: Sure, rest: str) -> bool:
     return joins(entry.text[known.end_cp :], rest) if known.cut else entry.reason == "end"
 
 
-def goes_on(shown: Trimmed, given: Suggestion | None) -> bool:
+def goes_on(shown: Replacement, given: Suggestion | None) -> bool:
     """Whether `shown` can take the place of what the client was given there without a flicker: it begins with that."""
     return given is None or (shown.start_cp == given.start_cp and shown.text.startswith(given.text))
 
 
 def suggestion_of(
-    shown: Trimmed, snapshot: Snapshot, by: AnsweredBy, complete: bool = True, others: Sequence[Trimmed] = ()
+    shown: Replacement, snapshot: Snapshot, by: AnsweredBy, complete: bool = True, others: Sequence[Replacement] = ()
 ) -> Suggestion:
     """Return what the client gets of it, and of the others beside it."""
     alternatives = tuple(suggestion_of(other, snapshot, by) for other in others)

@@ -43,7 +43,7 @@ _MAX_OPEN = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class CursorContext:
     """The cursor's surroundings in one snapshot.
 
     kind: "body": right behind a block opener with an empty body; "statement": on a blank line; "name": behind the first
@@ -79,7 +79,7 @@ class Place:
     closed: bool
 
 
-def place(snapshot: Snapshot, tree: SyntaxTree | None = None) -> Place:
+def cursor_context(snapshot: Snapshot, tree: SyntaxTree | None = None) -> CursorContext:
     """Return where the cursor stands. tree: the document's tree at the snapshot's version, for the scopes."""
     lang = language(snapshot.language_id)
     lex_start_cp, stack, at_cursor = _lex(snapshot, lang, tree)
@@ -95,7 +95,7 @@ def place(snapshot: Snapshot, tree: SyntaxTree | None = None) -> Place:
         block_indent = opener_indent if owed or lang.enders else opener_indent + 1
     elif kind in ("statement", "docstring"):
         block_indent = columns(snapshot.line_prefix)
-    return Place(
+    return CursorContext(
         language=lang,
         kind=kind,
         in_word=_is_word(snapshot.line_prefix[-1:]),
@@ -141,7 +141,7 @@ def indent_unit(text: str) -> int:
     return TAB_COLUMNS if found is None or found[1] == "\t" else len(found[1])
 
 
-def closer_column(snapshot: Snapshot, cursor: Place) -> int | None:
+def closer_column(snapshot: Snapshot, cursor: CursorContext) -> int | None:
     """Return the column of the line whose bracket the next closing one closes, or None if that is not near."""
     start = max(0, snapshot.line_start_cp - _NEAR_CP)
     start = snapshot.text.find("\n", start, snapshot.line_start_cp) + 1 if start else 0

@@ -25,7 +25,7 @@ from completer.errors import EngineClosed, UnknownModel
 from completer.server import Sessions, layers_of_process, run_socket, run_stdio, run_tcp
 from completer.server.admission import Limits
 from completer.server.recorder import Recorder
-from completer.types import Edit, SelectedCompletion, Snapshot, Suggestion
+from completer.types import Edit, Replacement, Snapshot, Suggestion
 
 
 class FakeCompleter:
@@ -38,9 +38,7 @@ class FakeCompleter:
         self.events: list[dict[str, Any]] = []
         self.mirror: dict[str, str] = {}
 
-    async def complete(
-        self, snapshot: Snapshot, *, explicit: bool, selected: SelectedCompletion | None = None
-    ) -> Suggestion | None:
+    async def complete(self, snapshot: Snapshot, *, explicit: bool, selected: Replacement | None = None) -> Suggestion | None:
         text = self._text_for(snapshot)
         self._event("complete", version=snapshot.version, explicit=explicit, n_chars=len(snapshot.text))
         self._event("selected", text=selected.text) if selected else None

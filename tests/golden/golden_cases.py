@@ -7,10 +7,11 @@ import tomllib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from completer.suggest.trim import Trimmed, clean_partial, trim
-from completer.syntax.cursor import place
+from completer.suggest.partial import clean_partial
+from completer.suggest.trim import Showing, trim
+from completer.syntax.cursor import cursor_context
 from completer.syntax.tree import SyntaxTree
-from completer.types import Snapshot
+from completer.types import Replacement, Snapshot
 
 HERE = Path(__file__).parent
 _MARK = re.compile(r"⟦(.*?)⟧", re.DOTALL)
@@ -68,11 +69,11 @@ def read_cases(path: Path) -> list[Case]:
 def expected_now(case: Case) -> tuple[str, str] | None:
     """Return (text, replaced text) of what is shown for a case today, or None."""
     snapshot = case.snapshot
-    where = place(snapshot, SyntaxTree(case.language, snapshot.text))
-    raw = case.raw if where.multiline else _first_line(case.raw)
+    cursor = cursor_context(snapshot, SyntaxTree(case.language, snapshot.text))
+    raw = case.raw if cursor.multiline else _first_line(case.raw)
     whole_line = raw != case.raw
-    raw = raw if case.finished or whole_line else clean_partial(raw, snapshot, where)
-    shown: Trimmed | None = trim(raw, snapshot, where, finished=case.finished and not whole_line)
+    raw = raw if case.finished or whole_line else clean_partial(raw, snapshot, cursor)
+    shown: Replacement | None = trim(raw, snapshot, cursor, Showing(finished=case.finished and not whole_line))
     return None if shown is None else (shown.text, snapshot.text[snapshot.cursor_cp : shown.end_cp])
 
 

@@ -17,8 +17,9 @@ from completer.prompt.context.imports import read_imports, settings_of
 from completer.prompt.context.ring import similar
 from completer.prompt.context.skeleton import constant, listing, skeletons
 from completer.suggest.block_end import stop_rule
-from completer.suggest.trim import clean_partial, trim
-from completer.syntax.cursor import place
+from completer.suggest.partial import clean_partial
+from completer.suggest.trim import Showing, trim
+from completer.syntax.cursor import cursor_context
 from completer.syntax.languages import LANGUAGES
 from completer.syntax.outline import outline
 from completer.syntax.tree import OVERDUE_S, PARSE_S, SyntaxTree
@@ -71,10 +72,10 @@ def in_code(language_id: str, text: str, tree: SyntaxTree) -> list[Callable[[], 
         snapshot = Snapshot("file:///a", 1, language_id, text, cursor_cp)
 
         def key(snapshot: Snapshot = snapshot) -> None:
-            where = place(snapshot, tree)
-            stop_rule(Settings(), frozenset(), where, snapshot)
+            cursor = cursor_context(snapshot, tree)
+            stop_rule(Settings(), frozenset(), cursor, snapshot)
             for suggestion in SUGGESTIONS:
-                trim(clean_partial(suggestion, snapshot, where), snapshot, where, explicit=True)
+                trim(clean_partial(suggestion, snapshot, cursor), snapshot, cursor, Showing(explicit=True))
 
         calls.append(key)
     return calls
@@ -140,7 +141,7 @@ def test_a_parse_is_given_up_and_the_document_lives_without_a_tree(language_id: 
     assert process_time_of(lambda: tree.root) < 0.05  # not tried again at each look
     tree.edit(Edit(0, 0, "x"))
     assert process_time_of(lambda: tree.settled_root) < 0.05
-    assert place(Snapshot("file:///a", 1, language_id, "x" + text, 1), tree).in_word
+    assert cursor_context(Snapshot("file:///a", 1, language_id, "x" + text, 1), tree).in_word
 
 
 def test_an_overdue_parse_is_given_up_too(monkeypatch: pytest.MonkeyPatch) -> None:

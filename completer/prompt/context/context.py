@@ -13,7 +13,7 @@ from pathlib import Path
 from completer.config import ContextPart
 from completer.document.secrets import find_secret
 from completer.prompt.context.block import Block, BlockMaker
-from completer.prompt.context.gather import Gatherer, Place
+from completer.prompt.context.gather import Gatherer, GatherRequest
 from completer.prompt.context.recent import RecentEdits
 from completer.tokens.tokenizer import Tokenizer
 from completer.types import Edit, Snapshot
@@ -102,7 +102,7 @@ class Context:
         doc.started, doc.gathered_for, doc.gathering = now, state, True
         before, after = self._window_cp
         window = (max(0, snapshot.cursor_cp - before), snapshot.cursor_cp + after)
-        place = Place(snapshot, tuple(others), tuple(self._recent.places), window, self._parts, self._maker.budget)
+        place = GatherRequest(snapshot, tuple(others), tuple(self._recent.places), window, self._parts, self._maker.budget)
         task = asyncio.get_running_loop().create_task(self._refresh(doc, place, on_ready))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -116,7 +116,7 @@ class Context:
         if self._thread is not None:
             self._thread.shutdown(wait=False, cancel_futures=True)
 
-    async def _refresh(self, doc: _Doc, place: Place, on_ready: Callable[[], None]) -> None:
+    async def _refresh(self, doc: _Doc, place: GatherRequest, on_ready: Callable[[], None]) -> None:
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="context")
         loop, gatherer = asyncio.get_running_loop(), self._gatherer
@@ -132,7 +132,7 @@ class Context:
         on_ready()
 
 
-def _grown(gatherer: Gatherer, maker: BlockMaker, place: Place, block: Block) -> tuple[Block, tuple[int, ...]]:
+def _grown(gatherer: Gatherer, maker: BlockMaker, place: GatherRequest, block: Block) -> tuple[Block, tuple[int, ...]]:
     """Runs in the context thread."""
     found = gatherer.gather(place)
     # Whatever the engine is: a secret of another file has no place in a suggestion for this one.

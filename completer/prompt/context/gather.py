@@ -48,7 +48,7 @@ _BASES = re.compile(r"\bclass \w++[^\n:{]{0,200}?(?:\(|extends |: ?(?:public )?)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class GatherRequest:
     """The place to gather for. window: the part of the text that the prompt shows anyway, in code points.
 
     others: the other open documents.  budget: tokens of the block.
@@ -81,7 +81,7 @@ class Gatherer:
         self._workspace: Workspace | None = None
         self._trees: LRUCache[tuple[Path, int], SyntaxTree] = LRUCache(MAX_TREES_BYTES, lambda tree: len(tree.data))
 
-    def gather(self, place: Place) -> Gathered:
+    def gather(self, place: GatherRequest) -> Gathered:
         """Return what could go into the block. Mutates: the parsed files that are kept. Ends soon after GATHER_S."""
         end = time.monotonic() + GATHER_S
         search = _Search(place, self._open_workspace(place, end), self._trees, end, self.stop)
@@ -91,7 +91,7 @@ class Gatherer:
                 pieces += _up_to(getattr(search, part)(), share * place.budget * _CHARS_PER_TOKEN)
         return Gathered(search.repository, search.path, tuple(pieces))
 
-    def _open_workspace(self, place: Place, end: float) -> Workspace:
+    def _open_workspace(self, place: GatherRequest, end: float) -> Workspace:
         if self._workspace is None:
             self._workspace = Workspace(self._folders)
         self._workspace.refresh(lambda: self.stop.is_set() or time.monotonic() > end)
@@ -108,7 +108,7 @@ class _Search:
 
     def __init__(
         self,
-        place: Place,
+        place: GatherRequest,
         workspace: Workspace,
         trees: LRUCache[tuple[Path, int], SyntaxTree],
         end: float,

@@ -14,7 +14,7 @@ MAX_SIMILARITY = 0.9
 _WORD = re.compile(r"[^\W\d]\w{2,}")
 
 
-class Window(NamedTuple):
+class SimilarWindow(NamedTuple):
     """Lines of a document: its name, its text, and how similar it is to the place of the cursor, 0 to 1."""
 
     name: str
@@ -32,17 +32,17 @@ def similarity(a: frozenset[str], b: frozenset[str]) -> float:
     return len(a & b) / len(a | b) if a or b else 0.0
 
 
-def similar(here: str, documents: dict[str, str], n: int) -> list[Window]:
+def similar(here: str, documents: dict[str, str], n: int) -> list[SimilarWindow]:
     """Return up to `n` windows, the most similar first, at most one of each document's overlapping ones.
 
     here: the text around the cursor.  documents: name -> text.
     """
     wanted = words(here)
     chunks = ((name, chunk, words(chunk)) for name, text in documents.items() for chunk in _chunks(text))
-    found = [(Window(name, chunk, similarity(wanted, named)), named) for name, chunk, named in chunks]
+    found = [(SimilarWindow(name, chunk, similarity(wanted, named)), named) for name, chunk, named in chunks]
     found = [(window, named) for window, named in found if MIN_SIMILARITY <= window.similarity <= MAX_SIMILARITY]
     found.sort(key=lambda one: -one[0].similarity)
-    chosen: list[tuple[Window, frozenset[str]]] = []
+    chosen: list[tuple[SimilarWindow, frozenset[str]]] = []
     for window, named in found:
         # Neighbours share half their lines; two windows that say the same are one too many.
         if all(similarity(named, other) < 0.5 for _, other in chosen):

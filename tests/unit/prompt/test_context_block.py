@@ -14,7 +14,7 @@ from test_pipeline import HEAD, LINE, SETTINGS, TAIL, ByHeart, pipeline
 from completer.config import CONTEXT_AUTO, CONTEXT_PARTS, Settings, context_parts, update
 from completer.errors import ConfigError
 from completer.prompt.context.block import STALE_SHARE, Block, BlockMaker, Piece
-from completer.prompt.context.gather import Gatherer, Place
+from completer.prompt.context.gather import Gatherer, GatherRequest
 from completer.prompt.context.recent import RecentEdits, snippet
 from completer.prompt.context.ring import similar
 from completer.prompt.context.skeleton import skeletons
@@ -129,7 +129,7 @@ def gather(folder: Path, text: str, files: dict[str, str], **others: str) -> lis
         (folder / name).write_text(content, encoding="utf-8")
     opened = tuple(Snapshot((folder / f"{name}.py").as_uri(), 1, "python", content, 0) for name, content in others.items())
     snapshot = Snapshot((folder / "main.py").as_uri(), 1, "python", text, len(text))
-    return list(Gatherer([folder]).gather(Place(snapshot, opened, (), (0, 10**6), CONTEXT_PARTS, 1000)).pieces)
+    return list(Gatherer([folder]).gather(GatherRequest(snapshot, opened, (), (0, 10**6), CONTEXT_PARTS, 1000)).pieces)
 
 
 def test_an_imported_name_is_found_through_the_package_that_hands_it_on(tmp_path: Path) -> None:

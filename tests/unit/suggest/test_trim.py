@@ -8,12 +8,14 @@ from hypothesis import strategies as st
 
 from completer.suggest.fit import fit
 from completer.suggest.overlap import duplicates_suffix
-from completer.suggest.trim import Selected, clean_partial, cut_special, trim
-from completer.syntax.cursor import place
+from completer.suggest.partial import clean_partial
+from completer.suggest.special import cut_special
+from completer.suggest.trim import Showing, trim
+from completer.syntax.cursor import cursor_context
 from completer.syntax.languages import language
 from completer.syntax.lexer import balance
 from completer.syntax.tree import SyntaxTree
-from completer.types import Snapshot
+from completer.types import Replacement, Snapshot
 
 DOCUMENTS = {
     "python": 'import os\n\n\nclass A:\n    def f(self, a):\n        x = [a, {"k": (1, 2)}]\n        return foo(x)\n',
@@ -43,8 +45,8 @@ def situations(draw: st.DrawFn) -> tuple[Snapshot, str]:
 @given(situations(), st.booleans(), st.booleans())
 def test_what_is_shown_is_clean(situation: tuple[Snapshot, str], explicit: bool, finished: bool) -> None:
     snapshot, raw = situation
-    where = place(snapshot)
-    shown = trim(raw if finished else clean_partial(raw, snapshot, where), snapshot, where, explicit=explicit)
+    cursor = cursor_context(snapshot)
+    shown = trim(raw if finished else clean_partial(raw, snapshot, cursor), snapshot, cursor, Showing(explicit=explicit))
     if shown is None:
         return
     assert cut_special(shown.text) == shown.text
@@ -62,11 +64,11 @@ def test_what_is_shown_is_clean(situation: tuple[Snapshot, str], explicit: bool,
 
 def test_selected_entry_must_begin_the_suggestion() -> None:
     snapshot = Snapshot("file:///x", 1, "python", "self.ba\n", 7)
-    where = place(snapshot)
-    shown = trim("lance += 1", snapshot, where, selected=Selected("balance", 5, 7))
+    cursor = cursor_context(snapshot)
+    shown = trim("lance += 1", snapshot, cursor, Showing(selected=Replacement("balance", 5, 7)))
     assert shown is not None
     assert (shown.text, shown.start_cp, shown.end_cp) == ("balance += 1", 5, 7)
-    assert trim("se", snapshot, where, selected=Selected("balance", 5, 7)) is None
+    assert trim("se", snapshot, cursor, Showing(selected=Replacement("balance", 5, 7))) is None
 
 
 @pytest.mark.parametrize(
@@ -82,20 +84,20 @@ def test_selected_entry_must_begin_the_suggestion() -> None:
 )
 def test_partial_output_ends_at_a_clean_boundary(raw: str, kept: str) -> None:
     snapshot = Snapshot("file:///x", 1, "python", "snapshot = 1\ny = ", 17)
-    assert clean_partial(raw, snapshot, place(snapshot)) == kept
+    assert clean_partial(raw, snapshot, cursor_context(snapshot)) == kept
 
 
 def test_explicit_request_is_answered_inside_a_word() -> None:
     snapshot = Snapshot("file:///x", 1, "python", "foobar = 1\n", 3)
-    assert trim("d_", snapshot, place(snapshot)) is None
-    assert trim("d_", snapshot, place(snapshot), explicit=True) is not None
+    assert trim("d_", snapshot, cursor_context(snapshot)) is None
+    assert trim("d_", snapshot, cursor_context(snapshot), Showing(explicit=True)) is not None
 
 
 @pytest.mark.parametrize(("text", "fitted"), [(")) {", ")) {"), (") {", ")"), (" {", None)])
 def test_a_block_below_is_opened_only_when_the_line_owes_no_bracket(text: str, fitted: str | None) -> None:
     document = "if (isReady(state‸\n  start();\n}\n"
     snapshot = Snapshot("file:///a.js", 1, "javascript", document.replace("‸", ""), document.index("‸"))
-    found = fit(text, snapshot, place(snapshot))
+    found = fit(text, snapshot, cursor_context(snapshot))
     assert (found.text if found else None) == fitted
 
 
@@ -113,32 +115,32 @@ def test_a_closer_that_the_document_lacks_gets_the_column_of_what_it_closes(
 ) -> None:
     at = document.index("‸")
     snapshot = Snapshot("file:///a", 1, language, document.replace("‸", ""), at)
-    found = trim(raw, snapshot, place(snapshot, SyntaxTree(language, snapshot.text)), explicit=True)
+    found = trim(raw, snapshot, cursor_context(snapshot, SyntaxTree(language, snapshot.text)), Showing(explicit=True))
     assert found is not None and found.text == shown
 
 
 def test_a_closer_too_many_is_not_shown() -> None:
     document = "function f() {\n  g();\n‸\n}\n"
     snapshot = Snapshot("file:///a", 1, "javascript", document.replace("‸", ""), document.index("‸"))
-    assert trim("}", snapshot, place(snapshot, SyntaxTree("javascript", snapshot.text)), explicit=True) is None
+    assert trim(")", snapshot, cursor_context(snapshot, SyntaxTree("javascript", snapshot.text)), Showing(explicit=True)) is None
 
 
 @pytest.mark.parametrize("raw", ["for (int i = 1", "if (i % 11 == 0 || i % 13", "let b = b.toString(2).split('')"])
 def test_a_piece_of_a_line_gets_no_bracket_that_the_model_did_not_write(raw: str) -> None:
     snapshot = Snapshot("file:///a.js", 1, "javascript", "function f(b) {\n  \n}\n", len("function f(b) {\n  "))
-    found = trim(raw, snapshot, place(snapshot, SyntaxTree("javascript", snapshot.text)), partial=True)
+    found = trim(raw, snapshot, cursor_context(snapshot, SyntaxTree("javascript", snapshot.text)), Showing(partial=True))
     assert found is not None and found.text == raw
 
 
 @pytest.mark.parametrize("language", ["java", "javascript", "python", "go"])
 def test_a_code_fence_ends_the_suggestion(language: str) -> None:
     snapshot = Snapshot("file:///a", 1, language, "total = 1\n\n", len("total = 1\n"))
-    cursor = place(snapshot, SyntaxTree(language, snapshot.text))
-    assert trim("```", snapshot, cursor, explicit=True) is None
-    found = trim("count = 2\n```\nThis code", snapshot, cursor, explicit=True)
+    cursor = cursor_context(snapshot, SyntaxTree(language, snapshot.text))
+    assert trim("```", snapshot, cursor, Showing(explicit=True)) is None
+    found = trim("count = 2\n```\nThis code", snapshot, cursor, Showing(explicit=True))
     assert found is not None and found.text == "count = 2"
 
 
 def test_a_code_fence_is_text_in_markdown() -> None:
     snapshot = Snapshot("file:///a.md", 1, "markdown", "Run this:\n\n\n", len("Run this:\n\n"))
-    assert trim("```sh", snapshot, place(snapshot), explicit=True) is not None
+    assert trim("```sh", snapshot, cursor_context(snapshot), Showing(explicit=True)) is not None

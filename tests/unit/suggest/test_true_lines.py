@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from completer.suggest.trim import trim
-from completer.syntax.cursor import place
+from completer.suggest.trim import Showing, trim
+from completer.syntax.cursor import cursor_context
 from completer.syntax.tree import SyntaxTree
 from completer.types import Snapshot
 
@@ -37,8 +37,8 @@ def test_every_line_of_a_file_fits_where_it_was(language: str, indented: bool) -
     cases = blanked(language, indented=indented)
     assert len(cases) > 5
     for snapshot, line in cases:
-        cursor = place(snapshot, SyntaxTree(language, snapshot.text))
-        shown = trim(line, snapshot, cursor, finished=False, explicit=True)
+        cursor = cursor_context(snapshot, SyntaxTree(language, snapshot.text))
+        shown = trim(line, snapshot, cursor, Showing(finished=False, explicit=True))
         assert shown is not None, f"nothing of {line!r}"
         after = snapshot.text[: shown.start_cp] + shown.text + snapshot.text[shown.end_cp :]
         assert after == snapshot.prefix + line.rstrip() + snapshot.suffix, line

@@ -7,7 +7,7 @@ import pytest
 from completer.suggest.confidence import TokenSpan
 from completer.suggest.entries import Entry, Hit
 from completer.suggest.visible import MAX_EXTENDING_FEED, answered_by, visible
-from completer.syntax.cursor import place
+from completer.syntax.cursor import cursor_context
 from completer.types import AnsweredBy, FinishReason, Snapshot, Stats
 
 
@@ -28,7 +28,7 @@ def test_an_unsure_word_that_goes_on_as_the_line_does_joins_it(
     snapshot = Snapshot("file:///a.py", 1, "python", text, text.index("c.parse") + 1)
     spans = [TokenSpan(6, 0.5), *([TokenSpan(6 + len(behind), 0.01)] if behind else [])]
     entry = Entry(1, "", 1, text="oercer" + behind, spans=spans, reason=reason)
-    found = visible(Hit(entry, 0), 0.3, snapshot, place(snapshot))
+    found = visible(Hit(entry, 0), 0.3, snapshot, cursor_context(snapshot))
     assert (found.text if found else None) == shown
 
 

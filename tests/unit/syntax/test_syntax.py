@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from completer.suggest.block_end import sibling_stop
-from completer.syntax.cursor import place
+from completer.syntax.cursor import cursor_context
 from completer.syntax.languages import LANGUAGES, Language, language
 from completer.syntax.lexer import balance_of, closing, lex_lines, literals, tokens, unclosed
 from completer.syntax.tree import EXCERPT_BYTES, LARGE_BYTES, SyntaxTree, grammar
@@ -65,7 +65,7 @@ def test_unknown_language_has_no_tree_and_still_a_place() -> None:
     tree = SyntaxTree("made-up", snapshot.text)
     tree.edit(Edit(0, 0, "x"))
     assert tree.root is None
-    assert place(snapshot, tree).kind == "body"
+    assert cursor_context(snapshot, tree).kind == "body"
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_unknown_language_has_no_tree_and_still_a_place() -> None:
 )
 def test_place_names_the_kind(marked: str, language_id: str, kind: str) -> None:
     snapshot = snap(marked, language_id)
-    assert place(snapshot, SyntaxTree(language_id, snapshot.text)).kind == kind
+    assert cursor_context(snapshot, SyntaxTree(language_id, snapshot.text)).kind == kind
 
 
 @pytest.mark.parametrize(
@@ -102,18 +102,18 @@ def test_place_names_the_kind(marked: str, language_id: str, kind: str) -> None:
     [("ab‸cd", "word"), ("x = ‸ + 1", "rest"), ("f(‸)", ""), ('f("‸");', ""), ("if (‸) {", ""), ("x‸  # why", "")],
 )
 def test_place_suppresses_inside_words_and_before_code(marked: str, suppress: str) -> None:
-    assert place(snap(marked)).suppress == suppress
+    assert cursor_context(snap(marked)).suppress == suppress
 
 
 def test_place_knows_which_brackets_nothing_closes() -> None:
-    assert place(snap("function f() {\n  g(‸\n}\n", "javascript")).owed == "("
-    assert place(snap("function f() {\n  g(‸)\n}\n", "javascript")).owed == ""
-    assert place(snap("function f() {\n  ‸\n", "javascript")).owed == "{"
+    assert cursor_context(snap("function f() {\n  g(‸\n}\n", "javascript")).owed == "("
+    assert cursor_context(snap("function f() {\n  g(‸)\n}\n", "javascript")).owed == ""
+    assert cursor_context(snap("function f() {\n  ‸\n", "javascript")).owed == "{"
 
 
 def test_scopes_of_a_blank_line_are_what_is_indented_less() -> None:
     snapshot = snap("class A:\n    def f(self):\n        return 1\n\n    ‸\n")
-    assert [s.name for s in place(snapshot, SyntaxTree("python", snapshot.text)).scopes] == ["A"]
+    assert [s.name for s in cursor_context(snapshot, SyntaxTree("python", snapshot.text)).scopes] == ["A"]
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_scopes_of_a_blank_line_are_what_is_indented_less() -> None:
 def test_a_block_stops_at_the_next_sibling(marked: str, language_id: str, generated: str, kept: str) -> None:
     snapshot = snap(marked, language_id)
     tree = SyntaxTree(language_id, snapshot.text)
-    stop = sibling_stop(snapshot, place(snapshot, tree), generated, tree)
+    stop = sibling_stop(snapshot, cursor_context(snapshot, tree), generated, tree)
     assert stop is not None
     assert generated[:stop] == kept
 
@@ -186,12 +186,12 @@ def test_lexing_block_by_block_equals_lexing_the_whole(language_id: str, pieces:
     cursor_cp = data.draw(st.integers(0, len(text)))
     lex_lines.cache_clear()
     with mock.patch("completer.syntax.lexer._BLOCK_CP", data.draw(st.sampled_from([2, 5, 2_000]))):
-        where = place(Snapshot("file:///x", 1, language_id, text, cursor_cp))
+        cursor = cursor_context(Snapshot("file:///x", 1, language_id, text, cursor_cp))
     whole = tokens(text[:cursor_cp], lang)
     at_cursor = balance_of(whole, lang)
-    assert (where.inside, where.delimiter) == (at_cursor.inside, at_cursor.delimiter)
+    assert (cursor.inside, cursor.delimiter) == (at_cursor.inside, at_cursor.delimiter)
     if whole:
-        assert (where.lex_start_cp, where.stack) == (whole[-1].start, balance_of(whole[:-1], lang).stack)
+        assert (cursor.lex_start_cp, cursor.stack) == (whole[-1].start, balance_of(whole[:-1], lang).stack)
 
 
 def test_in_a_large_document_a_block_stops_where_it_stops_in_a_small_one() -> None:
@@ -205,7 +205,7 @@ def test_in_a_large_document_a_block_stops_where_it_stops_in_a_small_one() -> No
     for snapshot in (small, large):
         tree = SyntaxTree("python", snapshot.text)
         assert tree.root is not None
-        stops.append(sibling_stop(snapshot, place(snapshot, tree), generated, tree))
+        stops.append(sibling_stop(snapshot, cursor_context(snapshot, tree), generated, tree))
     assert stops[0] == stops[1] == len("first = 1")
 
 

@@ -1,0 +1,68 @@
+"""The white space that generated lines begin with: the column of the first one, tabs or spaces in all."""
+
+from __future__ import annotations
+
+import re
+
+from completer.syntax.cursor import TAB_COLUMNS, CursorContext, closer_column, columns, indent_unit, line_above, lines_below
+from completer.syntax.lexer import OPENER
+from completer.types import Snapshot
+
+_SAID_TWICE = re.compile(r"(?!long\b)\w+(?:::|\.|->|/| )")  # the last word, or path segment, before the cursor
+_CONTINUES = re.compile(r"\??\.\w|[?:&|+*/<=-]|(?:and|or)\b")
+_NO_BRACE = re.compile(r"\s*(?:\}?\s*else\b)?\s*(?:(?:if|for|while|foreach)\b.*\)|else)\s*\Z|.*(?:=>?|\?|&&|\|\||:)\s*\Z")
+
+
+def indented(text: str, snapshot: Snapshot, cursor: CursorContext) -> str:
+    """Give the lines the file's tabs or spaces, and the first line no more white space than belongs at the cursor."""
+    first, *others = text.split("\n")
+    line = snapshot.line_prefix
+    if cursor.inside == "code" and first.strip():
+        first = first[_said_twice(first, line) :]
+        if line[-1:] in (" ", "\t") and line.strip():
+            first = first.lstrip(" \t")
+        elif not line.strip():
+            first = _at_column(first, snapshot, cursor)
+    tabs = _uses_tabs(snapshot)
+    first = _reindent(first, tabs) if not line.strip() else first
+    return "\n".join([first, *(_reindent(other, tabs) for other in others)])
+
+
+def _at_column(first: str, snapshot: Snapshot, cursor: CursorContext) -> str:
+    """Return the first line of a blank line's suggestion with the white space that belongs between cursor and text."""
+    body, at_cursor = first.lstrip(" \t"), columns(snapshot.line_prefix)
+    if body[0] in OPENER and cursor.owed and (column := closer_column(snapshot, cursor)) is not None:
+        return " " * max(0, column - at_cursor) + body
+    below = lines_below(snapshot, 1)
+    deepest = max(cursor.indent, columns(below[0]) if below else 0)
+    if not cursor.language.indented and _goes_on_from_above(body, snapshot):
+        deepest += 2 * indent_unit(snapshot.text)
+    return " " * min(max(0, deepest - at_cursor), columns(first)) + body
+
+
+def _goes_on_from_above(body: str, snapshot: Snapshot) -> bool:
+    """Whether a line may be indented more than the statement above: a chained call, an operator, a body without braces."""
+    return _CONTINUES.match(body) is not None or _NO_BRACE.match(line_above(snapshot)) is not None
+
+
+def _said_twice(first: str, line: str) -> int:
+    """Return how many characters of `first` are the end of `line` once more: its last segment, or two words and more."""
+    segment = _SAID_TWICE.match(first)
+    if segment and line.endswith(segment[0]) and not re.match(r"\w", line[-len(segment[0]) - 1 : -len(segment[0])]):
+        return segment.end()
+    starts = [match.start() for match in re.finditer(r"\w+", line)][:-1]
+    return next((len(line) - at for at in starts if first.startswith(line[at:])), 0)
+
+
+def _uses_tabs(snapshot: Snapshot) -> bool | None:
+    head = "\n" + snapshot.text[:32_000]
+    with_tabs, with_spaces = head.count("\n\t"), head.count("\n  ")
+    return with_tabs > with_spaces if with_tabs or with_spaces else None
+
+
+def _reindent(line: str, tabs: bool | None) -> str:
+    body = line.lstrip(" \t")
+    if tabs is None or (("\t" not in line[: len(line) - len(body)]) if not tabs else line[:1] != " "):
+        return line
+    width = columns(line)
+    return (("\t" * (width // TAB_COLUMNS) + " " * (width % TAB_COLUMNS)) if tabs else " " * width) + body

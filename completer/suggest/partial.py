@@ -1,0 +1,37 @@
+"""What of an unfinished output may be shown: as much as ends at a clean boundary."""
+
+from __future__ import annotations
+
+import re
+
+from completer.suggest.special import cut_special
+from completer.syntax.cursor import CursorContext, without_word
+from completer.syntax.lexer import tokens
+from completer.types import Snapshot
+
+_SEARCHED_CP = 400_000
+"""How much of the document on each side of the cursor is searched for a word."""
+
+
+def clean_partial(raw: str, snapshot: Snapshot, cursor: CursorContext, *, whole_words: bool = False) -> str:
+    """Return what of an unfinished output ends at a clean boundary, for `trim` to go on with; "" where nothing does.
+
+    Dropped from its end: the last of several lines, a string begun and not ended, and an identifier that may go on,
+    unless the whole word stands somewhere in the document already, or `whole_words` says that none goes on.
+    Brackets may stay open: who accepts goes on inside them.
+    """
+    text = cut_special(raw)
+    whole_lines, line_end, _ = text.rpartition("\n")
+    if whole_lines.strip():
+        return whole_lines.rstrip() + line_end
+    head = snapshot.text[cursor.lex_start_cp : snapshot.cursor_cp]
+    found = tokens(head + text, cursor.language)
+    if found and found[-1].kind == "string" and not found[-1].closed and found[-1].start >= len(head):
+        text = text[: found[-1].start - len(head)]
+    if not whole_words and (word := re.search(r"\w+\Z", text)):
+        line = snapshot.line_prefix
+        whole = (line[len(without_word(line)) :] if word.start() == 0 else "") + word[0]
+        near = snapshot.text[max(0, snapshot.cursor_cp - _SEARCHED_CP) : snapshot.cursor_cp + _SEARCHED_CP]
+        if not re.search(rf"\b{re.escape(whole)}\b", near):
+            text = text[: word.start()]
+    return text.rstrip() if text.strip() else ""
