@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from completer.complete.explanation import Explanation
 from completer.config import Settings
 from completer.types import Edit, Replacement, Snapshot, Suggestion
 
@@ -80,6 +81,10 @@ class Completer(Protocol):
 
     def set_settings(self, settings: Settings) -> None:
         """Take new settings. What names the model or its engine never changes here: then a new Completer is made."""
+        ...
+
+    def explain(self, uri: str) -> Explanation | str:
+        """Return why the last answer for a document is what it is; a sentence if the model was not asked."""
         ...
 
     def metrics(self) -> list[dict[str, Any]]:

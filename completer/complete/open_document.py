@@ -44,6 +44,7 @@ class OpenDocument:
     and for what follows accepting.  redo: the last one that repeats an answer with a full window.
     prefill_anchor: what idle time is prefilling, by the request prefill_id.
     answer: the last one, None while a request waits for one.
+    quiet: why the last request was not passed on to the model ("secret", "language", "word"), or "".
     resting: the timer of a cursor that moved.  parsing: a parse in another thread.
     text_ids: tokens of its text as it was when the cursor last rested in it, in which drafts are looked up.
     """
@@ -58,6 +59,7 @@ class OpenDocument:
     answer: LastAnswer | None = None
     prefill_id: int | None = None
     prefill_anchor: Anchor | None = None
+    quiet: str = ""
     resting: asyncio.TimerHandle | None = None
     parsing: asyncio.Future[Any] | None = None
     text_ids: tuple[int, ...] = ()

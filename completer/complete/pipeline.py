@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from completer.complete.explanation import QUIET, Explanation, explain
 from completer.complete.foreground import Foreground
 from completer.complete.open_document import OpenDocument
 from completer.complete.question import Question
@@ -17,7 +18,7 @@ from completer.config import Settings, context_parts
 from completer.document.secrets import SecretScan
 from completer.prompt.anchors import context_budget, full_window_cp
 from completer.prompt.context.context import Context
-from completer.syntax.cursor import CursorContext, cursor_context
+from completer.syntax.cursor import cursor_context
 from completer.syntax.tree import SyntaxTree
 from completer.types import Edit, Replacement, Snapshot, Suggestion
 
@@ -45,8 +46,8 @@ class Pipeline:
         cursor = cursor_context(snapshot, doc.tree)
         trace = self._state.traces.new(snapshot, cursor.kind)
         question = Question(snapshot, cursor, self.settings, trace, explicit, selected, given, started_s)
-        wanted = not doc.is_secret and (explicit or self._wanted(snapshot, cursor))
-        suggestion = await self._foreground.answer(question, doc) if wanted else None
+        doc.quiet = self._quiet(doc, question)
+        suggestion = await self._foreground.answer(question, doc) if not doc.quiet else None
         trace.total_ms = question.elapsed_ms
         self._state.traces.add(trace)
         return suggestion
@@ -123,6 +124,14 @@ class Pipeline:
     def on_extend(self, on_extend: Callable[[Suggestion], None] | None) -> None:
         self._state.on_extend = on_extend
 
+    def explain(self, uri: str) -> Explanation | str:
+        doc = self._state.docs.get(uri)
+        if doc is None:
+            return "the document is not open"
+        if doc.quiet:
+            return QUIET[doc.quiet]
+        return explain(doc.answer, self._state.model.tokenizer) if doc.answer else "nothing was requested here yet"
+
     def metrics(self) -> list[dict[str, Any]]:
         return self._state.traces.as_dicts()
 
@@ -172,5 +181,12 @@ class Pipeline:
         found = {uri: doc.secrets.found for uri, doc in self._state.docs.items() if doc.secrets and doc.secrets.found}
         return "; ".join(f"{uri.rpartition('/')[2]} is not sent: it seems to hold a {kind}" for uri, kind in found.items())
 
-    def _wanted(self, snapshot: Snapshot, cursor: CursorContext) -> bool:
-        return cursor.suppress != "word" and snapshot.language_id not in self.settings.disabled_languages
+    def _quiet(self, doc: OpenDocument, question: Question) -> str:
+        """Return why nothing is asked of the model, or ""; see `completer.complete.explanation.QUIET`."""
+        if doc.is_secret:
+            return "secret"
+        if question.explicit:
+            return ""
+        if question.snapshot.language_id in self.settings.disabled_languages:
+            return "language"
+        return "word" if question.cursor.suppress == "word" else ""

@@ -15,7 +15,7 @@ Measured: docs/benchmarks/quality.md.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 FIRST_WORD = 1 / 8
@@ -44,21 +44,35 @@ def sure_part(text: str, spans: Sequence[TokenSpan], n_typed: int, threshold: fl
     spans: the tokens of `text`, in order.  n_typed: characters of it that the user has typed already.
     threshold: the least probability of everything shown; 0: all of it is.
     """
+    for joint, word_start, n_words in _joints(text, spans, n_typed):
+        if joint < threshold * (1.0 if n_words else FIRST_WORD):
+            return Sure(word_start, cut=True)
+    return Sure(len(text), cut=False)
+
+
+def joint_probabilities(text: str, spans: Sequence[TokenSpan], n_typed: int) -> list[float]:
+    """Return for each span how probable all of its line is up to there; 1.0 for what was typed."""
+    joints = [joint for joint, _, _ in _joints(text, spans, n_typed)]
+    n_confirmed = sum(span.end_cp <= n_typed for span in spans)
+    return [1.0] * n_confirmed + joints
+
+
+def _joints(text: str, spans: Sequence[TokenSpan], n_typed: int) -> Iterator[tuple[float, int, int]]:
+    """Yield for each span that ends after the typed text: the probability of its line so far, where its word begins, and
+    how many words there are before that."""
     joint, start, word_start, n_words = 1.0, 0, n_typed, 0
     for end, prob in spans:
         begun, start = start, end
         if end <= n_typed:
             continue
         if begun >= len(text):
-            break
+            return
         if begun > n_typed and not _goes_on(text, begun):
             n_words += any(c.isalnum() for c in text[word_start:begun])
             joint = 1.0 if "\n" in text[word_start:begun] else joint
             word_start = begun
         joint *= prob if begun >= n_typed else 1.0  # typed in part: confirmed
-        if joint < threshold * (1.0 if n_words else FIRST_WORD):
-            return Sure(word_start, cut=True)
-    return Sure(len(text), cut=False)
+        yield joint, word_start, n_words
 
 
 def _goes_on(text: str, at: int) -> bool:

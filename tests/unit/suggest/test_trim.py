@@ -122,7 +122,7 @@ def test_a_closer_that_the_document_lacks_gets_the_column_of_what_it_closes(
 def test_a_closer_too_many_is_not_shown() -> None:
     document = "function f() {\n  g();\n‸\n}\n"
     snapshot = Snapshot("file:///a", 1, "javascript", document.replace("‸", ""), document.index("‸"))
-    assert trim(")", snapshot, cursor_context(snapshot, SyntaxTree("javascript", snapshot.text)), Showing(explicit=True)) is None
+    assert trim("}", snapshot, cursor_context(snapshot, SyntaxTree("javascript", snapshot.text)), Showing(explicit=True)) is None
 
 
 @pytest.mark.parametrize("raw", ["for (int i = 1", "if (i % 11 == 0 || i % 13", "let b = b.toString(2).split('')"])
