@@ -10,7 +10,7 @@ LINES ?= 3
 REPLAY = --server "$(BIN)/completer lsp" --options '{"model": "$(MODEL)"}' --model "$$($(BIN)/completer models path $(MODEL))"
 UNLIMITED = --variant 'unlimited={"model": "$(MODEL)", "budget_ms": 5000}'
 
-.PHONY: setup model demo test test-editors check format bench bench-gate binary test-binary vsix clean
+.PHONY: setup model demo test test-fast test-editors check format bench bench-gate binary test-binary vsix clean
 
 setup: $(SETUP)
 
@@ -22,6 +22,9 @@ $(SETUP): pyproject.toml
 
 demo: setup  ## complete snippets in four languages with the real model
 	$(BIN)/completer demo
+
+test-fast: setup  ## the unit tests that need no model, in under a minute
+	$(BIN)/pytest -m "not model and not editor" tests/unit
 
 test: setup  ## all tests, the real model included
 	$(BIN)/pytest

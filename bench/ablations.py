@@ -7,7 +7,6 @@ repetition     a line that was said before does not end decoding, and is not cut
 block          a block runs on until the model ends it
 stop line      decoding goes on behind a line that stands below the cursor
 brackets       brackets and literals are left as the model puts them, and what the rest of the line repeats as well
-likeliest      who asks is shown what greedy decoding says first, whatever else is more likely as a whole
 clean ends     what was not finished is shown up to its last character
 """
 
@@ -43,11 +42,10 @@ RULES: dict[str, dict[str, Callable[..., Any]]] = {
     "block": {
         "completer.suggest.trim.sibling_stop": lambda *_: None,
         "completer.complete.generations.sibling_stop": lambda *_: None,
-        "completer.complete.pipeline.stop_rule": _stop_rule(block_indent=None),
+        "completer.complete.state.stop_rule": _stop_rule(block_indent=None),
     },
-    "stop line": {"completer.complete.pipeline.stop_rule": _stop_rule(suffix_line="")},
+    "stop line": {"completer.complete.state.stop_rule": _stop_rule(suffix_line="")},
     "brackets": {"completer.suggest.trim.fit": lambda text, *_: Fitted(text)},
-    "likeliest": {"completer.complete.alternatives.likeliest": lambda candidates: candidates[0]},
     "clean ends": {"completer.suggest.visible.clean_partial": lambda raw, *_, **__: raw},
 }
 """Name of a rule -> what takes the place of the functions that follow it."""

@@ -9,18 +9,18 @@ word-3     the same, anchored three lines further up
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
+from queue import SimpleQueue
 
 from bench.cursors import Case
 from completer.config import Settings
 from completer.generate.scheduler import LocalGenerator
 from completer.prompt.prompt import frame, n_word_tokens
-from completer.suggest.confidence import Piece, sure_part
+from completer.suggest.confidence import TokenSpan, sure_part
 from completer.tokens.tokenizer import Tokenizer, whole_characters
-from completer.types import GenerateRequest, GenerateStats, Prompt, StopRule, Token
+from completer.types import Done, Prompt, Request, Stats, StopRule, Token, Tokens
 
 LINES_BEFORE, LINES_AFTER = 60, 20
 MAX_TOKENS = 64
@@ -90,7 +90,7 @@ class Answer:
     ids: tuple[int, ...]
     text: str
     sure: str
-    stats: GenerateStats
+    stats: Stats
 
 
 class Asker:
@@ -109,24 +109,22 @@ class Asker:
     def ask(self, prompt: Prompt, drafts: tuple[tuple[int, ...], ...] = ()) -> Answer:
         """Return the answer. Raises: RuntimeError when the engine failed."""
         tokens: list[Token] = []
-        done = threading.Event()
-        end: list[tuple[str, GenerateStats]] = []
+        ended: SimpleQueue[Done] = SimpleQueue()
 
-        def on_done(reason: str, stats: GenerateStats) -> None:
-            end.append((reason, stats))
-            done.set()
+        def on_event(event: Tokens | Done) -> None:
+            if isinstance(event, Done):
+                ended.put(event)
+            else:
+                tokens.extend(event.tokens)
 
-        self._generator.submit(
-            GenerateRequest(next(self._numbers), "bench", prompt, self._rule, drafts=drafts), tokens.extend, on_done
-        )
-        done.wait()
-        reason, stats = end[0]
-        if reason == "error":
+        self._generator.submit(Request(next(self._numbers), "bench", prompt, self._rule, drafts=drafts), on_event)
+        done = ended.get()
+        if done.reason == "error":
             raise RuntimeError("the engine failed: see the log above")
         ids = tuple(token.id for token in tokens)
         n_healed = len(prompt.heal_bytes)
         text, *_ = whole_characters(self._tokenizer.bytes_of(ids)[n_healed:]).split("\n", 1)
         ends = (len(whole_characters(self._tokenizer.bytes_of(ids[: n + 1])[n_healed:])) for n in range(len(ids)))
-        pieces = [Piece(end, token.prob) for end, token in zip(ends, tokens, strict=True)]
-        sure = text[: sure_part(text, pieces, 0, Settings().confidence).end_cp]
-        return Answer(ids, text.rstrip(), sure.rstrip(), stats)
+        spans = [TokenSpan(end, token.prob) for end, token in zip(ends, tokens, strict=True)]
+        sure = text[: sure_part(text, spans, 0, Settings().confidence).end_cp]
+        return Answer(ids, text.rstrip(), sure.rstrip(), done.stats)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import secrets
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,6 +13,13 @@ from time import perf_counter
 from typing import Any
 
 Json = dict[str, Any]
+CLIENT_KEY = secrets.token_hex()
+"""In the environment of each server that is started here: it takes settings with this key as the user's own."""
+
+
+def user_settings(settings: Json) -> Json | None:
+    """Return the initializationOptions that make `settings` the user's, so that they may also name engine and endpoints."""
+    return {"userSettings": settings, "clientKey": CLIENT_KEY} if settings else None
 
 
 class ServerDied(ConnectionError):
@@ -61,6 +70,7 @@ class LspClient:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             limit=1 << 26,
+            env=os.environ | {"COMPLETER_CLIENT_KEY": CLIENT_KEY},
         )
         assert process.stdout is not None
         assert process.stdin is not None

@@ -28,7 +28,7 @@ from bench.corpus import LANGUAGES
 from bench.options import finish
 from bench.oracle import common_prefix
 from completer.models.store import locate
-from completer.suggest.confidence import DECODED_ON, FIRST_WORD, Piece, Sure, sure_part
+from completer.suggest.confidence import DECODED_ON, FIRST_WORD, Sure, TokenSpan, sure_part
 from completer.suggest.trim import clean_partial, trim
 from completer.syntax.cursor import Place, place
 from completer.tokens.tokenizer import Tokenizer, whole_characters
@@ -40,7 +40,7 @@ MIN_ACCEPTED = 3
 
 @dataclass(slots=True)
 class Said:
-    """What the model said at one cursor. text, pieces: without the healed bytes, up to the line's end. ended: by itself."""
+    """What the model said at one cursor. text, spans: without the healed bytes, up to the line's end. ended: by itself."""
 
     name: str
     language: str
@@ -52,7 +52,7 @@ class Said:
     snapshot: Snapshot
     where: Place
     text: str
-    pieces: list[Piece]
+    spans: list[TokenSpan]
     ended: bool
     trimmed: dict[tuple[int, bool, bool], str] = field(default_factory=dict)
 
@@ -82,20 +82,20 @@ def product_rule(threshold: float) -> Rule:
 
 def words_rule(threshold: float) -> Rule:
     def rule(said: Said, typed: int) -> Sure:
-        first = sure_part(said.text, said.pieces, 0, threshold / FIRST_WORD)  # its first word is then judged by `threshold`
-        later = sure_part(said.text, said.pieces, 0, threshold)
+        first = sure_part(said.text, said.spans, 0, threshold / FIRST_WORD)  # its first word is then judged by `threshold`
+        later = sure_part(said.text, said.spans, 0, threshold)
         return first if first.end_cp == 0 else later
 
     return rule
 
 
 def shown_rule(threshold: float) -> Rule:
-    return lambda said, typed: sure_part(said.text, said.pieces, typed, threshold)
+    return lambda said, typed: sure_part(said.text, said.spans, typed, threshold)
 
 
 def _first(said: Said, ends: Callable[[float, float], bool]) -> Sure:
     joint, start = 1.0, 0
-    for end, prob in said.pieces:
+    for end, prob in said.spans:
         if ends(joint, prob):
             return Sure(start, cut=False)
         joint, start = joint * prob, end
@@ -115,7 +115,7 @@ def read(record: Path, folders: Sequence[Path], tokenizer: Tokenizer) -> Iterato
         head = "".join(lines[: row["row"]]) + line[: row["column"]]
         tail = lines[row["row"]][len(line) :] + "".join(lines[row["row"] + 1 :])
         snapshot = Snapshot(name, 1, LANGUAGE_IDS[row["language"]], head + tail, len(head))
-        text, pieces, ended = _text_of(row, tokenizer)
+        text, spans, ended = _text_of(row, tokenizer)
         yield Said(
             f"{name}:{row['row']}:{row['column']}",
             row["language"],
@@ -127,24 +127,24 @@ def read(record: Path, folders: Sequence[Path], tokenizer: Tokenizer) -> Iterato
             snapshot,
             place(snapshot),
             text,
-            pieces,
+            spans,
             ended,
         )
 
 
-def _text_of(row: Json, tokenizer: Tokenizer) -> tuple[str, list[Piece], bool]:
-    n_healed, data, pieces = len(row["heal"]), b"", []
+def _text_of(row: Json, tokenizer: Tokenizer) -> tuple[str, list[TokenSpan], bool]:
+    n_healed, data, spans = len(row["heal"]), b"", []
     for id_, prob in (top[0] for top in row["tokens"]):
         piece = tokenizer.token_bytes[id_]
         if id_ in tokenizer.fim.end or not piece:
-            return whole_characters(data[n_healed:]), pieces, True
+            return whole_characters(data[n_healed:]), spans, True
         healing = len(data) + len(piece) <= n_healed
         data += piece
         text = whole_characters(data[n_healed:])
         if "\n" in text:
-            return text.split("\n")[0], [*pieces, Piece(len(text.split("\n")[0]), prob)], True
-        pieces.append(Piece(len(text), 1.0 if healing else prob))
-    return whole_characters(data[n_healed:]), pieces, False
+            return text.split("\n")[0], [*spans, TokenSpan(len(text.split("\n")[0]), prob)], True
+        spans.append(TokenSpan(len(text), 1.0 if healing else prob))
+    return whole_characters(data[n_healed:]), spans, False
 
 
 def at_cursors(said: Iterable[Said], rule: Rule) -> Json:

@@ -18,7 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from typing import Annotated
 
 import numpy as np
@@ -32,12 +32,13 @@ from bench.options import finish
 from bench.provenance import provenance
 from completer.engines.base import CostCurve, StepEngine
 from completer.generate.choice import remaining
-from completer.generate.decode import SlotState, decode, prefill_end
+from completer.generate.decode import Decoding, prefill_end
 from completer.generate.drafts.draft_model import DraftModel
 from completer.generate.drafts.ngrams import AcceptanceRates, Drafter, NgramIndex
 from completer.generate.known_rows import KnownRows
+from completer.generate.slots import Slot
 from completer.tokens.tokenizer import Tokenizer
-from completer.types import GenerateRequest, GenerateStats, Prompt, StopRule, Token
+from completer.types import Done, Prompt, Request, Stats, StopRule, Token, Tokens
 
 WAYS = ("alone", "model", "model quiet", "model eager", "n-grams", "n-grams and model")
 DEFAULT_WAYS = WAYS[:4]
@@ -59,7 +60,7 @@ RATES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 @dataclass(frozen=True, slots=True)
 class Answer:
     tokens: tuple[Token, ...]
-    stats: GenerateStats
+    stats: Stats
 
     @property
     def ids(self) -> tuple[int, ...]:
@@ -115,13 +116,13 @@ class Bench:
         self.tokenizer = tokenizer
         self._draft_model = DraftModel(draft, tokenizer)
         self._small_costs = draft.costs
-        self._slot = SlotState(0)
+        self._slot = Slot(engine, 0)
         self._rule = StopRule(max_tokens=MAX_TOKENS, single_line=True, confidence=0.0, end_ids=tokenizer.fim.end)
         self._rates = {way: AcceptanceRates() for way in WAYS}
 
     def warm(self, prompt: Prompt) -> None:
         """Bring the slots of both models to the prompt's head."""
-        request = GenerateRequest(0, "bench", prompt, replace(self._rule, max_tokens=0))
+        request = Request(0, "bench", prompt, replace(self._rule, max_tokens=0))
         self._run(request, Drafter((), (), AcceptanceRates(), self.engine.costs))
         for _ in self._draft_model.catch_up(prompt.ids[: prefill_end(request)]):
             pass
@@ -131,14 +132,20 @@ class Bench:
         model = self._draft_model if "model" in way else None
         large, small = CURVES.get(way, (self.engine.costs, self._small_costs))
         self._draft_model.engine.costs = small
-        return self._run(GenerateRequest(0, "bench", prompt, self._rule), Drafter((), corpora, self._rates[way], large, model))
+        return self._run(Request(0, "bench", prompt, self._rule), Drafter((), corpora, self._rates[way], large, model))
 
-    def _run(self, request: GenerateRequest, drafter: Drafter) -> Answer:
-        stats, tokens = GenerateStats(), list[Token]()
+    def _run(self, request: Request, drafter: Drafter) -> Answer:
+        tokens: list[Token] = []
+
+        def on_event(event: Tokens | Done) -> None:
+            if isinstance(event, Tokens):
+                tokens.extend(event.tokens)
+
         rows = KnownRows(self.engine.vocab_size)  # of this answer alone: none may profit from what another way computed
-        for _ in decode(self.engine, self._slot, request, self.tokenizer, drafter, rows, stats, tokens.extend):
+        decoding = Decoding(self._slot, request, self.tokenizer, drafter, rows, on_event)
+        for _ in chain(decoding.prefill(), decoding.generate()):
             pass
-        return Answer(tuple(tokens), stats)
+        return Answer(tuple(tokens), decoding.stats)
 
     def margin(self, prompt: Prompt, a: Answer, b: Answer) -> float | None:
         """Return the distance of the two best allowed logits where two answers part, or None where they are the same.
@@ -150,7 +157,7 @@ class Bench:
         n = next((i for i, (x, y) in enumerate(zip(a.ids, b.ids, strict=False)) if x != y), min(len(a.ids), len(b.ids)))
         context = [*prompt.ids[: len(prompt.ids) - prompt.n_heal], *a.ids[:n]]
         pending = remaining(prompt.heal_bytes, self.tokenizer.bytes_of(a.ids[:n]))
-        self.engine.copy(0, 1, prefill_end(GenerateRequest(0, "bench", prompt, self._rule)))
+        self.engine.copy(0, 1, prefill_end(Request(0, "bench", prompt, self._rule)))
         row = None
         for id_ in context[self.engine.length(1) :]:
             row = self.engine.forward(1, [id_], 1)[0].copy()

@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import Any
 
 from bench.answer import read_answer
-from bench.client import Json, LspClient, Reply
+from bench.client import Json, LspClient, Reply, user_settings
 from bench.document import Change, Document, Encoding, position
 from bench.screen import Record, Screen
 from bench.trace import EDITS, Event
@@ -263,5 +263,5 @@ class Editor:
             "clientInfo": {"name": f"bench ({self.model.name})"},
             "rootUri": Path.cwd().as_uri(),
             "capabilities": capabilities,
-            "initializationOptions": self._options or None,
+            "initializationOptions": user_settings(self._options),
         }

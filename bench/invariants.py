@@ -10,7 +10,8 @@ out, as when a line is being typed. Every second request is an explicit one.
 
 special     a special token of any model family
 duplicate   the text behind the cursor again: the rest of the line, or the line below
-balance     brackets or a literal that a balanced document leaves open or closes twice, as the lexer sees the whole document
+balance     brackets or a literal that a balanced document leaves open or closes twice, as the lexer sees the whole document;
+            a piece of a line may leave open what it opened itself: it was cut off and the user goes on inside
 tokenize    the same for Python, as its own tokenizer sees it
 """
 
@@ -73,17 +74,18 @@ def violations(snapshot: Snapshot, shown: Suggestion, balanced: bool) -> list[st
     if _duplicates(snapshot, shown):
         found.append("duplicate")
     ends = [n_cut_strings(one, snapshot.language_id) for one in (text, after)]
-    if balanced and (not is_balanced(after, snapshot.language_id) or ends[1] > ends[0]):
+    opens = "" if "\n" in shown.text else balance(shown.text, language(snapshot.language_id)).stack
+    if balanced and (not is_balanced(after, snapshot.language_id, len(opens)) or ends[1] > ends[0]):
         found.append("balance")
-    if balanced and snapshot.language_id == "python" and _python_brackets(text) and not _python_brackets(after):
+    if balanced and not opens and snapshot.language_id == "python" and _python_brackets(text) and not _python_brackets(after):
         found.append("tokenize")
     return found
 
 
-def is_balanced(text: str, language_id: str) -> bool:
-    """Whether the lexer, from the start of the document to its end, finds every bracket and literal closed."""
+def is_balanced(text: str, language_id: str, n_open: int = 0) -> bool:
+    """Whether the lexer, from start to end, finds every literal closed and every bracket but `n_open` at the most."""
     end = balance(text, language(language_id))
-    return not end.stack and not end.excess and end.inside in ("code", "line_comment")
+    return len(end.stack) <= n_open and not end.excess and end.inside in ("code", "line_comment")
 
 
 def n_cut_strings(text: str, language_id: str) -> int:
@@ -190,10 +192,11 @@ async def count_violations(pipeline: Any, wanted: Iterator[Cursor], limit_s: flo
 def make(loaded: Any, generator: Any) -> Any:
     """Return a pipeline over a loaded model that asks with a small window, and shows all that the model says."""
     from completer.complete.pipeline import Pipeline
+    from completer.complete.state import Model
 
     costs = replace(loaded.engine.costs, prefill_ms_per_token=MS_PER_TOKEN)
     settings = Settings(budget_ms=NO_HURRY_MS, confidence=0.0, max_tokens=24, context="off")
-    return Pipeline(generator, loaded.tokenizer, lambda: costs, loaded.engine.max_len, settings, {})
+    return Pipeline(Model(generator, loaded.tokenizer, lambda: costs, loaded.engine.max_len), settings)
 
 
 def invariants(

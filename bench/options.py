@@ -33,7 +33,9 @@ EditorName = Annotated[str, typer.Option("--editor", help="plain, vscode, vscode
 Closed = Annotated[bool, typer.Option("--closed/--open", help="Each key waits for its answer; default: the clock.")]
 Out = Annotated[Path, typer.Option(help="Folder for result.json, records.jsonl, report.html and the PNG.")]
 Limit = Annotated[int, typer.Option("--lines", help="Play only so many lines of each trace; 0: all.")]
-Settings = Annotated[str, typer.Option("--options", help="initializationOptions of our server, as JSON.")]
+Settings = Annotated[
+    str, typer.Option("--options", help="Settings of our server, as JSON; with --tcp only those that a workspace may set.")
+]
 Model = Annotated[Path | None, typer.Option(help="The GGUF file that peers load; its hash goes into the result.")]
 
 

@@ -68,7 +68,7 @@ class Ours:
         if not await pipeline.settled(SETTLE_S):
             raise RuntimeError(f"{task.name}: idle work did not end")
         pipeline.set_settings(replace(self._settings, budget_ms=budget_ms))
-        shown = await pipeline.complete(snapshot, explicit=explicit, alternatives=explicit)  # as the server asks
+        shown = await pipeline.complete(snapshot, explicit=explicit)
         n_tokens = pipeline.metrics()[-1]["n_generated"]
         await pipeline.close()
         text = None if shown is None else snapshot.text[: shown.start_cp] + shown.text + snapshot.text[shown.end_cp :]

@@ -24,7 +24,7 @@ from bench.cursors import Case, humaneval_cases, library_cases
 from bench.options import finish
 from bench.oracle import common_prefix
 from bench.provenance import provenance
-from completer.types import GenerateStats
+from completer.types import Stats
 
 REFERENCE = "healed"
 ANCHORED = "word"
@@ -84,7 +84,7 @@ class Drafting:
     different: list[str] = field(default_factory=list)
 
     def add(self, case: Case, answer: Answer, greedy: Answer) -> None:
-        stats: GenerateStats = answer.stats
+        stats: Stats = answer.stats
         self.n += 1
         self.same += answer.ids == greedy.ids
         self.same_sure += answer.sure == greedy.sure

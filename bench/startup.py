@@ -9,7 +9,7 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
-from bench.client import LspClient
+from bench.client import LspClient, user_settings
 
 URI = "file:///project/first.py"
 TEXT = """import os
@@ -44,7 +44,8 @@ async def start_once(command: str, settings: dict[str, Any]) -> Startup:
     client = await LspClient.spawn(command)
     try:
         capabilities = {"textDocument": {"inlineCompletion": {}}}
-        hello = {"processId": None, "rootUri": None, "capabilities": capabilities, "initializationOptions": settings}
+        hello = {"processId": None, "rootUri": None, "capabilities": capabilities}
+        hello["initializationOptions"] = user_settings(settings)
         await client.call("initialize", hello)
         initialized_ms = since_ms()
         client.notify("initialized", {})

@@ -4,27 +4,35 @@ from __future__ import annotations
 
 import gc
 import json
+import logging
+import math
 import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
-from typing import Literal
+from typing import Any
 
 from completer.complete.api import RELOAD_SETTINGS, Report
-from completer.complete.cascade import Larger
 from completer.complete.pipeline import Pipeline
+from completer.complete.state import Model
 from completer.config import Settings
 from completer.engines.base import StepEngine
-from completer.engines.factory import Loaded, Served, load, load_lmdeploy, load_remote, physical_threads, resolve
+from completer.engines.cpu.load import condemn, physical_threads
+from completer.engines.factory import Loaded, Served, load, load_lmdeploy, load_remote, resolve
+from completer.engines.health import Health
 from completer.engines.measure import MachineLimits, measure_limits
-from completer.engines.registry import ENGINES
-from completer.errors import ConfigError, EngineUnavailable, ModelNotPulled
-from completer.generate.scheduler import Generator, LocalGenerator
+from completer.engines.weights.background_check import BackgroundCheck
+from completer.errors import ConfigError, EngineUnavailable, HashMismatch, ModelNotPulled
+from completer.generate.generator import Generator
+from completer.generate.scheduler import LocalGenerator
 from completer.generate.stream import StreamGenerator
 from completer.models.manifest import ModelEntry, find, load_manifest
 from completer.models.pull import pull
 from completer.models.store import ModelFiles, cache_dir, locate
+from completer.system.cachefile import read_json, write_cache
+
+log = logging.getLogger(__name__)
 
 STEPS_IN_BUDGET = 5.0
 """Decode steps that must fit the budget for a model to be useful: a healed token and a few behind it."""
@@ -69,22 +77,35 @@ def predicted_step_ms(entry: ModelEntry, limits: MachineLimits) -> float:
 def machine_limits(settings: Settings, again: bool = False) -> MachineLimits:
     """Return this machine's limits, measured at the first call ever (or `again`) and kept in the cache folder.
 
-    The best of all measurements counts: a busy machine can only seem slower than it is.
+    The best of all measurements counts: a busy machine can only seem slower than it is. If they cannot be kept, they
+    are measured at each call.  Raises: EngineUnavailable without torch; CacheError.
     """
     file = cache_dir() / "machine.json"
     key = str(physical_threads(settings))
-    known = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    if again or key not in known:
+    known = read_json(file)
+    before = _limits_of(known.get(key))
+    if again or before is None:
         if find_spec("torch") is None:
             raise EngineUnavailable("choosing a model by this machine's speed needs torch: name one instead of 'auto'")
         import torch
 
         torch.set_num_threads(physical_threads(settings))
-        now, before = asdict(measure_limits()), known.get(key, {})
-        known[key] = {name: max(rate, before.get(name, 0.0)) for name, rate in now.items()}
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(known), encoding="utf-8")
-    return MachineLimits(**known[key])
+        now = measure_limits()
+        before = before or now
+        best = MachineLimits(max(now.memory_gb_s, before.memory_gb_s), max(now.product_gflop_s, before.product_gflop_s))
+        write_cache(file, json.dumps(known | {key: asdict(best)}).encode())
+        return best
+    return before
+
+
+def _limits_of(entry: Any) -> MachineLimits | None:
+    """Return the limits that an entry of machine.json holds; None if it is damaged."""
+    try:
+        limits = MachineLimits(float(entry["memory_gb_s"]), float(entry["product_gflop_s"]))
+    except (KeyError, TypeError, ValueError):
+        return None
+    rates = (limits.memory_gb_s, limits.product_gflop_s)
+    return limits if all(math.isfinite(rate) and rate > 0 for rate in rates) else None
 
 
 def model_files(settings: Settings, progress: Progress, may_pull: bool = True) -> ModelFiles:
@@ -106,16 +127,16 @@ def model_files(settings: Settings, progress: Progress, may_pull: bool = True) -
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A loaded model with its generator, and the larger one of the cascade, where there is one."""
+    """A loaded model with its generator. check: compares the hashes of the converted files while the model runs."""
 
     loaded: Loaded | Served
     generator: Generator
-    larger: Larger | None = None
+    check: BackgroundCheck | None = None
 
     def close(self) -> None:
-        """Stop the engine threads, free the models, keep what was learned of their costs."""
-        if self.larger is not None:
-            self.larger.generator.close()  # first: it waits for the other
+        """Stop the engine thread, free the model, keep what was learned of its costs."""
+        if self.check is not None:
+            self.check.close()
         if isinstance(self.loaded, Loaded):
             self.loaded.keep_costs(self.loaded.engine.costs)
         self.generator.close()
@@ -143,13 +164,14 @@ class Engines:
             if key not in self._running:
                 for unused in [other for other in self._running if not self._n_clients[other]]:
                     self._free(unused)  # a client that changes its model must not leave the old one in memory
-                self._running[key] = run(load_engine(settings, progress), settings, progress)
+                loaded = load_engine(settings, progress)
+                self._running[key] = checked(Running(loaded, make_generator(loaded, settings, progress)))
                 # A vocabulary is a million objects that live for ever: the collector need not walk them at some key.
                 gc.collect()
                 gc.freeze()
             running = self._running[key]
             self._n_clients[key] += 1
-        return make_pipeline(running.loaded, running.generator, settings, lambda: self._leave(key), running.larger)
+        return make_pipeline(running.loaded, running.generator, settings, lambda: self._leave(key))
 
     def _leave(self, key: _Key) -> None:
         """A client is gone. Its model stays for the next one that wants it, until another model is loaded."""
@@ -167,57 +189,52 @@ class Engines:
 
 def load_engine(settings: Settings, progress: Progress, may_pull: bool = True) -> Loaded | Served:
     """Return the engine that the settings name, over a model on this disk or a server. Raises: CompleterError."""
-    if settings.cascade_model and settings.engine in ENGINES and ENGINES[settings.engine].streams:
-        raise ConfigError(
-            f"setting 'cascade_model': the engine {settings.engine!r} decodes for itself and takes no second model: "
-            "leave it empty, or choose another engine"
-        )
     if settings.engine == "remote":
         return load_remote(settings, progress)
     resolve(settings)  # before a model is pulled that nothing here can run
+    if settings.engine == "lmdeploy":
+        return load_lmdeploy(model_files(settings, progress, may_pull), settings, progress)
+    return _load_model(settings, progress, may_pull)
+
+
+def _load_model(settings: Settings, progress: Progress, may_pull: bool = True) -> Loaded:
+    """Return the model loaded; pulled again, once, where its files turned out to be damaged. Raises: CompleterError."""
     files = model_files(settings, progress, may_pull)
-    return load_lmdeploy(files, settings, progress) if settings.engine == "lmdeploy" else load(files, settings, progress)
+    try:
+        return load(files, settings, progress)
+    except HashMismatch as error:
+        if not may_pull:
+            raise
+        log.warning("%s", error)
+    return load(model_files(settings, progress), settings, progress)
 
 
 def load_draft(loaded: Loaded, settings: Settings, progress: Progress) -> StepEngine:
-    """Return the engine of the draft model, on the same kind of engine as the model. Raises: ConfigError; CompleterError."""
-    return _load_relative("draft_model", "smaller", loaded, settings, progress).engine
+    """Return the engine of the draft model, on the same kind of engine as the model.
 
-
-def load_larger(loaded: Loaded | Served, generator: Generator, settings: Settings, progress: Progress) -> Larger | None:
-    """Return the model that takes the second look, where one is set, on the same kind of engine. Raises: as `load_draft`.
-
-    generator: of the small model, which goes ahead of it.
+    Raises: ConfigError if its vocabulary differs from the model's; CompleterError.
     """
-    if not settings.cascade_model or isinstance(loaded, Served) or not isinstance(generator, LocalGenerator):
-        return None
-    larger = _load_relative("cascade_model", "larger", loaded, settings, progress)
-    return Larger(LocalGenerator(larger.engine, loaded.tokenizer, ahead=generator), larger.engine.max_len, larger.model)
-
-
-def _load_relative(
-    setting: Literal["draft_model", "cascade_model"], size: str, loaded: Loaded, settings: Settings, progress: Progress
-) -> Loaded:
-    """Return the second model that a setting names. Raises: ConfigError where its vocabulary is another one."""
-    own = replace(settings, model=getattr(settings, setting), draft_model="", cascade_model="")
-    second = load(model_files(own, progress), own, progress)
-    if second.tokenizer.token_bytes != loaded.tokenizer.token_bytes:
-        second.engine.close()
+    own = replace(settings, model=settings.draft_model, draft_model="")
+    draft = _load_model(own, progress)
+    if draft.tokenizer.token_bytes != loaded.tokenizer.token_bytes:
+        draft.engine.close()
         raise ConfigError(
-            f"setting {setting!r}: {second.model} has another vocabulary than {loaded.model}: "
-            f"choose a {size} model of the same family, or none"
+            f"setting 'draft_model': {draft.model} has another vocabulary than {loaded.model}: "
+            "choose a smaller model of the same family, or none"
         )
-    return second
+    return draft.engine
 
 
-def run(loaded: Loaded | Served, settings: Settings, progress: Progress) -> Running:
-    """Return the model at work, and the larger one that the settings name. Raises: as `load_draft`; all is closed then."""
-    generator = make_generator(loaded, settings, progress)
-    try:
-        return Running(loaded, generator, load_larger(loaded, generator, settings, progress))
-    except BaseException:
-        generator.close()
-        raise
+def checked(running: Running) -> Running:
+    """Return the running model with a check of its converted files in the background, where it runs from such files."""
+    loaded, generator = running.loaded, running.generator
+    if not isinstance(loaded, Loaded) or not isinstance(generator, LocalGenerator) or loaded.converted is None:
+        return running
+    health = loaded.health
+    return replace(
+        running,
+        check=BackgroundCheck(loaded.converted, lambda damage: health.report(condemn(damage)), lambda: generator.is_busy),
+    )
 
 
 def make_generator(loaded: Loaded | Served, settings: Settings, progress: Progress) -> Generator:
@@ -233,21 +250,18 @@ def make_pipeline(
     generator: Generator,
     settings: Settings,
     on_close: Callable[[], None] = lambda: None,
-    larger: Larger | None = None,
 ) -> Pipeline:
-    """Return a pipeline over a loaded model. on_close: called once, when its client is gone.  larger: takes a second look."""
+    """Return a pipeline over a loaded model. on_close: called once, when its client is gone."""
     engine = loaded.engine
-    model = loaded.model if larger is None else f"{loaded.model}, then {larger.name}"
-    names = {"model": model, "engine": engine.name}
-    leaves_machine = engine.name == "remote"
-    return Pipeline(
+    health = loaded.health if isinstance(loaded, Loaded) else Health()
+    model = Model(
         generator,
         loaded.tokenizer,
         lambda: engine.costs,
         engine.max_len,
-        settings,
-        names,
-        larger=larger,
-        leaves_machine=leaves_machine,
-        on_close=on_close,
+        name=loaded.model,
+        engine=engine.name,
+        leaves_machine=engine.name == "remote",
+        health=health,
     )
+    return Pipeline(model, settings, on_close=on_close)

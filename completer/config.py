@@ -1,68 +1,121 @@
-"""Settings: one frozen dataclass. An unknown key is an error that names the nearest known one.
+"""Settings: one frozen dataclass, and a rule for each field: who may set it, why, and between which values.
 
-`docs/reference/settings.md` lists every field; a test fails when it does not. Editors send the same keys in
-`initializationOptions` and `workspace/didChangeConfiguration` (section `completer`).
+`docs/reference/settings.md` lists every field with its rule; a test holds the page and this file together.
+`completer.server.layers` enforces who may set what; see SECURITY.md.
 """
 
 from __future__ import annotations
 
 import difflib
+import reprlib
 import types
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, fields, replace
+from enum import StrEnum
+from typing import Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from completer.errors import ConfigError
+
+T = TypeVar("T")
 
 ContextPart = Literal["imports", "outline", "edits", "similar"]
 CONTEXT_PARTS: tuple[ContextPart, ...] = get_args(ContextPart)
 CONTEXT_AUTO: tuple[ContextPart, ...] = ("imports",)
-"""The parts that "auto" means: those that showed a gain, see docs/decisions/log.md."""
+"""The parts that "auto" means: those that showed a gain, see docs/decisions/013-context-imports.md."""
+
+
+class Origin(StrEnum):
+    """Who may set a setting. The values are those of the table in docs/reference/settings.md."""
+
+    USER = "user"
+    """Command line, user settings file, or what our own extension or plugin marks as the user's."""
+    MODEL = "user; a model id also from the workspace"
+    """As USER; an id of the manifest, whose sources are part of the program, is taken from a workspace, too."""
+    WORKSPACE = "workspace"
+    """Anything the editor sends, which may have been written by whoever wrote the repository."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Who may set a setting, why, and between which values. low, high: both included; only numbers have them."""
+
+    origin: Origin
+    reason: str
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def range(self) -> str:
+        """Return the allowed range as the documentation and the messages say it; "" without one."""
+        return "" if self.low is None or self.high is None else f"{self.low:g} to {self.high:.10g}"
+
+    def allows(self, value: Any) -> bool:
+        """Return whether a number lies in the range; NaN never does. Anything else is allowed."""
+        return self.low is None or self.high is None or self.low <= value <= self.high
+
+
+def _set_by(origin: Origin, default: T, reason: str, low: float | None = None, high: float | None = None) -> T:
+    made: T = field(default=default, metadata={"rule": Rule(origin, reason, low, high)})
+    return made
+
+
+def _user(default: T, reason: str, low: float | None = None, high: float | None = None) -> T:
+    return _set_by(Origin.USER, default, reason, low, high)
+
+
+def _model(default: T, reason: str) -> T:
+    return _set_by(Origin.MODEL, default, reason)
+
+
+def _workspace(default: T, reason: str, low: float | None = None, high: float | None = None) -> T:
+    return _set_by(Origin.WORKSPACE, default, reason, low, high)
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """All settings with their defaults. Units are in the names."""
 
-    model: str = "auto"
+    model: str = _model("auto", "a path names a file, and model files are hostile until proven otherwise")
     """Manifest id, path of a GGUF file or of a Hugging Face folder, or "auto"."""
-    engine: str = "auto"
+    engine: str = _user("auto", "decides which program runs the model, and whether code leaves the machine")
     """Engine name (see `completer doctor`), or "auto"."""
-    draft_model: str = ""
+    draft_model: str = _model("", "a path names a file, as for `model`")
     """Id or path of a smaller model of the same family that drafts for `model`; "": none."""
-    cascade_model: str = ""
-    """Id or path of a larger model of the same family that takes a second look where typing rests; "": none."""
-    weights: Literal["auto", "int8", "int4", "bf16"] = "auto"
+    weights: Literal["auto", "int8", "int4", "bf16"] = _user("auto", "decides how much memory the model takes")
     """Weight format of the engine "torch"; "auto": int8. The other engines have one format each."""
-    threads: int = 0
+    threads: int = _user(0, "can take every core of the machine", 0, 1024)
     """Threads of the CPU engines; 0: the number of physical cores."""
-    budget_ms: int = 80
+    budget_ms: int = _workspace(80, "a project with large files may need more; it only delays answers", 1, 60_000)
     """Time in which the server answers with what is ready."""
-    max_tokens: int = 48
+    explicit_budget_ms: int = _workspace(3000, "as for `budget_ms`; the next key cancels the request", 1, 60_000)
+    """The same for an explicit request, which waits for the whole line; the next key cancels it."""
+    max_tokens: int = _workspace(48, "how much to suggest is a matter of the project's style", 1, 1024)
     """Longest suggestion, in tokens."""
-    multiline: Literal["auto", "never", "always"] = "auto"
+    multiline: Literal["auto", "never", "always"] = _workspace("auto", "a matter of the project's style")
     """Whether suggestions may span lines; "auto" decides from the syntax at the cursor."""
-    confidence: float = 0.3
+    confidence: float = _workspace(0.3, "changes what is shown, not what is run or sent", 0, 1)
     """A suggestion ends before the first word with which the probability that all of it is right falls below this; 0: never."""
-    context: Literal["auto", "off"] | tuple[ContextPart, ...] = "auto"
+    context: Literal["auto", "off"] | tuple[ContextPart, ...] = _workspace(
+        "auto", "chooses among files of the workspace, never where they are sent"
+    )
     """What other files may tell the model: "auto", "off", or some of the parts."""
-    kv_memory_mb: int = 256
+    kv_memory_mb: int = _user(256, "can take all memory of the machine", 0, 1_048_576)
     """Memory for KV slots."""
-    kv_bits: Literal["16", "8", "6", "4"] = "16"
+    kv_bits: Literal["16", "8", "6", "4"] = _user("16", "belongs to the engine, as `kv_memory_mb`")
     """Bits of a number in the KV slots of exllamav2, exllamav3 and lmdeploy (16, 8, 4): fewer keep more documents warm."""
-    endpoints: tuple[str, ...] = ()
+    endpoints: tuple[str, ...] = _user((), "source code and the bearer token are sent there")
     """Base URLs of the servers of the engine "remote", the preferred one first."""
-    dialect: str = "auto"
+    dialect: str = _user("auto", "belongs to the endpoints: decides what is sent to them")
     """What they speak: "auto" asks the server; behind a router "openai"."""
-    token_env: str = ""
+    token_env: str = _user("", "names an environment variable, whose value is sent to the endpoints")
     """Environment variable that holds the bearer token."""
-    token_command: tuple[str, ...] = ()
+    token_command: tuple[str, ...] = _user((), "names a program that is run")
     """Program and arguments that print the bearer token."""
-    tls_ca: str = ""
+    tls_ca: str = _user("", "names a file, and decides which servers are trusted")
     """File of certificate authorities to trust besides the system's."""
-    session_header: str = "X-Session-Id"
+    session_header: str = _user("X-Session-Id", "names a header of requests to the endpoints")
     """Header with which a router keeps a document's requests on one server; "": none."""
-    disabled_languages: tuple[str, ...] = ()
+    disabled_languages: tuple[str, ...] = _workspace((), "a project may switch suggestions off for a language")
     """LSP language ids in which nothing is suggested automatically."""
 
 
@@ -73,43 +126,80 @@ def context_parts(settings: Settings) -> tuple[ContextPart, ...]:
     return () if settings.context == "off" else settings.context
 
 
-def update(settings: Settings, changes: Mapping[str, Any]) -> Settings:
-    """Return `settings` with `changes` applied.
+class Checked(NamedTuple):
+    """Settings that can be applied, and one sentence about each of the others."""
 
-    changes: field name -> value of the field's type (a list is taken for a tuple).
-    Raises: ConfigError for an unknown key, naming the nearest known one, and for a value of the wrong type.
+    values: dict[str, Any]
+    problems: list[str]
+
+
+RULES: Mapping[str, Rule] = types.MappingProxyType({f.name: f.metadata["rule"] for f in fields(Settings)})
+_HINTS = get_type_hints(Settings)
+
+
+def check(changes: Mapping[str, Any]) -> Checked:
+    """Return which of `changes` are settings with a value of the right type and range. Mutates: nothing.
+
+    changes: field name -> value of the field's type (a list is taken for a tuple, an integer for a float).
+    A problem names the setting and what is allowed; for an unknown key the nearest known one.
     """
-    hints = get_type_hints(Settings)
-    known = {f.name for f in fields(Settings)}
-    checked: dict[str, Any] = {}
+    values: dict[str, Any] = {}
+    problems: list[str] = []
     for key, value in changes.items():
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
-            raise ConfigError(f"unknown setting {key!r}: did you mean {near[0]!r}?")
-        checked[key] = _checked(key, value, hints[key])
-    return replace(settings, **checked)
+        try:
+            values[key] = _checked(key, value)
+        except ConfigError as error:
+            problems.append(str(error))
+    return Checked(values, problems)
 
 
-def _checked(key: str, value: Any, hint: Any) -> Any:
+def update(settings: Settings, changes: Mapping[str, Any]) -> Settings:
+    """Return `settings` with `changes` applied, as `check` takes them. Raises: ConfigError when one of them is wrong."""
+    values, problems = check(changes)
+    if problems:
+        raise ConfigError("; ".join(problems))
+    return replace(settings, **values)
+
+
+def may_come_from_workspace(name: str, value: Any, model_ids: Collection[str]) -> bool:
+    """Return whether a setting may be taken from an editor that relays what a repository says.
+
+    name: of a setting.  value: checked.  model_ids: those of the manifest.
+    """
+    origin = RULES[name].origin
+    return origin is Origin.WORKSPACE or (origin is Origin.MODEL and value in model_ids)
+
+
+def _checked(key: str, value: Any) -> Any:
+    if key not in RULES:
+        near = difflib.get_close_matches(key, RULES, n=1, cutoff=0.0)
+        raise ConfigError(f"unknown setting {key!r}: did you mean {near[0]!r}?")
+    typed = _of_type(key, value, _HINTS[key])
+    if not RULES[key].allows(typed):
+        raise ConfigError(f"setting {key!r} must be from {RULES[key].range}; got {typed!r}")
+    return typed
+
+
+def _of_type(key: str, value: Any, hint: Any) -> Any:
     origin = get_origin(hint)
     if origin is Literal:
         if value not in get_args(hint):
-            raise ConfigError(f"setting {key!r} must be one of {', '.join(get_args(hint))}; got {value!r}")
+            raise ConfigError(f"setting {key!r} must be one of {', '.join(get_args(hint))}; got {reprlib.repr(value)}")
         return value
     if origin is tuple:
         if not isinstance(value, list | tuple) or not all(isinstance(v, str) for v in value):
-            raise ConfigError(f"setting {key!r} must be a list of strings; got {value!r}")
-        return tuple(_checked(key, item, get_args(hint)[0]) for item in value)
+            raise ConfigError(f"setting {key!r} must be a list of strings; got {reprlib.repr(value)}")
+        return tuple(_of_type(key, item, get_args(hint)[0]) for item in value)
     if origin in (Union, types.UnionType):
         refused: list[str] = []
         for arm in get_args(hint):
             try:
-                return None if arm is type(None) and value is None else _checked(key, value, arm)
+                return None if arm is type(None) and value is None else _of_type(key, value, arm)
             except ConfigError as error:
                 refused.append(str(error))
         raise ConfigError("; or: ".join(refused))
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
-        raise ConfigError(f"setting {key!r} must be of type {hint.__name__}; got {value!r}")
+        raise ConfigError(f"setting {key!r} must be of type {hint.__name__}; got {reprlib.repr(value)}")
     return value

@@ -2,6 +2,7 @@
 
     CompleterError
     ├── ConfigError            a setting is unknown or has a wrong value
+    ├── CacheError             the cache folder is not named absolutely, or cannot be written where it must be
     ├── ModelError
     │   ├── UnknownModel       no such id in the manifest
     │   ├── ModelNotPulled     known, but not on this disk yet
@@ -30,6 +31,10 @@ class CompleterError(Exception):
 
 class ConfigError(CompleterError):
     """A setting is unknown or has a value that it cannot have."""
+
+
+class CacheError(CompleterError):
+    """The cache folder has no absolute path, or cannot be written where that is needed."""
 
 
 class ModelError(CompleterError):

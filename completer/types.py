@@ -104,14 +104,14 @@ class Suggestion:
 
 @dataclass(frozen=True, slots=True)
 class StopRule:
-    """When decoding ends, as data, so that it can travel to another process.
+    """When decoding ends.
 
     max_tokens: hard limit; 0: only prefill the prompt.  single_line: stop at the first line break.
     confidence: stop at the first token with which the probability of all of the line that was generated falls below this,
         and drop that token (0: never).
     end_ids: tokens that end the middle (end of text, FIM tokens, file separators).
     block_indent: with multi-line, stop at the first later line that is indented less than this many columns.
-    suffix_line: with multi-line, stop at a line equal to this one (the first visible line behind the cursor, stripped).
+    suffix_line: with multi-line, stop at a line equal to this one (the first visible line after the cursor, stripped).
     """
 
     max_tokens: int = 64
@@ -129,7 +129,7 @@ class Prompt:
     ids: the whole prompt up to and including the token that is fed as a draft of the healed one.
     n_heal: how many of the last `ids` were taken back for healing (0: none).
     heal_bytes: the bytes of those tokens; the first generated tokens must reproduce them.
-    n_fixed: ids[:n_fixed] stays byte-identical while the user types behind the anchor.
+    n_fixed: ids[:n_fixed] stays byte-identical while the user types after the anchor.
     """
 
     ids: tuple[int, ...]
@@ -139,15 +139,15 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True)
-class GenerateRequest:
-    """One request over the Generator seam: plain data in.
+class Request:
+    """What goes down to a generator (completer.generate.generator). Like the events that come up, it can cross a process.
 
-    session: the document that the request is for. Which requests a newer one makes useless, the front knows: it cancels them.
+    session: the document that the request is for. Whoever submits a newer one cancels those that it makes useless.
     priority: 0 foreground; 1 continuation or prefetch; 2 idle prefill. Lower runs first and pre-empts.
     drafts: likely continuations as token ids, best first, from the first healed token on; they never change the output.
     corpus_ids: tokens of the open documents, in which n-gram drafts are looked up.
-    avoid: what the answer, behind the healed bytes, must not be at the end of any token, nor as a whole: the first words of the
-        suggestions that are there already; b"": it must not be empty. A generator may not be able to (`Generator.avoids`).
+    avoid: what the answer, after the healed bytes, must not be at the end of any token, nor as a whole: the first words of the
+        suggestions that are there already; b"": it must not be empty. Not every generator can do this (`Generator.avoids`).
     """
 
     id: int
@@ -168,11 +168,12 @@ class Token:
     prob: float
 
 
-@dataclass(slots=True)
-class GenerateStats:
-    """Counts and stage times of one request; filled by the engine thread, read after `Finished`.
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """What a request had cost when an event left the generator. A value: it never changes afterwards.
 
-    Times are milliseconds of the wall clock. n_* count tokens, except n_forwards.
+    Times are milliseconds of the wall clock. n_* count tokens, except n_forwards. n_keep of the prompt's tokens were found in
+    a slot, n_feed must be fed; both are 0 until the request begins.  drafted, accepted: tokens by the source of the draft.
     """
 
     queue_ms: float = 0.0
@@ -185,3 +186,26 @@ class GenerateStats:
     n_generated: int = 0
     drafted: dict[str, int] = field(default_factory=dict)
     accepted: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def began(self) -> bool:
+        """Whether the request had left the queue."""
+        return self.n_keep + self.n_feed > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Event: the next tokens of a request, healed ones included. The first event has none: it tells that the request began."""
+
+    request_id: int
+    tokens: tuple[Token, ...]
+    stats: Stats
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Event: a request ended. The last one of each request, and its only one of this kind."""
+
+    request_id: int
+    reason: FinishReason
+    stats: Stats

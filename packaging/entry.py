@@ -11,7 +11,7 @@ def run() -> None:
         from pip._internal.cli.main import main as pip
 
         sys.exit(pip(sys.argv[3:]))
-    from completer.cli.main import main
+    from completer.__main__ import main
 
     main()
 

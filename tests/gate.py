@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from completer.engines.base import Logits
 from completer.engines.fake import FakeEngine
 from completer.tokens.tokenizer import Tokenizer
-from completer.types import GenerateRequest, StopRule
+from completer.types import Request, StopRule
 from tests import tiny
 from tests.law import prompt_of
 
@@ -48,6 +48,6 @@ class GatedEngine(FakeEngine):
 
 def request(
     tokenizer: Tokenizer, id_: int, ids: Sequence[int], stop: StopRule = STOP, priority: int = 0, n_heal: int = 0
-) -> GenerateRequest:
+) -> Request:
     prompt = prompt_of(tokenizer, ids, n_heal)
-    return GenerateRequest(id_, "a", prompt, stop, priority, corpus_ids=(tuple(ids),))
+    return Request(id_, "a", prompt, stop, priority, corpus_ids=(tuple(ids),))

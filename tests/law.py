@@ -8,14 +8,15 @@ from dataclasses import dataclass, field
 
 from completer.engines.base import StepEngine
 from completer.engines.fake import FakeEngine
-from completer.generate.decode import SlotState, Steps, decode
+from completer.generate.decode import Decoding, Steps
 from completer.generate.drafts.draft_model import DraftModel
 from completer.generate.drafts.ngrams import AcceptanceRates, Drafter, NgramIndex
 from completer.generate.known_rows import KnownRows
 from completer.generate.scheduler import LocalGenerator
+from completer.generate.slots import Slot
 from completer.generate.stop import Stopper
 from completer.tokens.tokenizer import Tokenizer
-from completer.types import FinishReason, GenerateRequest, GenerateStats, Prompt, StopRule, Token
+from completer.types import Done, FinishReason, Prompt, Request, Stats, StopRule, Token, Tokens
 from tests import tiny
 
 Ids = Sequence[int]
@@ -60,28 +61,37 @@ def plain_greedy(
 
 @dataclass
 class Run:
-    """One request over `decode`, step by step."""
+    """One request over `Decoding`, step by step. slot: an empty one if none is given."""
 
     engine: StepEngine
     tokenizer: Tokenizer
     prompt: Prompt
     stop: StopRule
-    slot: SlotState = field(default_factory=lambda: SlotState(0))
+    slot: Slot = None  # type: ignore[assignment]
     drafts: tuple[tuple[int, ...], ...] = ()
     corpora: tuple[Ids, ...] = ()
     avoid: tuple[bytes, ...] = ()
     draft_model: DraftModel | None = None
     rates: AcceptanceRates = field(default_factory=AcceptanceRates)
     rows: KnownRows = field(default_factory=lambda: KnownRows(tiny.VOCAB_SIZE))
-    stats: GenerateStats = field(default_factory=GenerateStats)
     tokens: list[Token] = field(default_factory=list)
     reason: FinishReason | None = None
 
     def __post_init__(self) -> None:
-        request = GenerateRequest(1, "a", self.prompt, self.stop, drafts=self.drafts, avoid=self.avoid)
+        request = Request(1, "a", self.prompt, self.stop, drafts=self.drafts, avoid=self.avoid)
         drafter = Drafter(self.drafts, [NgramIndex(ids) for ids in self.corpora], self.rates, self.engine.costs, self.draft_model)
-        emit = self.tokens.extend
-        self.steps: Steps = decode(self.engine, self.slot, request, self.tokenizer, drafter, self.rows, self.stats, emit)
+        self.slot = self.slot or Slot(self.engine, 0)
+        self.decoding = Decoding(self.slot, request, self.tokenizer, drafter, self.rows, self.on_event)
+        self.steps: Steps = steps_of(self.decoding)
+
+    def on_event(self, event: Tokens | Done) -> None:
+        assert isinstance(event, Tokens)
+        if event.tokens:
+            self.tokens.extend(event.tokens)
+
+    @property
+    def stats(self) -> Stats:
+        return self.decoding.stats
 
     def step(self) -> bool:
         """Run one piece of work; return whether there is more."""
@@ -102,6 +112,12 @@ class Run:
         return [token.id for token in self.tokens]
 
 
+def steps_of(decoding: Decoding) -> Steps:
+    """All of a request's work, without the draft model's reading of the prompt."""
+    yield from decoding.prefill()
+    return (yield from decoding.generate())
+
+
 @dataclass
 class Receiver:
     """The front's side of one request over a Generator."""
@@ -110,18 +126,18 @@ class Receiver:
     name: str = ""
     tokens: list[Token] = field(default_factory=list)
     reasons: list[FinishReason] = field(default_factory=list)
-    stats: GenerateStats = field(default_factory=GenerateStats)
+    stats: Stats = field(default_factory=Stats)
     done: threading.Event = field(default_factory=threading.Event)
 
-    def on_tokens(self, tokens: list[Token]) -> None:
-        self.tokens.extend(tokens)
-        self.events.append((self.name, "tokens"))
-
-    def on_done(self, reason: FinishReason, stats: GenerateStats) -> None:
-        self.reasons.append(reason)
-        self.stats = stats
-        self.events.append((self.name, reason))
-        self.done.set()
+    def on_event(self, event: Tokens | Done) -> None:
+        self.stats = event.stats
+        if isinstance(event, Done):
+            self.reasons.append(event.reason)
+            self.events.append((self.name, event.reason))
+            self.done.set()
+        elif event.tokens:
+            self.tokens.extend(event.tokens)
+            self.events.append((self.name, "tokens"))
 
     @property
     def ids(self) -> list[int]:
@@ -132,8 +148,8 @@ class Receiver:
         return self
 
 
-def submit(generator: LocalGenerator, request: GenerateRequest, events: list[tuple[str, str]] | None = None) -> Receiver:
+def submit(generator: LocalGenerator, request: Request, events: list[tuple[str, str]] | None = None) -> Receiver:
     """Submit `request` and return what receives its tokens."""
     receiver = Receiver([] if events is None else events, str(request.id))
-    generator.submit(request, receiver.on_tokens, receiver.on_done)
+    generator.submit(request, receiver.on_event)
     return receiver

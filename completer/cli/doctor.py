@@ -15,7 +15,8 @@ from completer.assemble import choose_model, machine_limits, model_files
 from completer.cli.progress import progress_bar
 from completer.config import Settings
 from completer.engines.base import CostCurve
-from completer.engines.factory import load, physical_threads
+from completer.engines.cpu.load import physical_threads
+from completer.engines.factory import load
 from completer.engines.registry import ENGINES, availability
 from completer.errors import CompleterError
 from completer.models.store import cache_dir

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from completer.assemble import Engines
-from completer.complete.api import RELOAD_SETTINGS, Completer, Report
+from completer.complete.api import Completer, Report
 from completer.config import Settings
 from completer.errors import ConfigError, DeadlineOver, ServerUnreachable
-from completer.server import run_stdio, run_tcp
+from completer.server import layers_of_process, run_stdio, run_tcp
 from completer.server.recorder import Recorder
+from completer.system.programs import NEUTRAL_FOLDER
 
 RETRY_S = 5.0
 """How long to leave a server alone that did not answer when the engine was loaded."""
 
 
 def serve(
-    defaults: Settings,
+    command_line: Mapping[str, Any],
     tcp: str,
     allow_remote: bool,
     log_file: Path | None,
@@ -30,29 +33,33 @@ def serve(
 ) -> None:
     """Serve until the client leaves, then exit with the protocol's status.
 
-    defaults: settings for clients that do not name their own.  record: where to keep a log of the session.
+    command_line: checked settings; they win over the user's file, a client's win over them.
+    record: where to keep a log of the session.
+    Mutates: the working folder of the process, which an editor chose: a workspace. Relative paths of the command line
+    count from there, those of the user's file and of clients from nowhere.
     Raises: ConfigError for a wrong address, and for recording several clients at once; OSError for a log that cannot be written.
     """
     if record and tcp:
         raise ConfigError("--record keeps the session of one client: use it without --tcp")
     recorder = Recorder(record, lengths_only) if record else None
     _start_logging(log_file, verbose)
+    make_layers = layers_of_process(absolute_paths(command_line))
+    os.chdir(NEUTRAL_FOLDER)
     engines = Engines()
 
     def make_completer(settings: Settings, report: Report) -> Completer:
-        wanted = filled(settings, defaults)
         while True:
             try:
-                return engines.make_completer(wanted, report)
+                return engines.make_completer(settings, report)
             except (ServerUnreachable, DeadlineOver) as error:  # a network that is not up yet, a server that is being restarted
                 _wait(f"{error}; tried again every {RETRY_S:.0f} s", report)
 
     try:
         if tcp:
             host, port = parse_address(tcp)
-            code = run_tcp(host, port, make_completer, allow_remote=allow_remote)
+            code = run_tcp(host, port, make_completer, allow_remote=allow_remote, make_layers=make_layers)
         else:
-            code = run_stdio(make_completer, recorder)
+            code = run_stdio(make_completer, recorder, make_layers)
     finally:
         engines.close()
         if recorder is not None:
@@ -68,11 +75,13 @@ def _wait(why: str, report: Report) -> None:
         time.sleep(0.2)
 
 
-def filled(settings: Settings, defaults: Settings) -> Settings:
-    """Return a client's settings; those that choose model and engine and were left as they are come from the command line."""
-    plain = Settings()
-    left = [name for name in RELOAD_SETTINGS if getattr(settings, name) == getattr(plain, name)]
-    return replace(settings, **{name: getattr(defaults, name) for name in left})
+def absolute_paths(command_line: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings with paths that no longer depend on the working folder; ids of models stay as they are."""
+    models = {name: command_line[name] for name in ("model", "draft_model") if name in command_line}
+    paths = {name: path for name, path in models.items() if path.startswith(".") or path.endswith(".gguf")}
+    if command_line.get("tls_ca"):
+        paths["tls_ca"] = command_line["tls_ca"]
+    return {**command_line, **{name: os.path.abspath(os.path.expanduser(path)) for name, path in paths.items()}}
 
 
 def parse_address(address: str) -> tuple[str, int]:

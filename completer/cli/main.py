@@ -5,18 +5,19 @@ from __future__ import annotations
 import json as json_
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from completer import __version__
-from completer.config import Settings, update
+from completer.config import Settings, check, update
 from completer.errors import BadPosition, CompleterError, ConfigError
+from completer.system.user_settings import read_user_settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
-Model = Annotated[str, typer.Option(help="Model id, GGUF file or Hugging Face folder.")]
-Engine = Annotated[str, typer.Option(help="Engine, see `completer doctor`.")]
+Model = Annotated[str | None, typer.Option(help="Model id, GGUF file or Hugging Face folder.")]
+Engine = Annotated[str | None, typer.Option(help="Engine, see `completer doctor`.")]
 Set = Annotated[list[str], typer.Option("--set", metavar="NAME=VALUE", help="Any setting; lists as JSON. May be repeated.")]
 
 
@@ -25,8 +26,8 @@ def lsp(
     stdio: Annotated[bool, typer.Option("--stdio", help="Speak over standard input and output (the default).")] = False,
     tcp: Annotated[str, typer.Option(help="Listen on HOST:PORT and serve many clients.")] = "",
     allow_remote: Annotated[bool, typer.Option(help="Let --tcp listen on an address other than loopback.")] = False,
-    model: Model = "auto",
-    engine: Engine = "auto",
+    model: Model = None,
+    engine: Engine = None,
     set_: Set = [],  # noqa: B006
     log_file: Annotated[Path | None, typer.Option(help="Write the log to this file instead of standard error.")] = None,
     verbose: Annotated[bool, typer.Option(help="Log every request (never text of documents).")] = False,
@@ -38,15 +39,15 @@ def lsp(
 
     if stdio and tcp:
         raise ConfigError("--stdio and --tcp exclude each other: choose one")
-    serve(settings_of(model, engine, set_), tcp, allow_remote, log_file, verbose, record, lengths_only)
+    serve(options_of(model, engine, set_), tcp, allow_remote, log_file, verbose, record, lengths_only)
 
 
 @app.command()
 def complete(
     place: Annotated[str, typer.Argument(metavar="FILE:LINE:COL", help="Line and column from 1, columns in characters.")],
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    model: Model = "auto",
-    engine: Engine = "auto",
+    model: Model = None,
+    engine: Engine = None,
     set_: Set = [],  # noqa: B006
 ) -> None:
     """Complete the code at a place of a file, and show what it took."""
@@ -57,7 +58,7 @@ def complete(
 
 
 @app.command()
-def demo(model: Model = "auto", engine: Engine = "auto", set_: Set = []) -> None:  # noqa: B006
+def demo(model: Model = None, engine: Engine = None, set_: Set = []) -> None:  # noqa: B006
     """Complete snippets in four languages with the real model."""
     from completer.cli.complete import run_demo
 
@@ -65,16 +66,27 @@ def demo(model: Model = "auto", engine: Engine = "auto", set_: Set = []) -> None
 
 
 @app.command()
-def doctor(model: Model = "auto", engine: Engine = "auto", set_: Set = []) -> None:  # noqa: B006
+def doctor(model: Model = None, engine: Engine = None, set_: Set = []) -> None:  # noqa: B006
     """Say what is installed, which engines can run here, and what this machine's speed means for the budget."""
     from completer.cli.doctor import run
 
     run(settings_of(model, engine, set_))
 
 
-def settings_of(model: str, engine: str, pairs: list[str]) -> Settings:
-    """Return the settings of the options. pairs: NAME=VALUE, the value JSON or else a string.  Raises: ConfigError."""
-    changes: dict[str, object] = {"model": model, "engine": engine}
+def settings_of(model: str | None, engine: str | None, pairs: list[str]) -> Settings:
+    """Return the settings of the user's file with those of the options, as `options_of`. Problems of the file go to stderr."""
+    values, problems = read_user_settings()
+    for problem in problems:
+        typer.echo(f"completer: {problem}", err=True)
+    return update(Settings(), values | options_of(model, engine, pairs))
+
+
+def options_of(model: str | None, engine: str | None, pairs: list[str]) -> dict[str, Any]:
+    """Return the checked settings that were given as options.
+
+    pairs: NAME=VALUE, the value JSON or else a string.  Raises: ConfigError.
+    """
+    changes: dict[str, Any] = {name: value for name, value in (("model", model), ("engine", engine)) if value is not None}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals:
@@ -83,7 +95,10 @@ def settings_of(model: str, engine: str, pairs: list[str]) -> Settings:
             changes[name] = json_.loads(value)
         except ValueError:
             changes[name] = value
-    return update(Settings(), changes)
+    values, problems = check(changes)
+    if problems:
+        raise ConfigError("; ".join(problems))
+    return values
 
 
 def parse_place(place: str) -> tuple[Path, int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,6 +13,8 @@ from rich.progress import BarColumn, DownloadColumn, TaskID, TextColumn, TimeRem
 from rich.progress import Progress as Bars
 from rich.table import Column, Table
 
+from completer.engines.weights.converted import find_damage, withdraw
+from completer.errors import HashMismatch
 from completer.models import store
 from completer.models.manifest import ModelEntry, find, load_manifest
 from completer.models.pull import pull
@@ -49,16 +52,47 @@ def path_of_model(model_id: ModelId) -> None:
 
 @app.command("verify")
 def verify_models(
-    model_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="All pulled models, when left out.")] = None,
+    model: Annotated[str | None, typer.Argument(metavar="[ID|PATH]", help="All that is on this disk, when left out.")] = None,
 ) -> None:
-    """Read the files of a model, or of all, and compare their SHA-256."""
+    """Read the files of a model, or of all, and what was converted from them, and compare every SHA-256.
+
+    What is damaged is pulled or converted again by the next start. Exit status 1 if anything is.
+    """
     pulled = [entry.id for entry in load_manifest() if store.read_receipt(entry.id)]
-    for each in [model_id] if model_id else pulled:
+    known = model is None or model in {entry.id for entry in load_manifest()}
+    ids = [model] if model and known else [] if model else pulled
+    folders = [store.model_dir(id_) / "converted" for id_ in ids]
+    if model is None:
+        folders += sorted(path for path in store.converted_dir().glob("*") if path.is_dir() and path.suffix != ".partial")
+    elif not known:
+        folders.append(store.locate(model).converted)
+    right = [*map(_verify_pulled, ids), *(_verify_converted(folder) for folder in folders if folder.is_dir())]
+    if not right:
+        typer.echo("nothing to verify is on this disk: 'completer models list' shows what can be pulled")
+    if not all(right):
+        raise typer.Exit(1)
+
+
+def _verify_pulled(model_id: str) -> bool:
+    try:
         with _bars() as progress:
-            store.verify(each, progress)
-        typer.echo(f"{each}: every SHA-256 is right")
-    if not model_id and not pulled:
-        typer.echo("no model is on this disk: 'completer models list' shows what can be pulled")
+            store.verify(model_id, progress)
+    except HashMismatch as error:
+        typer.echo(f"{model_id}: {error}")
+        return False
+    typer.echo(f"{model_id}: every SHA-256 is right")
+    return True
+
+
+def _verify_converted(folder: Path) -> bool:
+    with _bars() as progress:
+        damage = find_damage(folder, every_hash=True, progress=lambda done, total: progress("verifying", done, total))
+    if damage is None:
+        typer.echo(f"{folder}: every SHA-256 is right")
+        return True
+    withdraw(damage)
+    typer.echo(f"{damage}: the next start converts the model anew; a server that runs now must be restarted")
+    return False
 
 
 @app.command("remove")

@@ -27,17 +27,23 @@ class Completer(Protocol):
     They may do a little work there, never wait: `complete` awaits whatever takes longer.
     """
 
-    settings: Settings
     on_extend: Callable[[Suggestion], None] | None
-    """Set by the server; to be called, from any thread, when a suggestion grew after its answer had gone out."""
+    """Set by the server; called on the event loop when a better text is ready after the answer has gone out: more of the
+    same, or, if the answer came from little context, what the whole context gives."""
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        ...
 
     async def complete(
-        self, snapshot: Snapshot, *, explicit: bool, selected: SelectedCompletion | None = None, alternatives: bool = False
+        self, snapshot: Snapshot, *, explicit: bool, selected: SelectedCompletion | None = None
     ) -> Suggestion | None:
         """Return what to show at the snapshot's cursor, or None, within `settings.budget_ms`.
 
-        explicit: the user asked for it (a key, not typing). selected: what the suggestion must begin with, if anything.
-        alternatives: others are wanted beside it (`Suggestion.alternatives`).
+        explicit: the user asked with a key, and waits for the whole line, up to `settings.explicit_budget_ms`. A second
+        explicit request at the same place wants other suggestions, too (`Suggestion.alternatives`).
+        selected: what the suggestion must begin with, if anything.
         Cancelled as a task; must leave everything valid then. Raises: CompleterError.
         """
         ...
@@ -98,7 +104,7 @@ With several clients it is called once for each, perhaps at the same time. Raise
 """
 
 RELOAD_SETTINGS = (
-    *("model", "draft_model", "cascade_model", "engine", "weights", "threads", "kv_memory_mb", "kv_bits"),
+    *("model", "draft_model", "engine", "weights", "threads", "kv_memory_mb", "kv_bits"),
     *("endpoints", "dialect", "token_env", "token_command", "tls_ca", "session_header"),
 )
 """A change of one of these closes the Completer and makes a new one."""

@@ -1,26 +1,40 @@
-"""Suggestions in the making: starts generations, gathers their tokens on the event loop, and knows when a rule ends one."""
+"""Suggestions in the making: starts generations, gathers their tokens on the event loop, and knows when a
+rule ends one."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from completer.generate.scheduler import Generator
-from completer.prompt.prompt import Anchor
+from completer.complete.site import Site
+from completer.generate.generator import Generator
 from completer.suggest.block_end import sibling_stop
-from completer.suggest.confidence import Piece
+from completer.suggest.confidence import TokenSpan
 from completer.suggest.entries import Entry
-from completer.syntax.cursor import Place
-from completer.syntax.tree import SyntaxTree
 from completer.tokens.tokenizer import Tokenizer, whole_characters
-from completer.types import FinishReason, GenerateRequest, Prompt, Snapshot, StopRule, Token
+from completer.types import Done, FinishReason, Prompt, Request, StopRule, Token, Tokens
 
 _ids = itertools.count(1)
 
 
-class Live:
-    """The running generations of one client. Owned by the event loop; the engine's thread only posts to it."""
+@dataclass(frozen=True, slots=True)
+class _Growing:
+    """A generation that runs: its entry, the place and the stop rule that it grows by, and what is called
+    at its end."""
+
+    entry: Entry
+    site: Site
+    stop: StopRule
+    on_done: Callable[[Entry], None]
+
+
+class Generations:
+    """The running generations of one client.
+
+    Owned by the event loop; the generator's thread only posts events to it.
+    """
 
     def __init__(self, generator: Generator, tokenizer: Tokenizer) -> None:
         self._generator = generator
@@ -28,47 +42,46 @@ class Live:
         self._progress = asyncio.Condition()
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._growing: dict[int, _Growing] = {}  # by request id
+        self._prefills: dict[int, Callable[[FinishReason], None]] = {}
 
     def start(
         self,
-        anchor: Anchor,
-        prompt: Prompt,
-        snapshot: Snapshot,
-        where: Place,
+        site: Site,
         stop: StopRule,
-        typed: str,
         *,
         background: bool = False,
-        drafts: tuple[tuple[int, ...], ...] = (),
         corpora: tuple[tuple[int, ...], ...] = (),
-        tree: SyntaxTree | None = None,
         avoid: tuple[bytes, ...] = (),
         on_done: Callable[[Entry], None] = lambda _: None,
     ) -> Entry:
-        """Submit a generation and return its entry, which grows from now on. on_done: called once, on the event loop."""
-        entry = Entry(anchor.number, typed, next(_ids), background=background, n_healed_bytes=len(prompt.heal_bytes))
-        request = GenerateRequest(entry.request_id, snapshot.uri, prompt, stop, 1 if background else 0, drafts, corpora, avoid)
+        """Submit a generation and return its entry, which grows from now on.
 
-        def grow(tokens: list[Token]) -> None:
-            if entry.reason is None:
-                self._grow(entry, tokens, prompt, snapshot, where, stop, tree)
-
-        def finish(reason: FinishReason) -> None:
-            entry.reason = entry.reason or reason
-            on_done(entry)
-            self._notify()
-
-        entry.stats = self._generator.submit(
-            request,
-            lambda tokens: self._post(lambda: grow(tokens)),
-            lambda reason, _: self._post(lambda: finish(reason)),
+        on_done: called once, on the event loop.
+        """
+        n_healed = len(site.prompt.heal_bytes)
+        entry = Entry(site.anchor.number, site.typed, next(_ids), background=background, n_healed_bytes=n_healed)
+        request = Request(
+            entry.request_id,
+            site.snapshot.uri,
+            site.prompt,
+            stop,
+            priority=1 if background else 0,
+            corpus_ids=corpora,
+            avoid=avoid,
         )
+        self._growing[request.id] = _Growing(entry, site, stop, on_done)
+        self._generator.submit(request, self._post)
         return entry
 
     def prefill(self, uri: str, prompt: Prompt, on_done: Callable[[FinishReason], None]) -> int:
-        """Bring a slot to `prompt` in idle time; return the request's id. on_done: called once, on the event loop."""
-        request = GenerateRequest(next(_ids), uri, prompt, StopRule(max_tokens=0), priority=2)
-        self._generator.submit(request, lambda _: None, lambda reason, _: self._post(lambda: on_done(reason)))
+        """Bring a slot to `prompt` in idle time; return the request's id.
+
+        on_done: called once, on the event loop.
+        """
+        request = Request(next(_ids), uri, prompt, StopRule(max_tokens=0), priority=2)
+        self._prefills[request.id] = on_done
+        self._generator.submit(request, self._post)
         return request.id
 
     def cancel(self, request_id: int) -> None:
@@ -83,38 +96,51 @@ class Live:
         except TimeoutError:
             return
 
-    def _grow(
-        self,
-        entry: Entry,
-        tokens: list[Token],
-        prompt: Prompt,
-        snapshot: Snapshot,
-        where: Place,
-        stop: StopRule,
-        tree: SyntaxTree | None,
-    ) -> None:
-        """Take new tokens; the syntax may end a block that the engine would go on with. Mutates: entry."""
+    def _post(self, event: Tokens | Done) -> None:
+        """Pass an event to the event loop. Called on the generator's thread."""
+        try:
+            self._loop.call_soon_threadsafe(self._take, event)
+        except RuntimeError:
+            return  # the loop is closed: nobody listens any more
+
+    def _take(self, event: Tokens | Done) -> None:
+        """Take an event of a generation or a prefill. Mutates: the entry, what runs."""
+        match event:
+            case Tokens(request_id, tokens, stats) if request_id in self._growing:
+                growing = self._growing[request_id]
+                growing.entry.stats = stats
+                if tokens and growing.entry.reason is None:
+                    self._grow(growing, tokens)
+            case Done(request_id, reason, stats) if request_id in self._growing:
+                growing = self._growing.pop(request_id)
+                entry = growing.entry
+                entry.stats, entry.reason = stats, entry.reason or reason
+                growing.on_done(entry)
+                self._notify()
+            case Done(request_id, reason):
+                self._prefills.pop(request_id)(reason)
+
+    def _grow(self, growing: _Growing, tokens: Sequence[Token]) -> None:
+        """Take new tokens; the syntax may end a block that the engine would go on with.
+
+        Mutates: the entry.
+        """
+        entry, site = growing.entry, growing.site
         text = entry.text
         for token in tokens:
             entry.ids.append(token.id)
-            text = whole_characters(self._tokenizer.bytes_of(entry.ids)[len(prompt.heal_bytes) :])
-            entry.pieces.append(Piece(len(text), token.prob))
-        if stop.single_line:
+            text = whole_characters(self._tokenizer.bytes_of(entry.ids)[entry.n_healed_bytes :])
+            entry.spans.append(TokenSpan(len(text), token.prob))
+        if growing.stop.single_line:
             text = text.partition("\n")[0]
         elif "\n" in text[len(entry.text) :]:
-            cut = sibling_stop(snapshot, where, text, tree)
+            cut = sibling_stop(site.snapshot, site.cursor, text, site.tree)
             if cut is not None:
                 text = text[:cut]
                 entry.reason = "block"
                 self._generator.cancel(entry.request_id)
         entry.text = text
         self._notify()
-
-    def _post(self, call: Callable[[], None]) -> None:
-        try:
-            self._loop.call_soon_threadsafe(call)
-        except RuntimeError:
-            return  # the loop is closed: nobody listens any more
 
     def _notify(self) -> None:
         async def notify() -> None:

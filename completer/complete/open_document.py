@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from completer.complete.question import Question
+from completer.complete.site import Site
 from completer.document.secrets import SecretScan
 from completer.prompt.anchors import Anchors
 from completer.prompt.prompt import Anchor
-from completer.suggest.entries import Entry
+from completer.suggest.entries import Entry, Hit
 from completer.suggest.trim import Trimmed
+from completer.suggest.visible import goes_on
 from completer.syntax.tree import SyntaxTree
 from completer.types import Snapshot, Suggestion
 
@@ -19,16 +22,31 @@ MAX_CORPORA = 4
 """Texts in which drafts are looked up, tens of thousands of characters each."""
 
 
+@dataclass(frozen=True, slots=True)
+class LastAnswer:
+    """What the client was answered last: `given`, as much of `hit` as could be shown then."""
+
+    question: Question
+    site: Site
+    hit: Hit
+    given: Suggestion | None
+
+    def more(self) -> Trimmed | None:
+        """Return what can be shown by now, if it goes on with what was given."""
+        shown = self.question.see(self.hit)
+        return shown if shown is not None and goes_on(shown, self.given) else None
+
+
 @dataclass(slots=True)
 class OpenDocument:
     """Owned by the event loop.
 
-    snapshot: the latest.  secrets: None where nothing leaves the machine.  running, prefetch: the last generation for a key, and
-    for what follows accepting.  prefill_anchor: what idle time is prefilling, by the request prefill_id.
-    answered: where the client was last answered (`Snapshot.at`), None while it waits.  given: what it has got there so far, of
-    the entry `shown_of`; `see_more` says what of that can be shown there by now.
+    snapshot: the latest.  secrets: None if nothing leaves the machine.  running, prefetch: the last generation for a key,
+    and for what follows accepting.  redo: the last one that repeats an answer with a full window.
+    prefill_anchor: what idle time is prefilling, by the request prefill_id.
+    answer: the last one, None while a request waits for one.
     resting: the timer of a cursor that moved.  parsing: a parse in another thread.
-    text_ids: tokens of its text as it was when the cursor last rested in it, where drafts are looked up.
+    text_ids: tokens of its text as it was when the cursor last rested in it, in which drafts are looked up.
     """
 
     anchors: Anchors
@@ -37,10 +55,8 @@ class OpenDocument:
     secrets: SecretScan | None = None
     running: Entry | None = None
     prefetch: Entry | None = None
-    answered: tuple[str, int, int] | None = None
-    given: Suggestion | None = None
-    shown_of: Entry | None = None
-    see_more: Callable[[], Trimmed | None] = lambda: None
+    redo: Entry | None = None
+    answer: LastAnswer | None = None
     prefill_id: int | None = None
     prefill_anchor: Anchor | None = None
     resting: asyncio.TimerHandle | None = None
@@ -51,6 +67,18 @@ class OpenDocument:
     def is_secret(self) -> bool:
         """Whether it must not be sent to a server."""
         return self.secrets is not None and self.secrets.found is not None
+
+    @property
+    def given(self) -> Suggestion | None:
+        """What the client was given at the place where the document is now."""
+        here = self.answer is not None and self.answer.question.snapshot.at == self.snapshot.at
+        return self.answer.given if here and self.answer else None
+
+    @property
+    def unfinished(self) -> list[Entry]:
+        """The generations that still run for it."""
+        mine = (self.running, self.prefetch, self.redo)
+        return [entry for entry in mine if entry is not None and entry.reason is None]
 
 
 def draft_corpora(doc: OpenDocument, docs: Iterable[OpenDocument]) -> tuple[tuple[int, ...], ...]:

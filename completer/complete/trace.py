@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from completer.types import AnsweredBy, GenerateStats, Snapshot
+from completer.types import AnsweredBy, Snapshot, Stats
 
 MAX_TRACES = 1000
 
@@ -17,10 +17,10 @@ MAX_TRACES = 1000
 class Trace:
     """One request. Times in milliseconds; n_* count tokens, except n_forwards.
 
-    n_context: of the context block in front of the prompt.
-    answered_by: "suppressed" where no suggestion is wanted and nothing was asked.  n_chars 0: nothing was shown.
+    n_context: of the context block at the start of the prompt.
+    answered_by: "suppressed" if no suggestion was wanted, so the model was not asked.  n_chars 0: nothing was shown.
     complete: decoding was over when the answer went out.
-    alternatives_ms: spent on what stands beside the answer for a user who asked; a part of total_ms.
+    alternatives_ms: spent on the alternatives of an explicit request; a part of total_ms.
     queue_ms to decode_ms, n_keep to n_generated: of the generation that the answer came from, as far as it was by then.
     n_forwards_in_all to accepted: of the same, as far as it came at all: it goes on in the background.
     """
@@ -51,13 +51,13 @@ class Trace:
     drafted: dict[str, int] = field(default_factory=dict)
     accepted: dict[str, int] = field(default_factory=dict)
 
-    def at_answer(self, stats: GenerateStats) -> None:
+    def at_answer(self, stats: Stats) -> None:
         """Take what a generation has cost by the time of the answer. Mutates: the trace."""
         for name in ("queue_ms", "prefill_ms", "ttft_ms", "decode_ms", "n_keep", "n_feed", "n_forwards", "n_generated"):
             setattr(self, name, getattr(stats, name))
         self.in_all(stats)
 
-    def in_all(self, stats: GenerateStats) -> None:
+    def in_all(self, stats: Stats) -> None:
         """Take what a generation has cost so far, the background included. Mutates: the trace."""
         self.n_forwards_in_all, self.n_generated_in_all = stats.n_forwards, stats.n_generated
         self.drafted, self.accepted = dict(stats.drafted), dict(stats.accepted)

@@ -128,7 +128,7 @@ class StreamRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class StreamPiece:
     """A part of an answer, usually one token, in ids of the tokenizer that made the prompt.
 
     prob: its probability before any constraint; 1.0 where the engine does not tell.
@@ -172,7 +172,7 @@ class StreamEngine(Protocol):
     costs: CostCurve
     constrains: bool
 
-    def stream(self, request: StreamRequest) -> AsyncGenerator[Piece, None]:
+    def stream(self, request: StreamRequest) -> AsyncGenerator[StreamPiece, None]:
         """Yield what follows the prompt, greedily; closing the iterator cancels.
 
         Raises: EngineError, with the mend in its text, when the endpoint or library fails or the deadline is over.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import math
 import platform
 import time
 from collections.abc import Callable
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from completer.engines.base import ChoosingEngine, CostCurve, StepEngine
+from completer.system.cachefile import read_json, write_cache
 
 WIDTHS = (1, 2, 4, 8, 16)
 CONTEXT_TOKENS = 128
@@ -46,7 +47,10 @@ def measure_costs(engine: StepEngine, repeats: int = 2) -> CostCurve:
 
 
 class KeptCosts:
-    """A cost curve on disk, so that a start need not measure. key: all that it depends on besides the machine's name."""
+    """A cost curve on disk, so that a start need not measure. key: all that it depends on besides the machine's name.
+
+    A file that is damaged or cannot be written costs the measurement and nothing else.
+    """
 
     def __init__(self, file: Path, key: str) -> None:
         self._file = file
@@ -54,31 +58,30 @@ class KeptCosts:
 
     def read(self, measure: Callable[[], CostCurve], again: bool = False) -> CostCurve:
         """Return the curve that is kept, or measure one and keep it. again: measure in any case.  Mutates: the file."""
-        entry = _read_kept(self._file).get(self._key)
-        if entry is not None and not again and 0 <= time.time() - entry["measured"] < KEPT_FOR_S:
-            forward_ms = {int(n): float(ms) for n, ms in entry["forward_ms"].items()}
-            return CostCurve(forward_ms, float(entry["prefill_ms_per_token"]), float(entry["logit_noise"]))
+        kept = None if again else _curve_of(read_json(self._file).get(self._key))
+        if kept is not None:
+            return kept
         costs = measure()
         self.write(costs)
         return costs
 
     def write(self, costs: CostCurve) -> None:
         """Keep `costs` for the next start. Mutates: the file."""
-        known = {**_read_kept(self._file), self._key: {"measured": time.time(), **asdict(costs)}}
-        fresh = self._file.with_name(f"{self._file.name}.{os.getpid()}")
-        try:
-            fresh.write_text(json.dumps(known), encoding="utf-8")
-            os.replace(fresh, self._file)
-        except OSError:  # a full disk costs the next start half a second, nothing else
-            fresh.unlink(missing_ok=True)
+        known = read_json(self._file) | {self._key: {"measured": time.time(), **asdict(costs)}}
+        write_cache(self._file, json.dumps(known).encode())
 
 
-def _read_kept(file: Path) -> dict[str, Any]:
+def _curve_of(entry: Any) -> CostCurve | None:
+    """Return the curve of an entry of the file; None if it is too old or damaged."""
     try:
-        known = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return known if isinstance(known, dict) else {}
+        age_s = time.time() - float(entry["measured"])
+        forward_ms = {int(n): float(ms) for n, ms in entry["forward_ms"].items()}
+        curve = CostCurve(forward_ms, float(entry["prefill_ms_per_token"]), float(entry["logit_noise"]))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
+    prices = (*forward_ms.values(), curve.prefill_ms_per_token)
+    plausible = bool(forward_ms) and all(0 < ms < math.inf for ms in prices) and 0 <= curve.logit_noise < math.inf
+    return curve if plausible and 0 <= age_s < KEPT_FOR_S else None
 
 
 def _prefill_ms(engine: StepEngine, ids: list[int]) -> float:

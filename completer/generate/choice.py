@@ -1,7 +1,7 @@
-"""Which token comes next: the likeliest one of a row of logits that agrees with what was typed, and is not to be avoided.
+"""Which token comes next: the likeliest one that agrees with what was typed and need not be avoided.
 
 pending  b"ret"                       only tokens that start with it, or it with them: `return`, `ret`, `re`
-avoid    (b"urn",)                    not `return`, and behind `ret` not `urn`: the text must not be that again
+avoid    (b"urn",)                    not `return`, and after `ret` not `urn`: the text must not be that again
 """
 
 from __future__ import annotations
@@ -12,38 +12,40 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from completer.engines.base import ChoosingEngine, Logits, StepEngine
+from completer.engines.base import Logits
+from completer.generate.slots import Slot
 from completer.tokens.tokenizer import Tokenizer
 from completer.types import Token
 
-Choice = Callable[[int], Token | None]
-"""Tells the token that is chosen in a row of a forward, None where it is too close to tell there; valid until the next one."""
+RowChooser = Callable[[int], Token | None]
+"""Returns the token chosen in a row of a forward; None: too close to a tie. Valid until the next forward."""
 Ids = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What the text to come is held to.
+    """The limits of the text to come.
 
     pending: bytes still to be reproduced, b"" when all are.
-    avoid: what the text behind them must not be, neither at the end of a token nor when it ends; b"": it must not be empty.
+    avoid: what the text after them must not be, neither at the end of a token nor as a whole; b"": it must
+        not be empty.
     """
 
     pending: bytes = b""
     avoid: tuple[bytes, ...] = ()
 
-    def behind(self, token: bytes) -> Bounds:
-        """Return what holds for the text behind `token`, which agrees with `pending`."""
+    def after(self, token: bytes) -> Bounds:
+        """Return the bounds of the text after `token`, which agrees with `pending`."""
         new = token[len(self.pending) :]
         avoid = tuple(text[len(new) :] for text in self.avoid if text.startswith(new) and text != new) if new else self.avoid
         return Bounds(remaining(self.pending, token), avoid)
 
 
 def bounds_by_row(bounds: Bounds, proposed: Sequence[int], tokenizer: Tokenizer) -> list[Bounds]:
-    """Return what holds in each row of a forward, if all tokens proposed in front of it are right."""
+    """Return the bounds of each row of a forward, if all tokens proposed before it are right."""
     rows = [bounds]
     for id_ in proposed:
-        rows.append(rows[-1].behind(tokenizer.bytes_of([id_])))
+        rows.append(rows[-1].after(tokenizer.bytes_of([id_])))
     return rows
 
 
@@ -53,32 +55,35 @@ def allowed_ids(pending: bytes, tokenizer: Tokenizer) -> Ids | None:
 
 
 def choose(row: Logits, bounds: Bounds, tokenizer: Tokenizer) -> Token:
-    """Return the likeliest token within the bounds, and its probability among all that agree with what is pending.
+    """Return the likeliest token within the bounds, with its probability among all that agree with `pending`.
 
-    row: [vocab] logits; the padding that some models have behind their vocabulary is never chosen.
+    row: [vocab] logits; the padding that some models have after their vocabulary is never chosen.
     """
     return _choose(row, bounds, tokenizer)[0]
 
 
-def from_rows(logits: Logits, bounds: Sequence[Bounds], tokenizer: Tokenizer, noise: float = 0.0) -> Choice:
-    """Return the choices of the rows of `logits`: [n, vocab]. noise: how far off they may be; closer ties are not decided."""
+def from_rows(logits: Logits, bounds: Sequence[Bounds], tokenizer: Tokenizer, noise: float = 0.0) -> RowChooser:
+    """Return the chooser of the rows of `logits`: [n, vocab].
 
-    def choice(row: int) -> Token | None:
+    noise: how far off they may be; closer ties are not decided.
+    """
+
+    def choose_in(row: int) -> Token | None:
         token, scores = _choose(logits[row], bounds[row], tokenizer)
         return None if noise and _is_close(token, logits[row][token.id], scores, 2 * noise) else token
 
-    return choice
+    return choose_in
 
 
-def choose_next(engine: StepEngine, slot: int, ids: Sequence[int], pending: bytes, tokenizer: Tokenizer) -> Token:
-    """Append `ids` to a slot and return the token chosen behind them, as `choose` does. Mutates: the engine's slot."""
-    if isinstance(engine, ChoosingEngine):
-        return Token(*engine.forward_choices(slot, ids, [allowed_ids(pending, tokenizer)])[0])
-    return choose(engine.forward(slot, ids, 1)[0], Bounds(pending), tokenizer)
+def choose_next(slot: Slot, ids: Sequence[int], pending: bytes, tokenizer: Tokenizer) -> Token:
+    """Append `ids` to a slot and return the token chosen after them, as `choose` does. Mutates: the slot."""
+    if slot.can_choose:
+        return Token(*slot.forward_choices(ids, [allowed_ids(pending, tokenizer)])[0])
+    return choose(slot.forward(ids, 1)[0], Bounds(pending), tokenizer)
 
 
 def remaining(pending: bytes, token: bytes) -> bytes:
-    """Return what is left of `pending` behind `token`, which agrees with it."""
+    """Return what is left of `pending` after `token`, which agrees with it."""
     return pending[len(token) :]
 
 
@@ -102,7 +107,7 @@ def _avoided_ids(bounds: Bounds, tokenizer: Tokenizer) -> Ids:
 
 
 def _without(avoided: Ids, scores: Logits, ids: Ids | None) -> Logits:
-    """Return a copy of `scores`, which are those of `ids` (None: of all), in which the avoided ones are never the highest."""
+    """Return a copy of `scores`, those of `ids` (None: of all), in which no avoided one is the highest."""
     wanted = scores.copy()
     wanted[avoided if ids is None else np.isin(ids, avoided)] = -np.inf
     return wanted

@@ -2,270 +2,259 @@
 
     prompt   p0 p1 p2 ... pk | h          h: healed tokens, fed as a draft of themselves
     slot     p0 p1 p2 | x                 keep 3, the rest is fed
-    rows               pk h               row pk chooses what stands at h: only tokens that reproduce h's bytes
+    rows               pk h               row pk chooses the token at h: only tokens that reproduce h's bytes
 
-`decode` is a generator: between two of its steps the engine thread may do anything else. It owns the commit of token
-ids to the slot: `SlotState.ids` names a token only after the forward that wrote it, and is cleared by an exception.
+A step of `Decoding.generate`: propose drafts, forward them, verify them row by row, commit what is right.
+Between two steps the engine thread may do anything else.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
-from completer.engines.base import ChoosingEngine, StepEngine
-from completer.generate.choice import Bounds, Choice, allowed_ids, bounds_by_row, from_rows, remaining
+from completer.engines.base import Logits
+from completer.generate.choice import Bounds, RowChooser, allowed_ids, bounds_by_row, from_rows, remaining
 from completer.generate.drafts.ngrams import NO_DRAFT, Draft, Drafter
+from completer.generate.generator import OnEvent
 from completer.generate.known_rows import KnownRows
+from completer.generate.slots import PREFILL_FROM, Slot
 from completer.generate.stop import Stopper
-from completer.tokens.prefix import common_length
 from completer.tokens.tokenizer import Tokenizer
-from completer.types import FinishReason, GenerateRequest, GenerateStats, Token
+from completer.types import FinishReason, Request, Stats, Token, Tokens
 
-PREFILL_FROM = 12
-"""Shortest feed that goes through `prefill`; shorter ones ride in the first forward."""
-
-
-@dataclass(slots=True)
-class SlotState:
-    """What the caller knows of one slot. ids: the tokens it holds; session: whose they are; used: a clock for eviction."""
-
-    index: int
-    ids: list[int] = field(default_factory=list)
-    session: str = ""
-    used: int = 0
-
-
-Emit = Callable[[list[Token]], None]
 Steps = Generator[None, None, FinishReason]
-"""One request at work: each `next` is a piece of work, the value at the end says why it ended."""
+"""One request at work: each `next` is a piece of work, the value at the end is the reason why it ended."""
+Filling = Generator[None, None, None]
+"""A prefill under way."""
 
 
-def decode(
-    engine: StepEngine,
-    slot: SlotState,
-    request: GenerateRequest,
-    tokenizer: Tokenizer,
-    drafter: Drafter,
-    rows: KnownRows,
-    stats: GenerateStats,
-    emit: Emit,
-) -> Steps:
-    """Bring the slot to the prompt, then generate until a stop rule holds; yield between forwards.
+class Verified(NamedTuple):
+    """What the rows of a forward gave. n_right: of the drafted tokens.  reason: why generation ends, if so."""
 
-    Returns (as the generator's value) the FinishReason.  With stop.max_tokens == 0 only the prompt is prefilled.
-    emit: called with the tokens of each step, healed ones included.  Mutates: slot, rows, stats, the drafter's rates.
-    Raises: what the engine raises; the slot is emptied first. Closing the generator leaves the slot valid.
+    tokens: list[Token]
+    n_right: int
+    reason: FinishReason | None
+
+
+@dataclass(slots=True, eq=False)
+class Decoding:
+    """One request at work on one slot: first `prefill`, then `generate`. Used by the engine thread only.
+
+    rows, and the rates of the drafter, outlive the request.  on_event: called with `Tokens` when the request
+    begins, and after each step.  stats: what the request has cost so far; a new value after each step.
+    filling: the prefill under way. It may come from an earlier request for nearly the same prompt, and a
+        later one may take it over.
     """
-    started = time.perf_counter()
-    return (yield from guarded(engine, slot, _decode(engine, slot, request, tokenizer, drafter, rows, stats, emit, started)))
+
+    slot: Slot
+    request: Request
+    tokenizer: Tokenizer
+    drafter: Drafter
+    rows: KnownRows
+    on_event: OnEvent
+    stats: Stats = field(default_factory=Stats)
+    filling: Filling | None = None
+    _ids: list[int] = field(init=False)  # the prompt without its healed tokens, then what was generated
+    _bounds: Bounds = field(init=False)  # of the next token
+    _stopper: Stopper = field(init=False)
+    _started: float = field(init=False, default=0.0)
+    _undecided: bool = field(init=False, default=False)  # the last row was too close to a tie
+
+    def __post_init__(self) -> None:
+        request, prompt = self.request, self.request.prompt
+        self._ids = list(prompt.ids[: self._n_context])
+        self._bounds = Bounds(prompt.heal_bytes, request.avoid)
+        self._stopper = Stopper(request.stop, self.tokenizer, n_healed_bytes=len(prompt.heal_bytes))
+        n_keep = min(self.slot.n_shared(prompt.ids), prefill_end(request))
+        self.stats = replace(self.stats, n_keep=n_keep, n_feed=len(prompt.ids) - n_keep)
+
+    def prefill(self) -> Iterator[None]:
+        """Bring the slot to the prompt, yielding between pieces of work. Mutates: the slot, stats.
+
+        Raises: what the engine raises, after the slot was emptied; what `on_event` raises. Closing the
+        iterator leaves the slot valid, and leaves `filling` to whoever took it.
+        """
+        started = time.perf_counter()
+        self._emit([])
+        for _ in self.filling or ():
+            yield
+        self.filling = self._fill()
+        for _ in self.filling:
+            yield
+        self.filling = None
+        self.stats = replace(self.stats, prefill_ms=_ms_since(started))
+
+    def generate(self) -> Steps:
+        """Decode until a stop rule holds, yielding between forwards.
+
+        Mutates: the slot, rows, stats, the drafter's rates.
+        Returns (as the generator's value) the FinishReason.  With stop.max_tokens == 0 nothing is decoded.
+        Raises: what the engine or `on_event` raises; the slot is emptied first. Closing the generator leaves
+        the slot valid.
+        """
+        if self.request.stop.max_tokens == 0:
+            return "length"
+        self._started = time.perf_counter()
+        reason: FinishReason | None = None
+        with self.slot.guard():
+            while reason is None and len(self._ids) <= self.slot.engine.max_len:
+                known = None if self._undecided else self.rows.after(self._ids)
+                drafts = self._propose() if known is None else ()
+                choose = self._from_known(known) if known is not None else self._forward(drafts)
+                verified = self._verify(choose, drafts)
+                self._commit(verified, drafts)
+                reason = verified.reason
+                if reason is None and known is None:
+                    yield
+        return reason or "length"
+
+    def abandon(self) -> None:
+        """End the prefill under way, if there is one.
+
+        Mutates: the slot keeps what went through all layers.
+        """
+        if self.filling is not None:
+            self.filling.close()
+            self.filling = None
+
+    def _fill(self) -> Filling:
+        """Feed what the slot lacks of the prompt, up to the first row whose logits are wanted.
+
+        A feed too short for a prefill is left for the first forward.  Mutates: the slot.
+        """
+        ids = self.request.prompt.ids[: prefill_end(self.request)]
+        n_shared = self.slot.n_shared(ids)
+        if len(ids) - n_shared < PREFILL_FROM and self.request.stop.max_tokens > 0:
+            return
+        with self.slot.guard():
+            n_kept = self.slot.truncate(n_shared)
+            yield from self.slot.prefill(ids[n_kept:])
+
+    def _propose(self) -> tuple[Draft, ...]:
+        """Return what to verify in the next forward: at first the healed tokens, then the drafter's."""
+        if self._undecided:
+            return ()
+        context, generated = self._ids[: self._n_context], self._ids[self._n_context :]
+        n_feed = max(1, len(self._ids) - len(self.slot.ids))
+        room = min(self.slot.engine.max_len - len(self._ids), self.request.stop.max_tokens - len(generated) - 1)
+        heal = NO_DRAFT if generated else self._healing_draft(context)
+        n_heal = len(heal.ids)
+        pending = remaining(self._bounds.pending, self.tokenizer.bytes_of(heal.ids))
+        extra = self.drafter.propose(context, [*generated, *heal.ids], n_feed + n_heal, room - n_heal, pending)
+        return tuple(draft for draft in (heal, extra) if draft.ids)
+
+    def _healing_draft(self, context: Sequence[int]) -> Draft:
+        """Return the likely tokens of the healed place: seen after the same text elsewhere, or as typed."""
+        prompt = self.request.prompt
+        if not prompt.n_heal:
+            return NO_DRAFT
+        seen = self.drafter.heal(context, prompt.heal_bytes, self.tokenizer.token_bytes)
+        return Draft("heal", seen or list(prompt.ids[len(context) :]))
+
+    def _from_known(self, row: Logits) -> RowChooser:
+        """Return the chooser of a row that was computed before; no forward is needed."""
+        return from_rows(row[None], [self._bounds], self.tokenizer, self.slot.engine.costs.logit_noise)
+
+    def _forward(self, drafts: Sequence[Draft]) -> RowChooser:
+        """Feed what the slot lacks, then the drafts; return the chooser of their rows and the one before.
+
+        Mutates: the slot, rows (unless the engine chooses on its device: then they stay there), stats.
+        """
+        slot, proposed = self.slot, _ids_of(drafts)
+        feed = slot.keep(self._ids)
+        if self._undecided and len(feed) > 1:
+            slot.forward(feed[:-1], 0)  # a near-tie is decided by a forward over one token
+            feed = feed[-1:]
+        self.stats = replace(self.stats, n_forwards=self.stats.n_forwards + 1)
+        bounds = bounds_by_row(self._bounds, proposed, self.tokenizer)
+        if slot.can_choose and not self._bounds.avoid:  # the first rows of an alternative must travel
+            allowed = [allowed_ids(one.pending, self.tokenizer) for one in bounds]
+            chosen = slot.forward_choices([*feed, *proposed], allowed)
+            return lambda row: Token(*chosen[row])
+        logits = slot.forward([*feed, *proposed], len(bounds))
+        for n, row in enumerate(logits, len(self._ids)):
+            self.rows.keep(slot.ids[:n], row)
+        is_alone = len(feed) + len(proposed) == 1
+        return from_rows(logits, bounds, self.tokenizer, 0.0 if is_alone else slot.engine.costs.logit_noise)
+
+    def _verify(self, choose: RowChooser, drafts: Sequence[Draft]) -> Verified:
+        """Choose a token in each row as long as the drafts are right.
+
+        Mutates: the bounds, the stop rule's state.
+        """
+        tokens: list[Token] = []
+        n_right = 0
+        reason: FinishReason | None = None
+        for row, drafted in enumerate((*_ids_of(drafts), None)):
+            token = choose(row)
+            self._undecided = token is None
+            if token is None:
+                break
+            reason = self._stopper.before(token)
+            if reason is None:
+                self._bounds = self._bounds.after(self.tokenizer.token_bytes[token.id])
+                tokens.append(token)
+                reason = self._stopper.after(token)
+            n_right += token.id == drafted
+            if reason is not None or token.id != drafted:
+                break
+        return Verified(tokens, n_right, reason)
+
+    def _commit(self, verified: Verified, drafts: Sequence[Draft]) -> None:
+        """Keep the right drafts in the slot, count, and hand out the tokens.
+
+        Mutates: the slot, stats, the drafter's rates.
+        """
+        if drafts:
+            self.slot.truncate(len(self._ids) + verified.n_right)
+        self._ids.extend(token.id for token in verified.tokens)
+        self._credit(drafts, verified.n_right)
+        decode_ms, stats = _ms_since(self._started), self.stats
+        self.stats = replace(
+            stats,
+            ttft_ms=stats.ttft_ms or stats.queue_ms + stats.prefill_ms + decode_ms,
+            n_generated=len(self._ids) - self._n_context,
+            decode_ms=decode_ms,
+        )
+        if verified.tokens:
+            self._emit(verified.tokens)
+
+    def _credit(self, drafts: Sequence[Draft], n_right: int) -> None:
+        """Credit the right tokens to the drafts in their order. Mutates: stats, the drafter's rates."""
+        if not drafts:
+            return
+        drafted, accepted = Counter(self.stats.drafted), Counter(self.stats.accepted)
+        for draft in drafts:
+            n = min(n_right, len(draft.ids))
+            drafted[draft.source] += len(draft.ids)
+            accepted[draft.source] += n
+            if draft.source != "heal":
+                self.drafter.record(draft, n)
+            if n < len(draft.ids):
+                break  # the next draft was not looked at
+            n_right -= n
+        self.stats = replace(self.stats, drafted=dict(drafted), accepted=dict(accepted))
+
+    def _emit(self, tokens: Sequence[Token]) -> None:
+        self.on_event(Tokens(self.request.id, tuple(tokens), self.stats))
+
+    @property
+    def _n_context(self) -> int:
+        """How many of the prompt's tokens stay: all but the healed ones."""
+        return len(self.request.prompt.ids) - self.request.prompt.n_heal
 
 
-def guarded(engine: StepEngine, slot: SlotState, steps: Steps) -> Steps:
-    """Pass on the steps of `steps`; whatever ends them, `slot.ids` is then what the engine's slot holds. Mutates: slot."""
-    try:
-        return (yield from steps)
-    except GeneratorExit:
-        raise  # abandoned between two forwards: the slot holds what was committed, and nothing else
-    except BaseException:
-        slot.ids.clear()
-        engine.truncate(slot.index, 0)
-        raise
-
-
-def prefill(engine: StepEngine, slot: SlotState, request: GenerateRequest, stats: GenerateStats) -> Steps:
-    """Feed all of the prompt that the slot lacks but the rows whose logits are wanted.
-
-    A feed too short to be worth it is left for the first forward, and the slot as it was.
-    Mutates: slot, stats (keep and feed, once).
-    """
-    ids = request.prompt.ids[: prefill_end(request)]
-    keep = common_length(slot.ids, ids)
-    if not stats.n_feed:
-        stats.n_keep, stats.n_feed = keep, len(request.prompt.ids) - keep
-    if len(ids) - keep < PREFILL_FROM and request.stop.max_tokens > 0:
-        return "length"
-    start = truncate(engine, slot, keep)
-    for _ in engine.prefill(slot.index, ids[start:]):
-        # A prefill may commit part by part; what is whole can be kept if it is abandoned.
-        slot.ids.extend(ids[len(slot.ids) : engine.length(slot.index)])
-        yield
-    slot.ids[start:] = ids[start:]
-    return "length"
-
-
-def truncate(engine: StepEngine, slot: SlotState, length: int) -> int:
-    """Drop what the slot holds from `length` on; return the length kept, which may be less. Mutates: slot."""
-    if length < len(slot.ids):
-        del slot.ids[engine.truncate(slot.index, length) :]
-    return len(slot.ids)
-
-
-def prefill_end(request: GenerateRequest) -> int:
-    """Return how many of the prompt's tokens a prefill feeds: all in front of the first row whose logits are wanted."""
+def prefill_end(request: Request) -> int:
+    """Return how many of a prompt's tokens a prefill feeds: those before the first row that is wanted."""
     return len(request.prompt.ids) - 1 - request.prompt.n_heal
 
 
-def _decode(
-    engine: StepEngine,
-    slot: SlotState,
-    request: GenerateRequest,
-    tokenizer: Tokenizer,
-    drafter: Drafter,
-    rows: KnownRows,
-    stats: GenerateStats,
-    emit: Emit,
-    started: float,
-) -> Steps:
-    yield from prefill(engine, slot, request, stats)
-    stats.prefill_ms += _ms_since(started)
-    if request.stop.max_tokens == 0:
-        return "length"
-    return (yield from _generate(engine, slot, request, tokenizer, drafter, rows, stats, emit, time.perf_counter()))
-
-
-def _generate(
-    engine: StepEngine,
-    slot: SlotState,
-    request: GenerateRequest,
-    tokenizer: Tokenizer,
-    drafter: Drafter,
-    rows: KnownRows,
-    stats: GenerateStats,
-    emit: Emit,
-    started: float,
-) -> Steps:
-    ids = list(request.prompt.ids[: len(request.prompt.ids) - request.prompt.n_heal])  # grows by what is generated
-    n_context = len(ids)
-    bounds = Bounds(request.prompt.heal_bytes, request.avoid)
-    stopper = Stopper(request.stop, tokenizer, n_healed_bytes=len(bounds.pending))
-    reason: FinishReason | None = None
-    undecided = False
-    while reason is None:
-        if len(ids) > engine.max_len:
-            return "length"
-        n_generated = len(ids) - n_context
-        known = None if undecided else rows.after(ids)
-        drafts: tuple[Draft, ...] = ()
-        if known is not None:
-            choice = from_rows(known[None], [bounds], tokenizer, engine.costs.logit_noise)
-        elif undecided:
-            _feed_all_but_the_last(engine, slot, ids)
-            choice = _forward(engine, slot, ids, [], bounds, tokenizer, rows)
-            stats.n_forwards += 1
-        else:
-            drafts = _drafts(request, ids, n_context, bounds.pending, engine, slot, tokenizer, drafter)
-            choice = _forward(engine, slot, ids, [id_ for draft in drafts for id_ in draft.ids], bounds, tokenizer, rows)
-            stats.n_forwards += 1
-        proposed = [id_ for draft in drafts for id_ in draft.ids]
-        tokens: list[Token] = []
-        n_right = 0
-        for row in range(1 + len(proposed)):
-            token = choice(row)
-            undecided = token is None
-            if token is None:
-                break  # a forward over this token alone decides it, as it would without drafts
-            reason = stopper.before(token)
-            if reason is None:
-                bounds = bounds.behind(tokenizer.token_bytes[token.id])
-                tokens.append(token)
-                reason = stopper.after(token)
-            right = row < len(proposed) and token.id == proposed[row]
-            n_right += right
-            if reason is not None or not right:
-                break
-        if proposed:
-            truncate(engine, slot, len(ids) + n_right)
-        ids.extend(t.id for t in tokens)
-        _count(stats, drafts, n_right, drafter)
-        if stats.ttft_ms == 0.0:
-            stats.ttft_ms = stats.queue_ms + stats.prefill_ms + _ms_since(started)
-        stats.n_generated = n_generated + len(tokens)
-        stats.decode_ms = _ms_since(started)
-        if tokens:
-            emit(tokens)
-        if reason is None and known is None:
-            yield
-    return reason
-
-
-def _forward(
-    engine: StepEngine,
-    slot: SlotState,
-    ids: Sequence[int],
-    proposed: list[int],
-    bounds: Bounds,
-    tokenizer: Tokenizer,
-    rows: KnownRows,
-) -> Choice:
-    """Feed what the slot lacks of `ids`, and `proposed` behind it; return the choices of the rows from the last of `ids` on.
-
-    Mutates: slot, which then holds `ids` and `proposed`; rows, but where the engine chooses on its device: they stay there.
-    """
-    # At least the last token is fed again: its row is wanted.
-    feed = list(ids[truncate(engine, slot, min(common_length(slot.ids, ids), len(ids) - 1)) :])
-    left = bounds_by_row(bounds, proposed, tokenizer)
-    if isinstance(engine, ChoosingEngine) and not bounds.avoid:  # the first rows of an alternative are worth their way here
-        chosen = engine.forward_choices(slot.index, [*feed, *proposed], [allowed_ids(one.pending, tokenizer) for one in left])
-        slot.ids.extend([*feed, *proposed])
-        return lambda row: Token(*chosen[row])
-    logits = engine.forward(slot.index, [*feed, *proposed], 1 + len(proposed))
-    slot.ids.extend([*feed, *proposed])
-    for n in range(1 + len(proposed)):
-        rows.keep(slot.ids[: len(ids) + n], logits[n])
-    n_fed = len(feed) + len(proposed)
-    return from_rows(logits, left, tokenizer, engine.costs.logit_noise if n_fed > 1 else 0.0)
-
-
-def _feed_all_but_the_last(engine: StepEngine, slot: SlotState, ids: Sequence[int]) -> None:
-    """Bring the slot to `ids` but for the last one, whose forward then stands alone. Mutates: slot."""
-    feed = list(ids[truncate(engine, slot, min(common_length(slot.ids, ids), len(ids) - 1)) : -1])
-    if feed:
-        engine.forward(slot.index, feed, 0)
-        slot.ids.extend(feed)
-
-
-def _drafts(
-    request: GenerateRequest,
-    ids: Sequence[int],
-    n_context: int,
-    pending: bytes,
-    engine: StepEngine,
-    slot: SlotState,
-    tokenizer: Tokenizer,
-    drafter: Drafter,
-) -> tuple[Draft, ...]:
-    """Return what to verify in the forward behind `ids`: at the first step the healed tokens, then what the drafter knows."""
-    n_feed = max(1, len(ids) - len(slot.ids))
-    context, generated = ids[:n_context], list(ids[n_context:])
-    room = min(engine.max_len - len(ids), request.stop.max_tokens - len(generated) - 1)
-    heal = NO_DRAFT if generated else _healing_draft(request, context, tokenizer, drafter)
-    n_heal = len(heal.ids)
-    left = remaining(pending, tokenizer.bytes_of(heal.ids))
-    extra = drafter.propose(context, [*generated, *heal.ids], n_feed + n_heal, room - n_heal, left)
-    return tuple(draft for draft in (heal, extra) if draft.ids)
-
-
-def _healing_draft(request: GenerateRequest, context: Sequence[int], tokenizer: Tokenizer, drafter: Drafter) -> Draft:
-    """Return what probably stands at the healed place: what was seen there elsewhere, or the typed tokens themselves."""
-    if not request.prompt.n_heal:
-        return NO_DRAFT
-    seen = drafter.heal(context, request.prompt.heal_bytes, tokenizer.token_bytes)
-    return Draft("heal", seen or list(request.prompt.ids[len(context) :]))
-
-
-def _count(stats: GenerateStats, drafts: Sequence[Draft], n_right: int, drafter: Drafter) -> None:
-    """Credit the right tokens to the drafts in their order. Mutates: stats, the drafter's rates."""
-    for draft in drafts:
-        if n_right < 0:
-            return  # it was never looked at
-        right = min(n_right, len(draft.ids))
-        stats.drafted[draft.source] = stats.drafted.get(draft.source, 0) + len(draft.ids)
-        stats.accepted[draft.source] = stats.accepted.get(draft.source, 0) + right
-        if draft.source != "heal":
-            drafter.record(draft, right)
-        n_right = n_right - len(draft.ids) if right == len(draft.ids) else -1
+def _ids_of(drafts: Sequence[Draft]) -> list[int]:
+    return [id_ for draft in drafts for id_ in draft.ids]
 
 
 def _ms_since(start: float) -> float:

@@ -21,16 +21,16 @@ class Stopper:
 
     def before(self, token: Token) -> FinishReason | None:
         """Return why `token` must not be generated, or None."""
-        # An engine that decodes for itself may choose a row of the model behind the last token of the vocabulary.
+        # An engine that decodes for itself may choose an id after the vocabulary's last one.
         if token.id in self._rule.end_ids or token.id >= len(self._token_bytes) or not self._token_bytes[token.id]:
             return "end"
-        # Healed text stands in the document already: how likely it was says nothing about what follows.
+        # Healed text is in the document already: its probability tells nothing about what follows.
         if not self._healing(token) and self._joint * token.prob < self._rule.confidence:
             return "confidence"
         return None
 
     def after(self, token: Token) -> FinishReason | None:
-        """Take `token` and return why generation ends behind it, or None. Mutates: the text."""
+        """Take `token` and return why generation ends after it, or None. Mutates: the text."""
         if not self._healing(token):
             self._joint *= token.prob
         self._data += self._token_bytes[token.id]

@@ -2,11 +2,11 @@
 
     prompt   p0 p1 p2 | r e t        the tokens of "ret" are not sent
     answer   ` return`               agrees: goes on in the same stream
-    answer   ` self`                 disagrees: the likeliest token that agrees, else the typed text itself, is put behind
-                                     the prompt, and the engine goes on from there
+    answer   ` self`                 disagrees: the likeliest token that agrees, else the typed text itself,
+                                     is put after the prompt, and the engine goes on from there
 
-An engine that can constrain its answer needs one stream; the others need a second one where their first choice is
-another word.
+An engine that can constrain its answer needs one stream; the others need a second one if their first choice
+is another word.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 
-from completer.engines.base import Piece, StreamEngine, StreamRequest
+from completer.engines.base import StreamEngine, StreamPiece, StreamRequest
 from completer.tokens.tokenizer import Tokenizer
-from completer.types import GenerateRequest
+from completer.types import Request
 
 MAX_CHOICES = 2
-"""So many times a likely token is put in; each costs a round trip. After that the typed text stands as it is."""
+"""Most likely tokens that are put in; each costs a round trip. After that the typed text is used as it is."""
 
 N_TOP = 20
 """Alternatives among which an agreeing one is looked for: as many as vLLM allows by default."""
 
 
 async def healed(
-    engine: StreamEngine, tokenizer: Tokenizer, request: GenerateRequest, deadline_s: float
-) -> AsyncGenerator[Piece, None]:
-    """Yield the answer to `request`, which begins with its `heal_bytes`; the probabilities are those among what agrees.
+    engine: StreamEngine, tokenizer: Tokenizer, request: Request, deadline_s: float
+) -> AsyncGenerator[StreamPiece, None]:
+    """Yield the answer to `request`, which begins with its `heal_bytes`; probabilities are among what agrees.
 
     Raises: what the engine raises. Closing the generator closes the engine's stream.
     """
@@ -47,7 +47,7 @@ async def healed(
             session=request.session,
             deadline_s=deadline_s,
         )
-        last = Piece()
+        last = StreamPiece()
         async with aclosing(engine.stream(ask)) as pieces:
             async for last in pieces:
                 if pending and not _agrees(last, pending, tokenizer):
@@ -61,8 +61,8 @@ async def healed(
         if not pending:
             return
         n_choices += 1
-        chosen = _choice(last, pending, tokenizer) if n_choices <= MAX_CHOICES else None
-        chosen = chosen or Piece(tuple(tokenizer.encode(pending.decode(errors="replace"))) if _is_text(pending) else ())
+        chosen = _likeliest_agreeing(last, pending, tokenizer) if n_choices <= MAX_CHOICES else None
+        chosen = chosen or StreamPiece(tuple(tokenizer.encode(pending.decode(errors="replace"))) if _is_text(pending) else ())
         if not chosen.ids:  # half a character that the engine does not want to complete
             return
         pending = pending[len(tokenizer.bytes_of(chosen.ids)) :]
@@ -70,7 +70,7 @@ async def healed(
         yield replace(chosen, n_cached=last.n_cached)
 
 
-def _agrees(piece: Piece, pending: bytes, tokenizer: Tokenizer) -> bool:
+def _agrees(piece: StreamPiece, pending: bytes, tokenizer: Tokenizer) -> bool:
     return bool(piece.ids) and _agree(tokenizer.bytes_of(piece.ids), pending)
 
 
@@ -78,23 +78,23 @@ def _agree(data: bytes, pending: bytes) -> bool:
     return bool(data) and (data.startswith(pending) or pending.startswith(data))
 
 
-def _agreeing(piece: Piece, pending: bytes, tokenizer: Tokenizer) -> list[tuple[tuple[int, ...], float]]:
+def _agreeing(piece: StreamPiece, pending: bytes, tokenizer: Tokenizer) -> list[tuple[tuple[int, ...], float]]:
     return [(ids, prob) for ids, prob in piece.top if _agree(tokenizer.bytes_of(ids), pending)]
 
 
-def _choice(piece: Piece, pending: bytes, tokenizer: Tokenizer) -> Piece | None:
+def _likeliest_agreeing(piece: StreamPiece, pending: bytes, tokenizer: Tokenizer) -> StreamPiece | None:
     """Return the likeliest of the engine's alternatives that agrees, or None."""
     agreeing = _agreeing(piece, pending, tokenizer)
     if not agreeing:
         return None
     ids, prob = max(agreeing, key=lambda one: one[1])
-    return Piece(ids, prob / sum(p for _, p in agreeing))
+    return StreamPiece(ids, prob / sum(p for _, p in agreeing))
 
 
-def _prob_among_agreeing(piece: Piece, pending: bytes, tokenizer: Tokenizer) -> float:
+def _prob_among_agreeing(piece: StreamPiece, pending: bytes, tokenizer: Tokenizer) -> float:
     """Return the probability of a piece given that the answer must agree, as far as the alternatives tell.
 
-    What an engine chose under constraint from behind its alternatives is a guess among many: it counts as improbable.
+    What an engine chose under constraint, outside its alternatives, is a guess: it counts as improbable.
     """
     if not piece.top:
         return piece.prob

@@ -7,13 +7,15 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
-from completer.errors import DownloadError, HashMismatch
+from completer.errors import ConfigError, DownloadError, HashMismatch
 from completer.models.manifest import ModelEntry
 from completer.models.store import FileRecord, Receipt, folder_bytes
 from completer.models.transfer import Transfer, ensure_space, sha256_of
+from completer.system.proxies import is_loopback, proxy_for
 
 # Where the hub is blocked the next source should get its turn quickly; a slow hub that answers is waited for.
 _TIMEOUT = httpx.Timeout(15.0, connect=3.0)
@@ -42,8 +44,7 @@ def fetch(entry: ModelEntry, transfer: Transfer, folder: Path) -> Receipt:
     """
     if os.environ.get("HF_HUB_OFFLINE", "0").lower() not in {"", "0", "false", "no"}:
         raise DownloadError("HF_HUB_OFFLINE is set")
-    headers = {"Authorization": f"Bearer {token}"} if (token := _token()) else {}
-    with httpx.Client(timeout=_TIMEOUT, follow_redirects=True, headers=headers) as client:
+    with _client() as client:
         revision, files = _plan(client, entry)
         total_bytes = sum(file.bytes for file in files)
         ensure_space(folder, total_bytes - folder_bytes(folder))
@@ -53,6 +54,18 @@ def fetch(entry: ModelEntry, transfer: Transfer, folder: Path) -> Receipt:
             _download(client, url, folder / file.name, file.bytes, loading)
     checking = transfer.next(f"verifying {entry.id}", total_bytes)
     return Receipt("hub", revision, {file.name: _checked(folder / file.name, file, checking) for file in files})
+
+
+def _client() -> httpx.Client:
+    """Return the connections to the hub. Raises: DownloadError for a proxy that cannot be used."""
+    headers = {"Authorization": f"Bearer {token}"} if (token := _token()) else {}
+    outside = not is_loopback(urlsplit(_endpoint()).hostname or "")
+    try:
+        proxy_for(_endpoint())
+        # From the environment come the certificates, and a proxy for each host that the hub redirects to.
+        return httpx.Client(timeout=_TIMEOUT, follow_redirects=True, headers=headers, trust_env=outside)
+    except (ConfigError, ImportError, ValueError) as error:
+        raise DownloadError(_reason(error)) from error
 
 
 def _plan(client: httpx.Client, entry: ModelEntry) -> tuple[str, list[HubFile]]:
@@ -168,7 +181,7 @@ def _endpoint() -> str:
 def _token() -> str | None:
     if token := os.environ.get("HF_TOKEN"):
         return token
-    path = Path(os.environ.get("HF_HOME", "~/.cache/huggingface")).expanduser() / "token"
+    path = Path(os.path.expanduser(os.environ.get("HF_HOME", "~/.cache/huggingface")), "token")
     return path.read_text("utf-8").strip() or None if path.is_file() else None
 
 

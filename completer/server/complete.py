@@ -93,7 +93,7 @@ async def _ask(
         return None
     ls.asked[snapshot.uri] = Asked(uri, position, snapshot)
     try:
-        found = await ls.newest(uri, ls.completer.complete(snapshot, explicit=explicit, selected=chosen, alternatives=explicit))
+        found = await ls.newest(uri, ls.completer.complete(snapshot, explicit=explicit, selected=chosen))
     except CompleterError as error:
         ls.say_once(str(error))
         return None

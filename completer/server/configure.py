@@ -10,12 +10,11 @@ from typing import Any
 
 from lsprotocol import types as lsp
 
-from completer.config import Settings, update
 from completer.document.documents import Documents
 from completer.document.position import ENCODINGS
 from completer.document.uri import path_of
-from completer.errors import ConfigError
 from completer.server.complete import register_fallback
+from completer.server.layers import KEY, MARKED
 from completer.server.loading import needs_reload, start_loading
 from completer.server.session import CompleterServer
 
@@ -88,30 +87,26 @@ async def _pull(ls: CompleterServer) -> None:
 def _section(value: Any) -> Mapping[str, Any]:
     """Return our settings out of what a client sent: under our name, or alone.
 
-    A mapping without our name that holds nothing but mappings is other programs' settings.
+    A mapping without our name that holds nothing but mappings is other programs' settings, unless one of them is ours.
     """
     if not isinstance(value, Mapping):
         return {}
     ours = value.get(SECTION, value)
     if not isinstance(ours, Mapping):
         return {}
-    return {} if ours is value and all(isinstance(part, Mapping) for part in value.values()) else ours
+    if ours is value and not {MARKED, KEY} & value.keys() and all(isinstance(part, Mapping) for part in value.values()):
+        return {}
+    return ours
 
 
 def _take(ls: CompleterServer, changes: Mapping[str, Any]) -> None:
-    """Apply settings; null means the default. Wrong ones are told to the user and change nothing. Mutates: settings."""
-    defaults = Settings()
-    filled = {key: getattr(defaults, key, None) if value is None else value for key, value in changes.items()}
-    try:
-        new = update(ls.settings, filled)
-    except ConfigError as error:
-        ls.say_once(f"completer: {error}; the settings stay as they were")
-        return
-    old, ls.settings = ls.settings, new
-    if needs_reload(old, new) and (ls.completer is not None or ls.state == "error"):
+    """Apply settings; null means that the client sets nothing. Refused ones are told to the user. Mutates: settings."""
+    old = ls.settings
+    ls.apply(ls.layers.take(changes))
+    if needs_reload(old, ls.settings) and (ls.completer is not None or ls.state == "error"):
         start_loading(ls)
-    elif ls.completer is not None:
-        ls.completer.set_settings(new)
+    elif ls.completer is not None and ls.settings != old:
+        ls.completer.set_settings(ls.settings)
 
 
 def register(ls: CompleterServer) -> None:

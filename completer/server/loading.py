@@ -60,12 +60,13 @@ async def _load_until_settled(ls: CompleterServer) -> Completer:
             old, ls.completer = ls.completer, None
             if old is not None:
                 await old.close()
+            ls.apply(ls.layers.resolve())  # the user's file may have changed
             wanted = ls.settings
             ls.state, ls.state_message = "loading", ""
             await progress.begin()
             try:
                 made = await _in_thread(ls, functools.partial(_make, ls, wanted, progress))
-            except DownloadCancelled:
+            except Exception:  # DownloadCancelled, or settings that were mended meanwhile
                 if not needs_reload(wanted, ls.settings):
                     raise
                 continue

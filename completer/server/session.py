@@ -17,6 +17,7 @@ from completer import __version__
 from completer.complete.api import Completer, MakeCompleter
 from completer.config import Settings
 from completer.document.documents import Documents
+from completer.server.layers import Layers, Resolved
 from completer.server.messages import make_converter
 from completer.server.protocol import CompleterProtocol
 from completer.server.recorder import Recorder
@@ -42,13 +43,13 @@ class CompleterServer(LanguageServer):
     completer: None while the model loads, and after loading failed; then requests are answered empty.
     state, state_message: of the loading, for `completer/status`.
     given: the suggestions sent last, by id.  latest: the last id of each URI.  accepted: code points of each, by id.
-    folders: those of the workspace.
+    folders: those of the workspace.  layers: settings by origin; settings: those of them that hold.
     asked: by the URI of the snapshot, which for a cell is its notebook.
     """
 
     protocol: CompleterProtocol
 
-    def __init__(self, make_completer: MakeCompleter) -> None:
+    def __init__(self, make_completer: MakeCompleter, layers: Layers | None = None) -> None:
         super().__init__(
             "completer",
             __version__,
@@ -59,6 +60,7 @@ class CompleterServer(LanguageServer):
             converter_factory=make_converter,
         )
         self.make_completer = make_completer
+        self.layers = layers or Layers()
         self.settings = Settings()
         self.documents = Documents()
         self.recorder: Recorder | None = None
@@ -119,6 +121,12 @@ class CompleterServer(LanguageServer):
         task = asyncio.ensure_future(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+
+    def apply(self, resolved: Resolved) -> None:
+        """Make settings the current ones and tell the user of those that are not. Mutates: settings, not the completer."""
+        self.settings = resolved.settings
+        for problem in resolved.problems:
+            self.say_once(f"completer: {problem}; the other settings hold", lsp.MessageType.Warning)
 
     def say_once(self, message: str, kind: lsp.MessageType = lsp.MessageType.Error) -> None:
         """Show the user a message, the same one only once per connection."""

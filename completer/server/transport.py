@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 import threading
+from collections.abc import Callable
 from typing import BinaryIO
 
 from lsprotocol import types as lsp
@@ -18,51 +19,56 @@ from pygls.io_ import StdoutWriter
 from completer.complete.api import MakeCompleter
 from completer.errors import ConfigError
 from completer.server import complete, configure, feedback, sync
+from completer.server.layers import Layers, MakeLayers
 from completer.server.recorder import Recorder
 from completer.server.session import CompleterServer
 
 logger = logging.getLogger(__name__)
 
 
-def make_server(make_completer: MakeCompleter) -> CompleterServer:
+def make_server(make_completer: MakeCompleter, layers: Layers) -> CompleterServer:
     """Return the server of one connection, with all its handlers."""
-    ls = CompleterServer(make_completer)
+    ls = CompleterServer(make_completer, layers)
     for group in (configure, sync, complete, feedback):
         group.register(ls)
     return ls
 
 
-def run_stdio(make_completer: MakeCompleter, recorder: Recorder | None = None) -> int:
-    """Serve the client at stdin and stdout until it leaves; return the exit status.  recorder: keeps a log of the session.
+def run_stdio(make_completer: MakeCompleter, recorder: Recorder | None = None, make_layers: MakeLayers = Layers) -> int:
+    """Serve the client at stdin and stdout until it leaves; return the exit status.
 
+    recorder: keeps a log of the session.  make_layers: makes the settings that the client's are added to.
     From here on, whatever the process prints to stdout goes to stderr: only protocol may reach the client. Ends the
     process at once when the model is still loading, because a download cannot be interrupted everywhere.
     """
     _quiet_pygls()
     stdout = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    code = asyncio.run(_serve_stdio(make_completer, stdout, recorder))
+    code = asyncio.run(_serve_stdio(make_server(make_completer, make_layers()), stdout, recorder))
     if any(thread.name == "completer-load" for thread in threading.enumerate()):
         sys.stderr.flush()
         os._exit(code)
     return code
 
 
-def run_tcp(host: str, port: int, make_completer: MakeCompleter, *, allow_remote: bool = False) -> int:
+def run_tcp(
+    host: str, port: int, make_completer: MakeCompleter, *, allow_remote: bool = False, make_layers: MakeLayers = Layers
+) -> int:
     """Serve any number of clients until interrupted; return the exit status.
 
-    port: 0 takes a free one. The address is printed to stderr. Raises: ConfigError for an address that other machines
-    reach (nothing is encrypted and nobody is asked who they are), unless allow_remote; OSError when it is in use.
+    port: 0 takes a free one. The address is printed to stderr.  make_layers: as for `run_stdio`, for each connection.
+    Raises: ConfigError for an address that other machines reach (nothing is encrypted and nobody is asked who they are),
+    unless allow_remote; OSError when it is in use.
     """
     if not allow_remote and not _is_loopback(host):
         raise ConfigError(f"{host} can be reached from other machines: use 127.0.0.1, or allow it explicitly")
     _quiet_pygls()
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_serve_tcp(host, port, make_completer))
+        asyncio.run(_serve_tcp(host, port, lambda: make_server(make_completer, make_layers())))
     return 0
 
 
-async def _serve_stdio(make_completer: MakeCompleter, stdout: BinaryIO, recorder: Recorder | None) -> int:
+async def _serve_stdio(ls: CompleterServer, stdout: BinaryIO, recorder: Recorder | None) -> int:
     reader = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
 
@@ -76,15 +82,14 @@ async def _serve_stdio(make_completer: MakeCompleter, stdout: BinaryIO, recorder
             return
 
     threading.Thread(target=feed, name="completer-stdin", daemon=True).start()
-    ls = make_server(make_completer)
     ls.protocol.set_writer(StdoutWriter(stdout))
     ls.recorder = recorder
     return await serve(ls, reader)
 
 
-async def _serve_tcp(host: str, port: int, make_completer: MakeCompleter) -> None:
+async def _serve_tcp(host: str, port: int, make_session: Callable[[], CompleterServer]) -> None:
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        ls = make_server(make_completer)
+        ls = make_session()
         ls.protocol.set_writer(writer)  # asyncio's writer is a plain Writer: write() is no coroutine
         try:
             await serve(ls, reader)

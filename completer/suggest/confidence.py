@@ -24,7 +24,7 @@ DECODED_ON = 1 / 15
 """Share of the threshold down to which decoding goes on: what is not shown now may be, once the user has typed up to it."""
 
 
-class Piece(NamedTuple):
+class TokenSpan(NamedTuple):
     """One token as text: it ends at `end_cp` of the suggestion, and had the probability `prob`."""
 
     end_cp: int
@@ -38,14 +38,14 @@ class Sure(NamedTuple):
     cut: bool
 
 
-def sure_part(text: str, pieces: Sequence[Piece], n_typed: int, threshold: float) -> Sure:
+def sure_part(text: str, spans: Sequence[TokenSpan], n_typed: int, threshold: float) -> Sure:
     """Return how much of `text[n_typed:]` may be shown.
 
-    pieces: the tokens of `text`, in order.  n_typed: characters of it that the user has typed already.
+    spans: the tokens of `text`, in order.  n_typed: characters of it that the user has typed already.
     threshold: the least probability of everything shown; 0: all of it is.
     """
     joint, start, word_start, n_words = 1.0, 0, n_typed, 0
-    for end, prob in pieces:
+    for end, prob in spans:
         begun, start = start, end
         if end <= n_typed:
             continue

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from cachetools import LRUCache
 
-from completer.suggest.confidence import Piece
-from completer.types import FinishReason, GenerateStats
+from completer.suggest.confidence import TokenSpan
+from completer.types import FinishReason, Stats
 
 MAX_ENTRIES = 256
 MAX_TYPED_THROUGH = 128
@@ -21,12 +21,11 @@ MAX_TYPED_THROUGH = 128
 
 @dataclass(slots=True)
 class Entry:
-    """One suggestion: `text` follows `typed` behind the anchor. It grows until `reason` is set.
+    """One suggestion: `text` follows `typed` after the anchor. It grows until `reason` is set.
 
-    request_id: of the generation.  background: it was made ahead of need.  asked_for: explicitly, so all of it is shown.
-    ids, pieces: the tokens, the healed ones among them, which say the first `n_healed_bytes` bytes once more; `text` is behind.
-    larger: a larger model said it (completer.complete.cascade).  instead: what that says, where it goes on with what is shown,
-    and is served from then on.  otherwise: what that says, where it says something else; served when typing leaves this one.
+    request_id: of the generation; stats: what that had cost at its latest event.
+    background: it was made ahead of need.  asked_for: explicitly, so all of it is shown.
+    ids, spans: its tokens. The healed ones among them repeat the first `n_healed_bytes` bytes; `text` follows those.
     """
 
     anchor: int
@@ -37,12 +36,9 @@ class Entry:
     n_healed_bytes: int = 0
     text: str = ""
     ids: list[int] = field(default_factory=list)
-    pieces: list[Piece] = field(default_factory=list)
+    spans: list[TokenSpan] = field(default_factory=list)
     reason: FinishReason | None = None
-    stats: GenerateStats = field(default_factory=GenerateStats)
-    larger: bool = False
-    instead: Entry | None = None
-    otherwise: Entry | None = None
+    stats: Stats = field(default_factory=Stats)
 
     @property
     def stops_unsure(self) -> bool:
@@ -80,16 +76,11 @@ class ReuseStore:
         """Return the alternatives of a place that were found so far."""
         return self._others.get((anchor, typed), ())
 
-    def drop(self, entry: Entry) -> None:
-        """Forget `entry`, wherever it is remembered. Mutates: the store."""
-        for key in [key for key, other in self._entries.items() if other is entry]:
-            del self._entries[key]
-
     def carry(self, old_anchor: int, new_anchor: int, n_moved: int) -> None:
-        """Let what was made behind one anchor answer behind a later one as well: a re-anchoring hides no suggestion.
+        """Let what was made after one anchor answer after a later one as well: a re-anchoring hides no suggestion.
 
-        n_moved: characters of the typed text that are now in front of the anchor.  Mutates: the store; what is put behind the
-        old anchor from now on (an answer that took its time) is put behind the later one, too.
+        n_moved: characters of the typed text that are now before the anchor.  Mutates: the store; what is put after the
+        old anchor from now on (an answer that took its time) is put after the later one, too.
         """
         self._carried[old_anchor] = new_anchor, n_moved
         for (anchor, typed), entry in list(self._entries.items()):
@@ -108,8 +99,7 @@ class ReuseStore:
         for n in range(min(len(typed), MAX_TYPED_THROUGH) + 1):
             start = typed[: len(typed) - n]
             entry = self._entries.get((anchor, start))
-            first = () if entry is None else (entry.instead,) if entry.instead else (entry, entry.otherwise)
-            for one in (*first, *(self.others(anchor, start) if n else ())):
+            for one in (entry, *(self.others(anchor, start) if n else ())):
                 if one is not None and _serves(one, typed[len(start) :]):
                     return Hit(one, n)
         return None

@@ -27,11 +27,12 @@ class Fitted:
     bridged: bool = False
 
 
-def fit(text: str, snapshot: Snapshot, where: Place) -> Fitted | None:
+def fit(text: str, snapshot: Snapshot, where: Place, *, partial: bool = False) -> Fitted | None:
     """Return as much of `text` as fits, or None. Line breaks are "\\n".
 
     In this order: without what the rest of the line repeats; whole, in place of the rest of the line; whole; cut at the
     last bracket, literal or line end from which on it fits, with its own open brackets closed.
+    partial: more may follow; what it opens may stay open, and nothing is closed that the model has not closed.
     """
     rest = snapshot.line_suffix
     fits = _Fits(snapshot, where)
@@ -54,9 +55,9 @@ def fit(text: str, snapshot: Snapshot, where: Place) -> Fitted | None:
             piece = piece.rstrip() + tail
         elif end < len(text):
             piece = piece.rstrip()
-        if fits(piece, rest):
+        if fits(piece, rest) or (partial and end == len(text) and fits.so_far(piece, rest)):
             return Fitted(piece, bridged=joins(text[end:], rest))
-        closed = fits.close(piece)
+        closed = None if partial else fits.close(piece)
         if closed is not None and fits(closed, rest):
             return Fitted(closed)
     return None
@@ -73,6 +74,14 @@ class _Fits:
     def __call__(self, piece: str, rest: str) -> bool:
         at_end, after = self._lex(piece), self._lex(piece + rest)
         return self._literals_fit(at_end, after, rest) and self._brackets_fit(after)
+
+    def so_far(self, piece: str, rest: str) -> bool:
+        """Whether the piece fits but for the brackets that it leaves open on its last line."""
+        at_end, after = self._lex(piece), self._lex(piece + rest)
+        n_kept = len(commonprefix((self._before.stack, after.stack)))
+        closed = Counter(self._before.stack[n_kept:]) - Counter(self._where.owed)
+        in_place = self._before.excess.startswith(after.excess) and not closed
+        return "\n" not in piece and in_place and self._literals_fit(at_end, after, rest)
 
     def close(self, piece: str) -> str | None:
         """Return the piece with the brackets closed that it leaves open; None where that would close nothing."""
@@ -110,6 +119,8 @@ class _Fits:
             return after.inside == self._before.inside
         if at_end.inside == "line_comment" or inside == "line_comment":
             return not rest.strip() and {at_end.inside, inside} <= {"line_comment", "code"}
+        if inside == "code" and at_end.delimiter and at_end.delimiter == self._where.wanted_literal:
+            return True
         return at_end.inside == "code" and not self._where.closed and after.inside == "code"
 
     def _brackets_fit(self, after: Balance) -> bool:

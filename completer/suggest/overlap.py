@@ -20,13 +20,14 @@ _REPEATED = re.compile(r"([^\n]{2,40}?)\1{4,}")
 def cut_suffix_lines(text: str, snapshot: Snapshot) -> str:
     """Return `text` up to the line from which on it says what already stands below the cursor's line.
 
-    Compared are three lines, or as many as are left of `text`: within 5 % of their characters (at least 1) where they
-    have 20 characters or more, otherwise exactly and with the same indentation.
+    Compared are three lines, or as many as are left of `text`: several within 5 % of their characters (at least 1) if they
+    have 20 characters or more, otherwise exactly and with the same indentation. A first line without a letter or digit
+    is left to `fit`: whether another bracket is one too many is a matter of counting.
     """
     below = lines_below(snapshot, _COMPARED_LINES)
     lines = text.split("\n")
     for i in range(len(lines)):
-        if not lines[i].strip() or (i == 0 and snapshot.line_suffix.strip()):
+        if not lines[i].strip() or (i == 0 and (snapshot.line_suffix.strip() or not _has_word(lines[i]))):
             continue
         ahead = [line for line in lines[i:] if line.strip()][:_COMPARED_LINES]
         if i == 0:
@@ -34,6 +35,15 @@ def cut_suffix_lines(text: str, snapshot: Snapshot) -> str:
         if below and _repeats(ahead, below):
             return "\n".join(lines[:i])
     return text
+
+
+def _target(line: str) -> str:
+    """Return what a line assigns to, or the line itself if it assigns nothing."""
+    return line.partition("=")[0]
+
+
+def _has_word(line: str) -> bool:
+    return any(character.isalnum() for character in line)
 
 
 def _repeats(ahead: list[str], below: list[str]) -> bool:
@@ -45,6 +55,8 @@ def _repeats(ahead: list[str], below: list[str]) -> bool:
         return True
     a, b = ("\n".join(line.strip() for line in lines) for lines in (mine, theirs))
     limit = max(1, max(len(a), len(b)) // 20)
+    if n == 1 and _target(a) != _target(b):
+        return a == b  # similar lines stand one below the other in tables, lists and tests
     return min(len(a), len(b)) >= _FUZZY_FROM and Levenshtein.distance(a, b, score_cutoff=limit) <= limit
 
 

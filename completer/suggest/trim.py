@@ -12,8 +12,17 @@ from dataclasses import dataclass
 from completer.suggest.block_end import sibling_stop
 from completer.suggest.fit import Fitted, fit
 from completer.suggest.overlap import cut_repetition, cut_suffix_lines, duplicates_suffix, repeats_line_above
-from completer.syntax.cursor import TAB_COLUMNS, Place, columns, without_word
-from completer.syntax.lexer import close_of, tokens
+from completer.syntax.cursor import (
+    TAB_COLUMNS,
+    Place,
+    closer_column,
+    columns,
+    indent_unit,
+    line_above,
+    lines_below,
+    without_word,
+)
+from completer.syntax.lexer import OPENER, close_of, tokens
 from completer.types import MAX_LINE_CP, Snapshot
 
 _SPECIAL = re.compile(
@@ -23,6 +32,9 @@ _SPECIAL = re.compile(
 )
 _SPECIAL_BEGUN = re.compile(r"<(?:\|(?:f|fi|fim|end|file|repo|im)?[a-z_]*\|?|｜[^｜\n]{0,40}|fim_?[a-z]*)\Z")
 _SAID_TWICE = re.compile(r"(?!long\b)\w+(?:::|\.|->|/| )")  # the last word, or path segment, before the cursor
+_CONTINUES = re.compile(r"\??\.\w|[?:&|+*/<=-]|(?:and|or)\b")
+_NO_BRACE = re.compile(r"\s*(?:\}?\s*else\b)?\s*(?:(?:if|for|while|foreach)\b.*\)|else)\s*\Z|.*(?:=>?|\?|&&|\|\||:)\s*\Z")
+_FENCE = re.compile(r"^[ \t]*(?:```|~~~)", re.MULTILINE)
 _MIN_VISIBLE = 2
 _SEARCHED_CP = 400_000
 """How much of the document on each side of the cursor is searched for a word."""
@@ -55,6 +67,7 @@ def trim(
     finished: bool = True,
     explicit: bool = False,
     typed_through: bool = False,
+    partial: bool = False,
 ) -> Trimmed | None:
     """Return the suggestion made of the model's raw output, or None where there is nothing worth a Tab.
 
@@ -62,8 +75,10 @@ def trim(
     a line break) or goes on with the rest of the line, which lets text in front of code on the same line stand.
     explicit: the user asked, so `where.suppress` is ignored, and so is how short the text is.
     typed_through: the text is the rest of a visible suggestion, which does not vanish for being short.
+    partial: more may follow, so no bracket is closed that the model has not closed.
     """
     text = cut_special(raw).replace("\r\n", "\n").replace("\r", "\n")
+    text = cut_fence(text, where)
     within = _within_literal(text, snapshot, where)
     finished = finished or (where.closed and not text.endswith(within))  # it came to the end of the literal
     text = _indented(within, snapshot, where)
@@ -72,7 +87,7 @@ def trim(
     text = "\n".join(line.rstrip() for line in text.rstrip("\n").split("\n")) if "\n" in text else text
     if not snapshot.line_suffix.strip() and where.inside == "code":
         text = text.rstrip()
-    fitted = fit(text, snapshot, where)
+    fitted = fit(text, snapshot, where, partial=partial)
     if fitted is None or (where.suppress and not explicit and not _bridges(fitted, where, finished)):
         return None
     end_cp = snapshot.line_end_cp if fitted.replaces_rest else snapshot.cursor_cp
@@ -90,12 +105,18 @@ def cut_special(raw: str) -> str:
     return raw[: found.start()] if found else raw
 
 
+def cut_fence(text: str, where: Place) -> str:
+    """Return `text` up to a code fence: the model's way to end its answer. In prose and comments a fence is text."""
+    found = None if where.inside != "code" or not where.language.brackets else _FENCE.search(text)
+    return text if found is None else text[: found.start()].rstrip()
+
+
 def clean_partial(raw: str, snapshot: Snapshot, where: Place, *, whole_words: bool = False) -> str:
     """Return what of an unfinished output ends at a clean boundary, for `trim` to go on with; "" where nothing does.
 
     Dropped from its end: the last of several lines, a string begun and not ended, and an identifier that may go on,
     unless the whole word stands somewhere in the document already, or `whole_words` says that none goes on.
-    Brackets are left to `trim`, which closes them.
+    Brackets may stay open: who accepts goes on inside them.
     """
     text = cut_special(raw)
     whole_lines, line_end, _ = text.rpartition("\n")
@@ -146,12 +167,27 @@ def _indented(text: str, snapshot: Snapshot, where: Place) -> str:
         if line[-1:] in (" ", "\t") and line.strip():
             first = first.lstrip(" \t")
         elif not line.strip():
-            room = max(0, where.indent - columns(line))
-            indent = min(room, columns(first))
-            first = " " * indent + first.lstrip(" \t")
+            first = _at_column(first, snapshot, where)
     tabs = _uses_tabs(snapshot)
     first = _reindent(first, tabs) if not line.strip() else first
     return "\n".join([first, *(_reindent(other, tabs) for other in others)])
+
+
+def _at_column(first: str, snapshot: Snapshot, where: Place) -> str:
+    """Return the first line of a blank line's suggestion with the white space that belongs between cursor and text."""
+    body, at_cursor = first.lstrip(" \t"), columns(snapshot.line_prefix)
+    if body[0] in OPENER and where.owed and (column := closer_column(snapshot, where)) is not None:
+        return " " * max(0, column - at_cursor) + body
+    below = lines_below(snapshot, 1)
+    deepest = max(where.indent, columns(below[0]) if below else 0)
+    if not where.language.indented and _goes_on_from_above(body, snapshot):
+        deepest += 2 * indent_unit(snapshot.text)
+    return " " * min(max(0, deepest - at_cursor), columns(first)) + body
+
+
+def _goes_on_from_above(body: str, snapshot: Snapshot) -> bool:
+    """Whether a line may be indented more than the statement above: a chained call, an operator, a body without braces."""
+    return _CONTINUES.match(body) is not None or _NO_BRACE.match(line_above(snapshot)) is not None
 
 
 def _said_twice(first: str, line: str) -> int:

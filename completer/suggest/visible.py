@@ -11,12 +11,14 @@ from completer.suggest.trim import Selected, Trimmed, clean_partial, trim
 from completer.syntax.cursor import Place
 from completer.types import AnsweredBy, FinishReason, Snapshot, Suggestion
 
+MAX_EXTENDING_FEED = 16
+"""Most tokens fed for an answer from a warm slot; more are a cold prompt."""
 _UNFINISHED: tuple[FinishReason | None, ...] = (None, "length", "confidence", "cancelled", "error")
 
 
 def sure(hit: Hit, confidence: float) -> Sure:
     """Return how much of the entry's text is sure enough; all of it where the user asked to see it."""
-    return sure_part(hit.entry.text, hit.entry.pieces, hit.n_typed, 0.0 if hit.entry.asked_for else confidence)
+    return sure_part(hit.entry.text, hit.entry.spans, hit.n_typed, 0.0 if hit.entry.asked_for else confidence)
 
 
 def is_complete(hit: Hit, confidence: float) -> bool:
@@ -44,6 +46,7 @@ def visible(
         finished=_ends_there(hit.entry, known, snapshot.line_suffix),
         explicit=explicit,
         typed_through=hit.n_typed > 0,
+        partial=unfinished,
     )
 
 
@@ -66,7 +69,8 @@ def suggestion_of(
 
 
 def answered_by(hit: Hit, fresh: bool) -> AnsweredBy:
-    """Return how an answer came about. fresh: its generation was started for it."""
+    """Return how an answer came about. fresh: its generation was started for it; if it never left the queue, it is cold."""
     if not fresh:
         return "background" if hit.entry.background and hit.n_typed == 0 else "typed-through"
-    return "extended" if hit.entry.stats.n_feed <= 16 else "cold"
+    stats = hit.entry.stats
+    return "extended" if stats.began and stats.n_feed <= MAX_EXTENDING_FEED else "cold"

@@ -33,6 +33,8 @@ Suppress = Literal["", "word", "rest"]
 
 TAB_COLUMNS = 4
 _WINDOW_CP = 32_000
+_NEAR_CP = 8_000
+"""How far above the line is looked for that a closing bracket belongs to."""
 _CLOSING_REST = re.compile(r"""[\s)\]}>"'`;,:{]*(?:\*/|-->|</[\w.-]*>|=>)?[\s)\]}>;,:{]*""")
 _AT_MARGIN = re.compile(r"^[A-Za-z@#]", re.MULTILINE)
 _MEMBER = re.compile(r"(?:\.|->|::|\?\.)\s*\Z")
@@ -55,6 +57,7 @@ class Place:
         in the document, below the open brackets `stack` (outermost first).
     owed: open brackets that nothing behind the cursor closes, innermost first.
     wanted: closing brackets behind the cursor that nothing opens, in order: the line being written may open them.
+    wanted_literal: delimiter of a literal that ends after the cursor and that nothing opens, or "".
     inside, delimiter, closed: the literal around the cursor, and whether it ends behind the cursor.
     """
 
@@ -70,6 +73,7 @@ class Place:
     stack: str
     owed: str
     wanted: str
+    wanted_literal: str
     inside: str
     delimiter: str
     closed: bool
@@ -104,6 +108,7 @@ def place(snapshot: Snapshot, tree: SyntaxTree | None = None) -> Place:
         stack=stack[-_MAX_OPEN:],
         owed=owed[:_MAX_OPEN],
         wanted=_wanted(at_cursor.stack.removesuffix(owed), snapshot, lang)[:_MAX_OPEN] if in_code else "",
+        wanted_literal=_wanted_literal(snapshot, lang) if in_code else "",
         inside=at_cursor.inside,
         delimiter=at_cursor.delimiter,
         closed=_literal_closed(at_cursor, snapshot, lang),
@@ -136,6 +141,28 @@ def indent_unit(text: str) -> int:
     return TAB_COLUMNS if found is None or found[1] == "\t" else len(found[1])
 
 
+def closer_column(snapshot: Snapshot, cursor: Place) -> int | None:
+    """Return the column of the line whose bracket the next closing one closes, or None if that is not near."""
+    start = max(0, snapshot.line_start_cp - _NEAR_CP)
+    start = snapshot.text.find("\n", start, snapshot.line_start_cp) + 1 if start else 0
+    above = snapshot.text[start : snapshot.line_start_cp]
+    opened: list[int] = []
+    for token in tokens(above, cursor.language):
+        if token.kind == "bracket" and token.text in CLOSER:
+            opened.append(token.start)
+        elif token.kind == "bracket" and opened:
+            opened.pop()
+    if not opened or above[opened[-1]] != cursor.owed[:1]:
+        return None
+    lines = above[: opened[-1]].splitlines()
+    column = columns(lines[-1])
+    before = next((line for line in reversed(lines[:-1]) if line.strip()), "")
+    braces = above[opened[-1]] == "{" and not cursor.language.enders
+    if braces and before and columns(before) < column and not before.rstrip().endswith(("{", "}", ";", ":", ",", "(", "[")):
+        return columns(before)  # the head of the block goes on over two lines
+    return column
+
+
 def opens_block(line: str, lang: Language) -> bool:
     """Whether a line ends with what opens a block in the language; a comment at its end must be gone already."""
     return re.compile(rf"(?:{lang.opener}|\{{)\Z").search(line.rstrip()) is not None
@@ -165,7 +192,9 @@ def lines_below(snapshot: Snapshot, n: int) -> list[str]:
 def _lex(snapshot: Snapshot, lang: Language, tree: SyntaxTree | None) -> tuple[int, str, Balance]:
     """Return the start of the last literal or bracket, the open brackets before it, and what is open at the cursor."""
     start = max(0, snapshot.cursor_cp - _WINDOW_CP)
-    if tree is not None and (top := tree.top_level_start(snapshot.cursor_cp)) is not None and top >= start:
+    top = tree.top_level_start(snapshot.cursor_cp) if tree is not None else None
+    # In a broken tree the statement may be a part of what is really around the cursor: only one at the margin is whole.
+    if top is not None and top >= start and snapshot.text[top - 1 : top] in ("", "\n", "\r"):
         start = top
     elif start:  # begin at a definition, where no literal is open
         head = _AT_MARGIN.search(snapshot.text, start, snapshot.cursor_cp)
@@ -182,18 +211,45 @@ def _lex(snapshot: Snapshot, lang: Language, tree: SyntaxTree | None) -> tuple[i
 
 
 def _owed(stack: str, snapshot: Snapshot, lang: Language) -> str:
-    if len(snapshot.text) - snapshot.cursor_cp > 2 * _WINDOW_CP:
-        return ""  # too far to read: the partner may come later
-    return unclosed(stack, closing(snapshot.suffix, lang))
+    suffix = _suffix(snapshot)
+    return "" if suffix is None else unclosed(stack, closing(suffix, lang))
 
 
 def _wanted(stack: str, snapshot: Snapshot, lang: Language) -> str:
-    """Return the closing brackets behind the cursor that close nothing yet. stack: what is open in front, but what is owed."""
-    if not lang.brackets or len(snapshot.text) - snapshot.cursor_cp > _WINDOW_CP:
-        return ""  # too far to read: every closing bracket may have its partner above
-    excess = _excess(snapshot.suffix, lang)
+    """Return the closing brackets after the cursor that close nothing yet. stack: what is open before it, but what is owed."""
+    suffix = _suffix(snapshot)
+    if not lang.brackets or suffix is None:
+        return ""
+    excess = _excess(suffix, lang)
     closing = "".join(CLOSER[opener] for opener in reversed(stack))
     return excess.removesuffix(closing) if excess.endswith(closing) else ""
+
+
+def _suffix(snapshot: Snapshot) -> str | None:
+    """Return the text after the cursor in which its brackets find their partners; None if that is too far to read.
+
+    A long suffix is read up to the last definition that begins at the margin: no bracket is open there.
+    """
+    if len(snapshot.text) - snapshot.cursor_cp <= _WINDOW_CP:
+        return snapshot.suffix
+    near = snapshot.text[snapshot.cursor_cp : snapshot.cursor_cp + _WINDOW_CP]
+    margins = [match.start() for match in _AT_MARGIN.finditer(near) if match.start() > 0]
+    return near[: margins[-1]] if margins else None
+
+
+def _wanted_literal(snapshot: Snapshot, lang: Language) -> str:
+    """Return the delimiter of a literal that ends after the cursor and that nothing opens, or ""."""
+    suffix = _suffix(snapshot)
+    if suffix is None or snapshot.line_suffix.strip():
+        return ""
+    for quote in lang.multiline_quotes:
+        if close_of(quote, lang) == quote and len(quote) > 1 and suffix.count(quote) % 2 == 1:
+            return quote
+    for opener, closer in lang.block_comments:
+        ends, begins = suffix.find(closer), suffix.find(opener)
+        if ends >= 0 and (begins < 0 or ends < begins):
+            return opener
+    return ""
 
 
 @lru_cache(maxsize=8)

@@ -28,6 +28,8 @@ _NAMES = frozenset(
     token for f in FORMATS.values() for token in (f.prefix, f.suffix, f.middle, f.bos, f.repo_name, f.file_sep, *f.end) if token
 )
 """Every token that some prompt format names."""
+_LARGEST_ID = 2**24
+"""A hundred times the largest vocabulary; a list of that length is made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +104,13 @@ class Tokenizer:
 
         The file must not change afterwards: it lies in a folder that is replaced as a whole.
         """
-        kept = load_kept(path.parent, _NAMES)
-        if kept is None:
-            words, encoder = _read(json.loads(path.read_text(encoding="utf-8")))
-            with contextlib.suppress(OSError):  # a full disk costs the next start half a second, nothing else
-                keep(path.parent, words, encoder, _NAMES)
-            return Tokenizer(tokenizers.Tokenizer.from_str(encoder), words, fim)
-        words, encoder_path = kept
-        return Tokenizer(tokenizers.Tokenizer.from_file(str(encoder_path)), words, fim)
+        if (kept := load_kept(path.parent, _NAMES)) is not None:
+            words, encoder = kept
+            with contextlib.suppress(Exception):  # another version of the library may not read what one wrote
+                return Tokenizer(tokenizers.Tokenizer.from_str(encoder), words, fim)
+        words, encoder = _read(json.loads(path.read_text(encoding="utf-8")))
+        keep(path.parent, words, encoder, _NAMES)
+        return Tokenizer(tokenizers.Tokenizer.from_str(encoder), words, fim)
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of `text`, without any special token; `bytes_of` gives the same bytes back."""
@@ -143,7 +144,10 @@ def _read(spec: dict[str, Any]) -> tuple[Vocabulary, str]:
     if not isinstance(vocabulary, dict):  # a BPE's is one; asking the backend for it would take 0.1 s
         vocabulary = tokenizers.Tokenizer.from_str(encoder).get_vocab()
     to_bytes = _byte_level if _is_byte_level(spec) else _byte_fallback
-    token_bytes = [b""] * (max([*vocabulary.values(), *special_ids.values()]) + 1)
+    ids = [*vocabulary.values(), *special_ids.values()]
+    if not ids or min(ids) < 0 or max(ids) > _LARGEST_ID:
+        raise UnsupportedModel(f"the vocabulary has ids beyond 0..{_LARGEST_ID}, or none: the model's files are damaged")
+    token_bytes = [b""] * (max(ids) + 1)
     for token, id_ in vocabulary.items():
         if token not in special_ids:
             token_bytes[id_] = to_bytes(token)

@@ -4,20 +4,27 @@ encoder.json     the tokenizer.json, reduced to what encodes text
 vocabulary.npz   blob  [n_bytes] uint8   the bytes of all tokens, one behind the other
                  ends  [n_tokens]        where each of them ends in the blob; special tokens have no bytes
                  order [n_ordinary]      ids of the ordinary tokens, sorted by their bytes
-                 named                   JSON: the ids of the tokens that prompt formats name
+                 about                   JSON: the ids of the tokens that prompt formats name, the checksum of encoder.json
+
+Either file may be damaged: the archive has checksums of its own, and what does not fit is made anew.
 """
 
 from __future__ import annotations
 
+import io
 import json
-import os
-import zipfile
+import logging
+import zlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from completer.system.cachefile import write_cache
+
+log = logging.getLogger(__name__)
 
 _FILE = "vocabulary.npz"
 _ENCODER = "encoder.json"
@@ -39,32 +46,28 @@ def sorted_ids(token_bytes: Sequence[bytes]) -> NDArray[np.int64]:
 
 
 def keep(folder: Path, words: Vocabulary, encoder: str, names: Collection[str]) -> None:
-    """Write the kept form to `folder`, whole files only. names: what `words.named` was looked up for.
-
-    Raises: OSError (no space, no permission).
-    """
+    """Write the kept form to `folder`, whole files only, if that is possible. names: what `words.named` was looked up for."""
     ends = np.cumsum([len(token) for token in words.token_bytes], dtype=np.int64)
     blob = np.frombuffer(b"".join(words.token_bytes), np.uint8)
-    about = json.dumps({"names": sorted(names), "named": words.named})
-    fresh = folder / f"{_FILE}.{os.getpid()}"
-    with fresh.open("wb") as file:
-        np.savez(file, blob=blob, ends=ends, order=words.order, about=np.array(about))
-    fresh_encoder = folder / f"{_ENCODER}.{os.getpid()}"
-    fresh_encoder.write_text(encoder, encoding="utf-8")
-    os.replace(fresh_encoder, folder / _ENCODER)
-    os.replace(fresh, folder / _FILE)  # last: its presence says that both are there
+    about = json.dumps({"names": sorted(names), "named": words.named, "encoder": zlib.crc32(encoder.encode("utf-8"))})
+    arrays = io.BytesIO()
+    np.savez(arrays, blob=blob, ends=ends, order=words.order, about=np.array(about))
+    if write_cache(folder / _ENCODER, encoder.encode("utf-8")):
+        write_cache(folder / _FILE, arrays.getvalue())  # last: its presence says that both are there
 
 
-def load_kept(folder: Path, names: Collection[str]) -> tuple[Vocabulary, Path] | None:
-    """Return the vocabulary and the path of the encoder's file; None where they were not kept, or for other `names`."""
+def load_kept(folder: Path, names: Collection[str]) -> tuple[Vocabulary, str] | None:
+    """Return the vocabulary and the encoder's text; None if they were not kept, for other `names`, or are damaged."""
     try:
         with np.load(folder / _FILE) as arrays:
             about: Mapping[str, object] = json.loads(str(arrays["about"]))
             blob, ends, order = arrays["blob"].tobytes(), arrays["ends"].tolist(), arrays["order"]
+        encoder = (folder / _ENCODER).read_bytes()
         named = about["named"]
-        if about["names"] != sorted(names) or not isinstance(named, dict):
+        if about["names"] != sorted(names) or about["encoder"] != zlib.crc32(encoder) or not isinstance(named, dict):
             return None
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+    except Exception as error:  # damaged archives make numpy and zipfile raise nearly anything
+        log.debug("%s is not used: %s", folder / _FILE, error)
         return None
     token_bytes = [blob[start:end] for start, end in zip([0, *ends], ends, strict=False)]
-    return Vocabulary(token_bytes, order, named), folder / _ENCODER
+    return Vocabulary(token_bytes, order, named), encoder.decode("utf-8")

@@ -40,7 +40,8 @@ def test_the_line_below_said_twice_is_found() -> None:
 
 def test_a_bracket_too_many_or_too_few_is_found() -> None:
     assert broken("x = f(", "1)", ")\n") == ["balance", "tokenize"]
-    assert broken("x = ", "[1", "\n") == ["balance", "tokenize"]
+    assert broken("x = ", "[1,\n     2", "\n") == ["balance", "tokenize"]
+    assert broken("x = ", "[1", "\n") == []  # a piece of a line
     assert broken("x = ", "'a", "\n") == ["balance", "tokenize"]
 
 

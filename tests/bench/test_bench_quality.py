@@ -15,6 +15,7 @@ from bench.quality_tools import Ours
 from bench.sandbox import passes
 from bench.tasks import SETS, Task, read_tasks
 from completer.complete.pipeline import Pipeline
+from completer.complete.state import Model
 from completer.config import Settings
 from completer.engines.base import Logits
 from completer.engines.fake import FakeEngine
@@ -68,10 +69,9 @@ class Stuck(FakeEngine):
 def test_a_place_is_asked_again_with_each_rule_off(tokenizer: Tokenizer) -> None:
     engine = Stuck(tokenizer)
     generator = LocalGenerator(engine, tokenizer)
-    names = {"model": "stuck", "engine": "fake"}
 
     def make(settings: Settings) -> Pipeline:
-        return Pipeline(generator, tokenizer, lambda: engine.costs, engine.max_len, settings, names)
+        return Pipeline(Model(generator, tokenizer, lambda: engine.costs, engine.max_len, "stuck", "fake"), settings)
 
     task = Task("t", "multi", "python", "def two():\n", "    print(1)", "\n\nx = two()\n", "a.py")
     try:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from scripted_server import Answer, Script, lines, plain, serving, sse
 
-from completer.engines.base import Piece, StreamEngine, StreamRequest
+from completer.engines.base import StreamEngine, StreamPiece, StreamRequest
 from completer.engines.remote.bearer import Bearer
 from completer.engines.remote.dialects import DIALECTS
 from completer.engines.remote.engine import RemoteEngine
@@ -149,7 +149,7 @@ def engine_of(script: Script, dialect: str, tokenizer: Tokenizer) -> RemoteEngin
     return RemoteEngine(link, DIALECTS[dialect], "m", tokenizer, 2048, same_vocabulary=DIALECTS[dialect].takes_ids)
 
 
-async def collect(engine: RemoteEngine, request: StreamRequest) -> list[Piece]:
+async def collect(engine: RemoteEngine, request: StreamRequest) -> list[StreamPiece]:
     async with aclosing(engine.stream(request)) as pieces:
         found = [piece async for piece in pieces]
     await engine.close()

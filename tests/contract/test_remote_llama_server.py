@@ -17,6 +17,7 @@ from llama_server import llama_server
 
 from bench.capacity import USUAL, serial_answer_ms
 from completer.complete.pipeline import Pipeline
+from completer.complete.state import Model
 from completer.config import Settings
 from completer.engines.base import CostCurve, StreamEngine, StreamRequest
 from completer.engines.remote.load import Connected, connect
@@ -27,7 +28,7 @@ from completer.generate.stream_heal import healed
 from completer.models.store import locate
 from completer.suggest.entries import ReuseStore
 from completer.tokens.prefix import common_length
-from completer.types import Edit, GenerateRequest, Prompt, Snapshot, StopRule
+from completer.types import Edit, Prompt, Request, Snapshot, StopRule
 
 pytestmark = pytest.mark.model
 
@@ -107,7 +108,7 @@ async def goes_on_the_same(connected: Connected, engine: StreamEngine, typed: st
     tokenizer = connected.tokenizer
     ids = prompt_ids(connected, typed)
     pending = tokenizer.bytes_of(ids[-1:])
-    request = GenerateRequest(1, "a", Prompt(ids, 1, pending), StopRule(max_tokens=8, single_line=False))
+    request = Request(1, "a", Prompt(ids, 1, pending), StopRule(max_tokens=8, single_line=False))
     async with aclosing(healed(engine, tokenizer, request, 60.0)) as pieces:
         found = [piece async for piece in pieces]
     got = [id_ for piece in found for id_ in piece.ids]
@@ -136,12 +137,12 @@ async def test_typing_two_lines_key_by_key_finds_the_prompt_in_the_servers_cache
     engine = connected.engine
     engine.costs = COSTS
     generator = StreamGenerator(engine, connected.tokenizer)
-    made = Pipeline(generator, connected.tokenizer, lambda: COSTS, engine.max_len, settings, {"engine": "remote"})
+    made = Pipeline(Model(generator, connected.tokenizer, lambda: COSTS, engine.max_len, engine="remote"), settings)
     first = Snapshot("file:///trim.py", 0, "python", head + tail, len(head))
     made.did_open(first)
     await made.complete(first, explicit=True)
     deadline = time.monotonic() + 60
-    while not ((anchor := made._docs[first.uri].anchors.first) and anchor.full and is_warm(generator, anchor.fixed_ids)):
+    while not ((anchor := made._state.docs[first.uri].anchors.full) and is_warm(generator, anchor.fixed_ids)):
         assert time.monotonic() < deadline, "the window was not warmed"
         await asyncio.sleep(0.1)
     for n in range(1, len(typed) + 1):

@@ -11,10 +11,10 @@ import pytest
 from completer.engines.base import Logits, StepEngine
 from completer.engines.measure import WIDTHS, measure_costs
 from completer.errors import ContextOverflow, EngineClosed
-from completer.generate.decode import SlotState
 from completer.generate.scheduler import LocalGenerator
+from completer.generate.slots import Slot
 from completer.tokens.tokenizer import Tokenizer
-from completer.types import GenerateRequest, StopRule
+from completer.types import Request, StopRule
 from tests import tiny
 from tests.contract.step_builders import MAX_LEN, N_SLOTS, NAMES, builder
 from tests.law import Receiver, Run, prompt_of, submit
@@ -188,7 +188,7 @@ def test_warm_slots_and_drafts_give_what_a_cold_slot_gives(engine: StepEngine, t
         for _ in engine.prefill(1, prompt.ids[:38]):
             pass
         engine.forward(1, OTHER[:20], 0)
-        slot = SlotState(1, [*prompt.ids[:38], *OTHER[:20]])
+        slot = Slot(engine, 1, [*prompt.ids[:38], *OTHER[:20]])
         wrong_at_last = (*cold.ids[:6], 1, 2)
         warm = Run(engine, tokenizer, prompt, stop, slot=slot, drafts=(wrong_at_last,)).finish()
         assert len(warm.slot.ids) == engine.length(1)
@@ -206,7 +206,7 @@ def test_a_decode_that_is_cancelled_anywhere_leaves_a_slot_that_the_next_request
     n_equal = n_cancelled = 0
     for n_steps in range(1, 6):
         engine.truncate(1, 0)
-        cancelled = Run(engine, tokenizer, prompt, stop, slot=SlotState(1), drafts=((1, 2, 3),))
+        cancelled = Run(engine, tokenizer, prompt, stop, slot=Slot(engine, 1), drafts=((1, 2, 3),))
         for _ in range(n_steps):
             cancelled.step()
         cancelled.steps.close()
@@ -222,13 +222,13 @@ def test_requests_from_many_threads_get_the_answers_that_they_get_alone(engine: 
     stop = StopRule(max_tokens=6, single_line=False)
     n_requests = 2 * N_SLOTS  # some of them wait for a slot
     prompts = [prompt_of(tokenizer, tiny.some_ids(30, seed=seed), n_heal=1) for seed in range(n_requests)]
-    requests = [GenerateRequest(i, f"file{i}", prompt, stop) for i, prompt in enumerate(prompts, start=1)]
+    requests = [Request(i, f"file{i}", prompt, stop) for i, prompt in enumerate(prompts, start=1)]
     generator = LocalGenerator(engine, tokenizer)
     try:
         alone = [submit(generator, request).wait().ids for request in requests]
         together: dict[int, Receiver] = {}
 
-        def ask(request: GenerateRequest) -> None:
+        def ask(request: Request) -> None:
             together[request.id] = submit(generator, request).wait()
 
         threads = [threading.Thread(target=ask, args=(request,)) for request in requests]

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from completer.cli.main import app
 from completer.config import Settings
 from completer.engines import factory
-from completer.engines.base import Availability, Piece, StreamEngine, StreamRequest
+from completer.engines.base import Availability, StreamEngine, StreamPiece, StreamRequest
 from completer.engines.fake import FakeEngine
 from completer.engines.other.lmdeploy import LmdeployEngine, checked, open_engine
 from completer.errors import (
@@ -31,7 +31,7 @@ from completer.errors import (
 from completer.generate.stream import StreamGenerator
 from completer.models.store import locate
 from completer.tokens.tokenizer import Tokenizer
-from completer.types import GenerateRequest, StopRule
+from completer.types import Request, StopRule
 from tests import tiny
 from tests.contract import fake_lmdeploy
 from tests.contract.releases import release
@@ -51,7 +51,7 @@ def engine(library: SimpleNamespace) -> LmdeployEngine:
     return open_engine(library, Path("model"), MAX_LEN, kv_bits=16)
 
 
-async def answer(engine: StreamEngine, ids: tuple[int, ...], n: int, n_top: int = 1) -> list[Piece]:
+async def answer(engine: StreamEngine, ids: tuple[int, ...], n: int, n_top: int = 1) -> list[StreamPiece]:
     async with aclosing(engine.stream(StreamRequest(ids, n, n_top=n_top))) as pieces:
         return [piece async for piece in pieces]
 
@@ -150,7 +150,7 @@ def test_the_generator_over_it_gives_healed_answers_like_the_slow_path(library: 
         assert n_split > 1, "the test needs a character of several tokens"
         for n_heal in range(n_split + 1):
             prompt = prompt_of(tokenizer, ids, n_heal)
-            got = submit(generator, GenerateRequest(n_heal + 1, "a", prompt, stop)).wait()  # type: ignore[arg-type]
+            got = submit(generator, Request(n_heal + 1, "a", prompt, stop)).wait()  # type: ignore[arg-type]
             whole, written = tokenizer.bytes_of(ids), tokenizer.bytes_of([*ids[: len(ids) - n_heal], *got.ids])
             # The rest of a character cannot be put in as text: where the engine does not choose it, the answer ends there.
             assert written.startswith(whole) or (0 < n_heal < n_split and whole.startswith(written))

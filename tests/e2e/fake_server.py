@@ -14,14 +14,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from completer.complete.api import Report
 from completer.config import Settings
 from completer.errors import EngineClosed, UnknownModel
-from completer.server import run_stdio, run_tcp
+from completer.server import layers_of_process, run_stdio, run_tcp
 from completer.server.recorder import Recorder
 from completer.types import Edit, SelectedCompletion, Snapshot, Suggestion
 
@@ -37,7 +37,7 @@ class FakeCompleter:
         self.mirror: dict[str, str] = {}
 
     async def complete(
-        self, snapshot: Snapshot, *, explicit: bool, selected: SelectedCompletion | None = None, alternatives: bool = False
+        self, snapshot: Snapshot, *, explicit: bool, selected: SelectedCompletion | None = None
     ) -> Suggestion | None:
         text = self._text_for(snapshot)
         self._event("complete", version=snapshot.version, explicit=explicit, n_chars=len(snapshot.text))
@@ -55,7 +55,7 @@ class FakeCompleter:
             longer = replace(found, text=text + " and more")
             threading.Timer(0.05, lambda: self.on_extend and self.on_extend(longer)).start()
             return replace(found, complete=False)
-        others = (text.upper(), text.title()) if alternatives else ()
+        others = (text.upper(), text.title()) if explicit else ()
         return replace(found, alternatives=tuple(replace(found, text=other) for other in others))
 
     def set_folders(self, folders: Sequence[Path]) -> None:
@@ -96,7 +96,7 @@ class FakeCompleter:
         return list(self.events)
 
     def status(self) -> dict[str, Any]:
-        return {"model": self.settings.model, "engine": "fake"}
+        return {"model": self.settings.model, "engine": "fake", "settings": asdict(self.settings)}
 
     async def close(self) -> None:
         print("completer closed", file=sys.stderr, flush=True)
@@ -138,7 +138,10 @@ def main() -> int:
     options = parser.parse_args()
     make = functools.partial(make_completer, delay_s=options.delay_ms / 1000, load_s=options.load_ms / 1000, failure=options.fail)
     recorder = Recorder(options.record, options.lengths_only) if options.record else None
-    return run_tcp("127.0.0.1", 0, make) if options.tcp else run_stdio(make, recorder)
+    layers = layers_of_process({})
+    if options.tcp:
+        return run_tcp("127.0.0.1", 0, make, make_layers=layers)
+    return run_stdio(make, recorder, layers)
 
 
 if __name__ == "__main__":

@@ -12,18 +12,24 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 ROOT = Path(__file__).parents[2]
 URI = "file:///project/example.py"
 TIMEOUT_S = 20
+CLIENT_KEY = "a key that no repository knows"
+
+
+def marked(settings: Mapping[str, Any], key: str = CLIENT_KEY) -> dict[str, Any]:
+    """Return settings as our own clients send the user's."""
+    return {"userSettings": dict(settings), "clientKey": key}
 
 
 def start_process(*command: str) -> subprocess.Popen[bytes]:
-    """Start `python COMMAND…` with pipes at all ends and this checkout importable."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    """Start `python COMMAND…` with pipes at all ends, this checkout importable, and the key of `marked`."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "COMPLETER_CLIENT_KEY": CLIENT_KEY}
     pipe = subprocess.PIPE
     return subprocess.Popen([sys.executable, *command], stdin=pipe, stdout=pipe, stderr=pipe, env=environment)
 

@@ -48,10 +48,11 @@ def test_an_error_is_one_line_with_the_mend(command: list[str], tmp_path: Path) 
 @pytest.mark.model
 def test_it_completes_over_a_llama_server_also_without_engines_of_its_own(command: list[str], tmp_path: Path) -> None:
     with llama_server(locate("qwen2.5-coder-0.5b").path) as url:
-        process = start_alone(shlex.join(command), "lsp", "--stdio", cwd=tmp_path)
+        options = ["--engine", "remote", "--set", f'endpoints=["{url}"]']
+        process = start_alone(shlex.join(command), "lsp", "--stdio", *options, cwd=tmp_path)
         try:
             client = attach(process)
-            settings = {"engine": "remote", "endpoints": [url], "budget_ms": 15_000, "confidence": 0}
+            settings = {"budget_ms": 15_000, "confidence": 0}
             client.initialize(textDocument={"inlineCompletion": {}}, settings=settings)
             client.wait_until_ready()
             status = client.call("completer/status")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lsp_client import ROOT, attach, finish, start_process
+from lsp_client import ROOT, attach, finish, marked, start_process
 
 from tests.contract.scripted_server import Answer, Script, plain, serving, sse
 
@@ -64,7 +64,8 @@ def test_a_server_that_is_not_up_yet_is_told_and_waited_for() -> None:
         process = start_process(SLIM, "lsp", "--stdio")
         try:
             client = attach(process)
-            client.initialize(textDocument={"inlineCompletion": {}}, settings={"engine": "remote", "endpoints": [script.url]})
+            settings = marked({"engine": "remote", "endpoints": [script.url]})
+            client.initialize(textDocument={"inlineCompletion": {}}, settings=settings)
             while not (message := client.call("completer/status")["message"]).startswith("no endpoint takes requests"):
                 time.sleep(0.02)
             assert script.url in message and "HTTP 503 starting" in message and "tried again" in message
@@ -87,7 +88,7 @@ def test_wrong_settings_are_told_when_the_engine_is_loaded(settings: dict[str, A
     process = start_process(SLIM, "lsp", "--stdio")
     try:
         client = attach(process)
-        client.initialize(textDocument={"inlineCompletion": {}}, settings=settings)
+        client.initialize(textDocument={"inlineCompletion": {}}, settings=marked(settings))
         client.wait_until_ready()
         status = client.call("completer/status")
         assert status["state"] == "error"

@@ -49,7 +49,7 @@ def wait_until_ready(nvim: Nvim) -> None:
 
 def traces(nvim: Nvim, name: str = "") -> list[dict[str, Any]]:
     """Return the server's traces of the requests for the file `name`, or for all, oldest first."""
-    found = nvim.lua("return require('completer.cli.main').ask('completer/metrics').traces")
+    found = nvim.lua("return require('completer.commands').ask('completer/metrics').traces")
     return [trace for trace in found if trace["uri"].endswith(name)]
 
 

@@ -1,4 +1,4 @@
-"""Emacs with lsp-mode, as docs/how-to/other-editors.md says: no ghost text, but the first item of the list."""
+"""Emacs with lsp-mode, as docs/how-to/emacs.md says: no ghost text, but the first item of the list."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.editors.install_emacs import program_in
 pytestmark = [pytest.mark.editor, pytest.mark.model]
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "how-to" / "other-editors.md"
+PAGE = ROOT / "docs" / "how-to" / "emacs.md"
 OPTIONS = '((model . "qwen2.5-coder-0.5b") (budget_ms . 5000) (confidence . 0.0) (multiline . "never"))'
 SOURCE = "def add(left: int, right: int) -> int:\n    return le"
 TIMEOUT_S = 200
@@ -26,10 +26,13 @@ TIMEOUT_S = 200
 
 def documented_configuration() -> str:
     """Return the snippet of the page, with settings that make the answer certain."""
-    section = PAGE.read_text(encoding="utf-8").split("## Emacs, lsp-mode", 1)[1]
+    section = PAGE.read_text(encoding="utf-8").split("## lsp-mode", 1)[1]
     found = re.search(r"```elisp\n(.*?)```", section, re.DOTALL)
     assert found
-    return found[1].replace(":server-id 'completer", f":initialization-options '{OPTIONS} :server-id 'completer")
+    path = '(expand-file-name "~/src/completer/.venv/bin/completer")'
+    assert path in found[1]
+    snippet = found[1].replace(path, f'"{Path(sys.executable).with_name("completer")}"')
+    return snippet.replace(":server-id 'completer", f":initialization-options '{OPTIONS} :server-id 'completer")
 
 
 @pytest.fixture(scope="module")

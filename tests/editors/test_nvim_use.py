@@ -236,7 +236,19 @@ def test_capability_for_inline_completion_is_announced(editor: Nvim) -> None:
 def test_settings_reach_the_server_when_it_starts(start: Start) -> None:
     editor = start(SETUP.replace("Fake.start", "Fake.start, settings = { budget_ms = 120 }"))
     start_line(editor)
-    assert wait_for_event(editor, "initialize")["initializationOptions"] == {"completer": {"budget_ms": 120}}
+    sent = wait_for_event(editor, "initialize")["initializationOptions"]["completer"]
+    assert sent["userSettings"] == {"budget_ms": 120}
+    assert len(sent["clientKey"]) == 64
+
+
+def test_a_projects_settings_that_a_plugin_merged_in_are_not_sent_with_the_key(start: Start) -> None:
+    editor = start(SETUP.replace("Fake.start", "Fake.start, settings = { budget_ms = 120 }"))
+    sent = editor.lua("""
+        local params = { initializationOptions = { completer = { confidence = 0, userSettings = { engine = "remote" } } } }
+        require("completer.client").mark_settings(params)
+        return params.initializationOptions.completer
+    """)
+    assert (sent["confidence"], sent["userSettings"]) == (0, {"budget_ms": 120})
 
 
 @pytest.mark.parametrize("name", [".env", ".env.local", "server.pem", "id_rsa", "COMMIT_EDITMSG"])
@@ -286,6 +298,49 @@ def test_program_that_is_missing_is_named_once(start: Start) -> None:
     assert said.count('no program "no-such-program": install it, or set cmd in setup()') == 1
 
 
+def trap(path: Path) -> Path:
+    """Put a program there that leaves a mark beside itself when it is run."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\ntouch {path.parent}/ran\n")
+    path.chmod(0o755)
+    return path.parent / "ran"
+
+
+@pytest.mark.parametrize("path", [".", "", "bin"])
+def test_program_of_the_working_directory_is_never_started(start: Start, path: str) -> None:
+    editor = start("")
+    mark = trap(editor.folder / path / "completer")
+    editor.lua("vim.env.PATH = ...; require('completer').setup()", path + ":/nowhere")
+    start_line(editor)
+    editor.keys("<Esc>")
+    editor.wait_for_lua("return vim.fn.execute('messages'):find('no program') ~= nil")
+    editor.command("checkhealth completer")
+    assert not mark.exists()
+    assert editor.lua("return vim.lsp.get_clients()") == []
+
+
+def test_relative_path_of_a_program_is_refused_with_the_mend(start: Start) -> None:
+    editor = start("")
+    mark = trap(editor.folder / "bin" / "completer")
+    editor.lua("require('completer').setup({ cmd = { './bin/completer', 'lsp' } })")
+    start_line(editor)
+    editor.keys("<Esc>")
+    editor.wait_for_lua("return vim.fn.execute('messages'):find('write an absolute path') ~= nil")
+    assert not mark.exists()
+
+
+def test_server_is_started_by_its_absolute_path_and_outside_the_workspace(start: Start, tmp_path: Path) -> None:
+    editor = start("")
+    program = tmp_path / "elsewhere" / "completer"
+    trap(program)
+    program.write_text(f"#!/bin/sh\nprintf '%s\\n' \"$0\" \"$PWD\" > {program.parent}/seen.new\n"
+                       f"mv {program.parent}/seen.new {program.parent}/seen\n")  # fmt: skip
+    editor.lua("vim.env.PATH = ... .. ':' .. vim.env.PATH; require('completer').setup()", str(program.parent))
+    editor.open("add.py", "x\n")
+    editor.wait_for_lua("return vim.uv.fs_stat(...) ~= nil", str(program.parent / "seen"))
+    assert (program.parent / "seen").read_text().splitlines() == [str(program), str(program.parent)]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -304,7 +359,8 @@ def test_wrong_option_is_refused_with_what_would_be_right(start: Start, options:
 def test_server_that_dies_is_left_alone_until_the_user_wants_it_back(start: Start) -> None:
     editor = start("""
         vim.o.cmdheight = 4 -- Neovim's own message about the end would ask for a key
-        require("completer").setup({ cmd = { "sh", "-c", "echo started >> starts; exit 3" } })
+        local say = ("echo started >> %s/starts; exit 3"):format(vim.uv.cwd())
+        require("completer").setup({ cmd = { "sh", "-c", say } })
     """)
     editor.open("add.py", "x\n")
     editor.wait_for_lua("return require('completer.client').failed")

@@ -28,13 +28,13 @@ def editor(nvim_program: Path, tmp_path: Path) -> Iterator[Nvim]:
 def open_ready(nvim: Nvim, name: str, text: str, newline: str = "\n") -> Path:
     path = nvim.open(name, text, newline=newline)
     nvim.wait_for_lua("return require('completer.client').of(0) ~= nil")
-    nvim.wait_for_lua("return (require('completer.cli.main').ask('completer/status') or {}).state == 'ready'")
+    nvim.wait_for_lua("return (require('completer.commands').ask('completer/status') or {}).state == 'ready'")
     return path
 
 
 def events(nvim: Nvim, name: str) -> list[dict[str, Any]]:
     """What reached the completer, in order."""
-    traces = nvim.lua("return require('completer.cli.main').ask('completer/metrics').traces")
+    traces = nvim.lua("return require('completer.commands').ask('completer/metrics').traces")
     return [trace for trace in traces if trace["event"] == name]
 
 
@@ -140,7 +140,9 @@ def test_client_that_neovim_0_12_brings_works_as_the_page_says(nvim_program: Pat
     page = (ROOT / "docs/how-to/neovim.md").read_text(encoding="utf-8")
     snippet = page.split("```lua\n")[2].partition("```")[0]
     command = f"{{ {sys.executable!r}, {str(SERVER)!r} }}"
-    init = snippet.replace('"completer"', '"other"').replace('{ "other", "lsp" }', command)
+    assert '"~/src/completer/.venv/bin/completer"' in snippet and '{ program, "lsp" }' in snippet
+    program = snippet.replace("~/src/completer/.venv/bin/completer", sys.executable).replace('{ program, "lsp" }', command)
+    init = program.replace('"completer"', '"other"')
     guarded = f"if vim.lsp.inline_completion then\n{init}\nend\nvim.api.nvim_set_hl(0, 'ComplHint', {{ fg = {GHOST_COLOUR} }})"
     with running(nvim_program, guarded, tmp_path / "nvim") as nvim:
         if not nvim.lua("return vim.lsp.inline_completion ~= nil"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import sysconfig
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,12 +20,27 @@ pytestmark = [pytest.mark.editor, pytest.mark.model, pytest.mark.timeout(280)]
 def bare(tmp_path: Path) -> Iterator[Workbench]:
     """A workbench that has Python on its PATH, and no server.
 
-    What the server needs besides itself comes from this environment by PYTHONPATH: that is 1 GB less to install.
+    What the server needs besides itself is borrowed from this environment: that is 1 GB less to install.
     """
-    paths = {"PATH": f"{Path(sys.base_prefix) / 'bin'}:/usr/bin:/bin", "PYTHONPATH": sysconfig.get_path("purelib")}
-    settings = {"completer.server.pipArguments": ["--no-deps"]}
+    paths = {"PATH": f"{Path(sys.base_prefix) / 'bin'}:/usr/bin:/bin"}
+    settings = {"completer.server.pipArguments": ["--no-deps", str(borrowed_wheel(tmp_path))]}
     with opened(tmp_path, {"tab.py": FILES["tab.py"]}, settings, paths) as editor:
         yield editor
+
+
+def borrowed_wheel(folder: Path) -> Path:
+    """Return a wheel that puts the packages of this environment on the path of another; PYTHONPATH is ignored there."""
+    info = "borrowed-1.0.dist-info"
+    members = {
+        "borrowed.pth": f"{sysconfig.get_path('purelib')}\n",
+        f"{info}/METADATA": "Metadata-Version: 2.1\nName: borrowed\nVersion: 1.0\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    wheel = folder / "borrowed-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for name, text in {**members, f"{info}/RECORD": "".join(f"{name},,\n" for name in (*members, f"{info}/RECORD"))}.items():
+            archive.writestr(name, text)
+    return wheel
 
 
 def assert_suggests(editor: Workbench) -> None:

@@ -5,7 +5,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[2] / "completer"
-ENGINES_MAY_IMPORT = {"errors", "types", "tokens", "config", "models"}
+ENGINES_MAY_IMPORT = {"errors", "types", "tokens", "config", "models", "system"}
 ONLY_COMMANDS_IMPORT = {"cli", "assemble", "server"}
 
 

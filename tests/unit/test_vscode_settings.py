@@ -11,13 +11,12 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import pytest
 
-from completer.config import Settings, update
+from completer.config import RULES, Origin, Settings, update
 
 PACKAGE = Path(__file__).parents[2] / "editors/vscode/package.json"
 JSON_TYPES = {str: "string", int: "integer", float: "number", bool: "boolean", tuple: "array"}
-NAMES_A_PLACE = re.compile(
-    r"model|engine|weights|command|interpreter|arguments|path|endpoint|url|address|key|dialect|token_|tls|header", re.IGNORECASE
-)
+OF_THE_EXTENSION = {"server.command", "server.interpreter", "server.pipArguments"}
+"""Settings of the extension itself that name programs, or what is installed."""
 
 
 def sections() -> list[dict[str, Any]]:
@@ -69,10 +68,27 @@ def test_every_setting_says_what_it_does() -> None:
 
 
 def test_a_cloned_repository_can_set_nothing_that_names_a_program_a_file_or_a_machine() -> None:
-    named = {name for name in all_properties() if NAMES_A_PLACE.search(name)}
-    assert {"completer.model", "completer.server.command", "completer.server.interpreter"} <= named
-    for name in sorted(named):
-        assert all_properties()[name]["scope"] == "machine", name
+    of_user = OF_THE_EXTENSION | {name for name, rule in RULES.items() if rule.origin is not Origin.WORKSPACE}
+    scopes = {name.removeprefix("completer."): value["scope"] for name, value in all_properties().items()}
+    assert {name for name, scope in scopes.items() if scope == "machine"} == of_user
+
+
+def test_settings_that_name_programs_are_read_from_the_user_alone() -> None:
+    for file in (PACKAGE.parent / "src").glob("*.ts"):
+        read = set(re.findall(r"\bsetting<[^(]*\(\"([\w.]+)\"\)", file.read_text(encoding="utf-8")))
+        assert read <= {"enable", "disabled_languages"}, file
+
+
+@pytest.mark.parametrize("name", [name for name, rule in RULES.items() if rule.range])
+def test_ranges_are_the_servers(name: str) -> None:
+    offered = server_properties()[name]
+    assert (offered["minimum"], offered["maximum"]) == (RULES[name].low, RULES[name].high)
+
+
+def test_an_untrusted_workspace_can_set_nothing_that_only_the_machine_may_set() -> None:
+    trust = json.loads(PACKAGE.read_text(encoding="utf-8"))["capabilities"]["untrustedWorkspaces"]
+    assert trust["supported"] == "limited" and trust["description"]
+    assert trust["restrictedConfigurations"] == [name for name, value in all_properties().items() if value["scope"] == "machine"]
 
 
 def test_the_palette_has_what_the_extension_registers() -> None:

@@ -9,7 +9,6 @@ from typing import Protocol
 
 from completer.engines.base import CostCurve, Logits, StepEngine
 from completer.engines.kv import KvSlots
-from completer.errors import CompleterError, EngineUnavailable
 
 LONG_PREFILL = 96
 """Tokens from which a prefill tells what one more costs."""
@@ -29,31 +28,27 @@ class PendingPrefiller:
     """A prefiller that another thread is still making: importing torch and packing its weights takes a second and a half.
 
     Until then a prefill waits in short pieces, so that its job can be cancelled and more urgent ones go first.
+    If it cannot be made, `spare` prefills: slower, but suggestions come.
     """
 
-    def __init__(self, making: Future[Prefiller], kv: KvSlots) -> None:
+    def __init__(self, making: Future[Prefiller], kv: KvSlots, spare: Prefiller) -> None:
+        """spare: fills the same slots. It is not closed here."""
         self._making = making
         self._kv = kv
+        self._spare = spare
 
     def prefill(self, slot: int, ids: Sequence[int]) -> Iterator[None]:
-        """See `StepEngine.prefill`. Raises: EngineUnavailable when the prefiller could not be made."""
+        """See `StepEngine.prefill`."""
         self._kv.check_room(slot, len(ids))
         while not self._making.done():
             wait([self._making], timeout=_WAIT_S)
             yield
-        yield from self._made().prefill(slot, ids)
+        prefiller = self._spare if self._making.exception() else self._making.result()
+        yield from prefiller.prefill(slot, ids)
 
     def close(self) -> None:
         if not self._making.cancel() and self._making.exception() is None:
             self._making.result().close()
-
-    def _made(self) -> Prefiller:
-        try:
-            return self._making.result()
-        except CompleterError:
-            raise
-        except Exception as error:
-            raise EngineUnavailable(f"the prefill engine could not be loaded: {error}; try the engine 'onnx'") from error
 
 
 class PhasedEngine:

@@ -15,7 +15,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
-from completer.engines.base import CostCurve, Piece, StreamRequest
+from completer.engines.base import CostCurve, StreamPiece, StreamRequest
 from completer.errors import (
     ConfigError,
     ContextOverflow,
@@ -48,7 +48,7 @@ class LmdeployEngine:
         self._generation_config = generation_config
         self._sessions = itertools.count(1)
 
-    async def stream(self, request: StreamRequest) -> AsyncGenerator[Piece, None]:
+    async def stream(self, request: StreamRequest) -> AsyncGenerator[StreamPiece, None]:
         """Raises: ContextOverflow, DeadlineOver, EngineClosed, EngineError."""
         if self._engine is None:
             raise EngineClosed("the engine was closed")
@@ -106,7 +106,7 @@ def _say_why(deadline: float) -> None:
     raise RuntimeError("the answer was broken off")
 
 
-def _pieces(output: Any, with_tokens: bool) -> list[Piece]:
+def _pieces(output: Any, with_tokens: bool) -> list[StreamPiece]:
     """Return what one output of the library says: a piece for each token, and one for the end. Raises: EngineError."""
     if output.finish_reason not in (None, *_ENDS):
         raise EngineError(f"lmdeploy ended a request: {output.finish_reason}")
@@ -114,15 +114,15 @@ def _pieces(output: Any, with_tokens: bool) -> list[Piece]:
     rows = list(output.logprobs or [])
     pieces = [_piece(id_, rows[i] if i < len(rows) else {}, output.cached_tokens) for i, id_ in enumerate(ids)]
     if output.finish_reason is not None:
-        pieces.append(Piece(n_cached=output.cached_tokens, end=_ENDS[output.finish_reason]))
+        pieces.append(StreamPiece(n_cached=output.cached_tokens, end=_ENDS[output.finish_reason]))
     return pieces
 
 
-def _piece(id_: int, logprobs: dict[int, float], n_cached: int) -> Piece:
+def _piece(id_: int, logprobs: dict[int, float], n_cached: int) -> StreamPiece:
     """logprobs: of the likeliest tokens at this place, by id; the chosen one's may be missing."""
     best = sorted(logprobs.items(), key=lambda one: -one[1])
     top = tuple(((other,), math.exp(logprob)) for other, logprob in best)
-    return Piece((id_,), math.exp(logprobs.get(id_, 0.0)), top, n_cached)
+    return StreamPiece((id_,), math.exp(logprobs.get(id_, 0.0)), top, n_cached)
 
 
 def checked(kind: Any, **values: Any) -> Any:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 
 from completer.errors import AccessDenied, ConfigError
+from completer.system.programs import NEUTRAL_FOLDER, find_program
 
 COMMAND_S = 10.0
 
@@ -16,6 +17,8 @@ class Bearer:
 
     def __init__(self, env: str = "", command: Sequence[str] = ()) -> None:
         """env: name of the variable.  command: program and arguments, run without a shell; its first line is the token.
+
+        The program is an absolute path or a name on the PATH, and its working folder is never the workspace.
 
         Raises: ConfigError when both are given.
         """
@@ -49,10 +52,17 @@ class Bearer:
         return token
 
     async def _run(self) -> str:
-        name = self._command[0]
+        name, *arguments = self._command
+        program = find_program(name)
+        if program is None:
+            raise ConfigError(
+                f"the setting 'token_command' names {name!r}, which is not on the PATH: write its name there, or an absolute path"
+            )
         try:
             process = await asyncio.create_subprocess_exec(
-                *self._command,
+                program,
+                *arguments,
+                cwd=NEUTRAL_FOLDER,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.DEVNULL,

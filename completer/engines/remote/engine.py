@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 from httpx_sse import EventSource, SSEError
 
-from completer.engines.base import CostCurve, Piece, StreamRequest
+from completer.engines.base import CostCurve, StreamPiece, StreamRequest
 from completer.engines.remote.dialect import Alternative, Ask, Dialect, Event, Read
 from completer.engines.remote.link import Link, message_of
 from completer.errors import DeadlineOver, ServerError
@@ -46,7 +46,7 @@ class RemoteEngine:
         self._session_key = uuid.uuid5(uuid.uuid4(), str(os.getpid()))
         self._special = _special_texts(tokenizer)
 
-    async def stream(self, request: StreamRequest) -> AsyncGenerator[Piece, None]:
+    async def stream(self, request: StreamRequest) -> AsyncGenerator[StreamPiece, None]:
         """Raises: ServerError and its kinds, ConfigError."""
         deadline = asyncio.get_running_loop().time() + request.deadline_s
         session = str(uuid.uuid5(self._session_key, request.session)) if request.session else ""
@@ -107,13 +107,13 @@ class RemoteEngine:
                 text = text.replace(name, f"{name[0]} {name[1:]}")
         return text
 
-    def _piece(self, event: Event) -> Piece:
+    def _piece(self, event: Event) -> StreamPiece:
         ids = event.ids if event.ids is not None and self._same_vocabulary else tuple(self._tokenizer.encode(event.text))
         # llama-server holds back half a character and then names only the last of its tokens: there the text is whole.
         if event.text and self._tokenizer.bytes_of(ids) != event.text.encode():
             ids = tuple(self._tokenizer.encode(event.text))
         prob = 1.0 if event.prob is None else event.prob
-        return Piece(ids, prob, tuple((self._ids_of(one), one.prob) for one in event.top), event.n_cached, event.end)
+        return StreamPiece(ids, prob, tuple((self._ids_of(one), one.prob) for one in event.top), event.n_cached, event.end)
 
     def _ids_of(self, one: Alternative) -> tuple[int, ...]:
         if one.id is not None and self._same_vocabulary:

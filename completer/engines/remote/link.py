@@ -7,7 +7,6 @@ that fails is left alone for a while, longer each time, and then tried again by 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import ssl
 import time
@@ -21,6 +20,7 @@ import httpx
 
 from completer.engines.remote.bearer import Bearer
 from completer.errors import AccessDenied, ConfigError, DeadlineOver, ServerError, ServerUnreachable
+from completer.system.proxies import is_loopback, proxy_for
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,8 @@ class Link:
     def __init__(self, endpoints: Sequence[str], bearer: Bearer, ca_file: str = "", session_header: str = "") -> None:
         """endpoints: base URLs.  ca_file: certificates to trust besides the system's.  session_header: name, or "" for none.
 
-        Raises: ConfigError for a wrong URL, a token that would travel in clear, or a certificate file that cannot be read.
+        Raises: ConfigError for a wrong URL, a token that would travel in clear, a certificate file that cannot be read,
+        or a proxy that cannot be used.
         """
         self.endpoints = tuple(_checked(url, bool(bearer)) for url in endpoints)
         if not self.endpoints:
@@ -56,7 +57,8 @@ class Link:
         self._tls = _tls(ca_file)
         self._session_header = session_header
         self._states = {url: _State() for url in self.endpoints}
-        self._client: httpx.AsyncClient | None = None
+        self._proxies = {url: proxy_for(url) for url in self.endpoints}
+        self._clients: dict[str, httpx.AsyncClient] = {}
 
     @asynccontextmanager
     async def post(self, path: str, body: Any, *, deadline: float, session: str = "") -> AsyncIterator[httpx.Response]:
@@ -81,8 +83,8 @@ class Link:
         return await self._json(await self._opened("POST", path, body, {}, deadline), path)
 
     async def close(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
+        clients, self._clients = self._clients, {}
+        for client in clients.values():
             await client.aclose()
 
     @staticmethod
@@ -124,7 +126,7 @@ class Link:
     ) -> httpx.Response | None:
         """Return the endpoint's response, or None when another one should be asked. Mutates: its state, reasons."""
         headers = {**headers, **await self._bearer.headers()}
-        client = self._open_client()
+        client = self._client_of(url)
         try:
             response = await client.send(client.build_request(method, url + path, json=body, headers=headers), stream=True)
         except httpx.HTTPError as error:
@@ -162,20 +164,19 @@ class Link:
         self._states[url] = _State(state.failures + 1, time.monotonic() + rest_s)
         log.warning("%s: %s; it is left alone for %.0f s", url, reason, rest_s)
 
-    def _open_client(self) -> httpx.AsyncClient:
-        if self._client is None:
+    def _client_of(self, url: str) -> httpx.AsyncClient:
+        """Return the connections to one endpoint. Mutates: the connections."""
+        if url not in self._clients:
             limits = httpx.Limits(max_keepalive_connections=8, keepalive_expiry=60.0)
             # The deadline of each request bounds reading; a server may be silent for long while it reads the prompt.
             timeout = httpx.Timeout(None, connect=CONNECT_S, pool=CONNECT_S)
             # No HTTP/2: httpcore (1.0) does not reset a stream that is left, so the server would go on decoding for nobody
             # (0 of 3 ended in tests/contract/test_remote_tls.py with http2=True). Here leaving closes the connection.
-            self._client = httpx.AsyncClient(verify=self._tls, limits=limits, timeout=timeout, mounts=self._past_proxies())
-        return self._client
-
-    def _past_proxies(self) -> dict[str, None]:
-        """Return what keeps a company's proxy, which the environment names, away from this machine's own servers."""
-        hosts = {urlsplit(url).hostname or "" for url in self.endpoints}
-        return {f"all://{host}": None for host in hosts if _is_loopback(host)}
+            # Not trust_env: httpx would fail on any proxy of the environment that it does not know, needed or not.
+            self._clients[url] = httpx.AsyncClient(
+                verify=self._tls, limits=limits, timeout=timeout, proxy=self._proxies[url], trust_env=False
+            )
+        return self._clients[url]
 
 
 def _checked(url: str, has_token: bool) -> str:
@@ -184,16 +185,9 @@ def _checked(url: str, has_token: bool) -> str:
         raise ConfigError(f"endpoint {url!r} is not a URL such as https://models.example.org or http://127.0.0.1:8080")
     if parts.username or parts.password:
         raise ConfigError("an endpoint's URL must not hold a password: use 'token_env' or 'token_command'")
-    if has_token and parts.scheme == "http" and not _is_loopback(parts.hostname):
+    if has_token and parts.scheme == "http" and not is_loopback(parts.hostname):
         raise ConfigError(f"endpoint {url!r} would get the bearer token in clear: use https")
     return url.rstrip("/").removesuffix("/v1")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _tls(ca_file: str) -> ssl.SSLContext:

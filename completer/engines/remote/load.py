@@ -65,6 +65,8 @@ async def _connect(settings: Settings, progress: Progress) -> Connected:
 
 def tokenizer_file(model: str) -> Path | None:
     """Return the tokenizer.json that the setting names: the file, or one in the folder; None for a model id."""
+    if any(entry.id == model for entry in load_manifest()):  # a workspace may name an id, and hold a folder of that name
+        return None
     path = Path(model).expanduser()
     for file in (path, path / "tokenizer.json"):
         if file.name == "tokenizer.json" and file.is_file():

@@ -7,7 +7,9 @@ layers.N.{q, k, v, o, gate, up, down}.{weight, bias}      [out, in], [out]
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -66,24 +68,25 @@ class GgufCheckpoint:
     }
 
     def __init__(self, path: Path) -> None:
-        import gguf
+        from completer.engines.weights.gguf_file import open_gguf
 
         self.packing: Packing | None = None
-        self._reader = gguf.GGUFReader(str(path))
+        self._reader = open_gguf(path)
         self._tensors = {t.name: t for t in self._reader.tensors}
-        # The vocabulary has 150,000 strings and would take a second to decode: it is read by the tokenizer only.
-        self.meta: dict[str, Any] = {
-            key: field.contents()
-            for key, field in self._reader.fields.items()
-            if not key.startswith(("tokenizer.ggml.tokens", "tokenizer.ggml.merges", "tokenizer.ggml.token_type"))
-        }
-        factors = self._raw("rope_freqs.weight")
-        self.spec = spec_from_gguf(
-            self.meta,
-            vocab_size=int(self._tensors["token_embd.weight"].shape[1]),
-            tied_head="output.weight" not in self._tensors,
-            rope_factors=() if factors is None else tuple(float(f) for f in factors),
-        )
+        with _described_by(path):
+            # The vocabulary has 150,000 strings and would take a second to decode: it is read by the tokenizer only.
+            self.meta: dict[str, Any] = {
+                key: field.contents()
+                for key, field in self._reader.fields.items()
+                if not key.startswith(("tokenizer.ggml.tokens", "tokenizer.ggml.merges", "tokenizer.ggml.token_type"))
+            }
+            factors = self._raw("rope_freqs.weight")
+            self.spec = spec_from_gguf(
+                self.meta,
+                vocab_size=int(self._tensors["token_embd.weight"].shape[1]),
+                tied_head="output.weight" not in self._tensors,
+                rope_factors=() if factors is None else tuple(float(f) for f in factors),
+            )
 
     def field(self, key: str) -> Any:
         """Return one metadata field, also the long ones. Raises: ModelError when it is missing."""
@@ -92,13 +95,17 @@ class GgufCheckpoint:
         return self._reader.fields[key].contents()
 
     def find(self, name: str) -> Tensor | None:
-        if name in self._GLOBAL:
-            return self._raw(self._GLOBAL[name])
-        _, layer, part, kind = name.split(".")
-        tensor = self._raw(f"blk.{layer}.{self._LOCAL[part]}.{kind}")
+        tensor = _of_right_shape(self._stored(name), name, self.spec)
+        part = name.split(".")[-2]
         if tensor is not None and part in ("q", "k") and self.spec.family in ("llama", "mistral"):
             return _unpermute(tensor, self.spec.heads if part == "q" else self.spec.heads_kv)
         return tensor
+
+    def _stored(self, name: str) -> Tensor | None:
+        if name in self._GLOBAL:
+            return self._raw(self._GLOBAL[name])
+        _, layer, part, kind = name.split(".")
+        return self._raw(f"blk.{layer}.{self._LOCAL[part]}.{kind}")
 
     def find_groups(self, name: str) -> Groups | None:
         return None  # its blocks have two levels of scales: they are dequantised, and rounded again
@@ -134,18 +141,22 @@ class FolderCheckpoint:
     }
 
     def __init__(self, path: Path, device: str = "cpu") -> None:
-        from safetensors import safe_open
+        from safetensors import SafetensorError, safe_open
 
         config_path = path / "config.json"
         if not config_path.is_file():
             raise ModelError(f"{path} has no config.json: name the folder that holds the model's files")
-        config = json.loads(config_path.read_text(encoding="utf-8"))
-        self.packing = read_packing(path, config)
+        with _described_by(config_path):
+            config = json.loads(config_path.read_text(encoding="utf-8"))
+            self.packing = read_packing(path, config)
+            self.spec = spec_from_hf(config)
         self._device = device
-        self.spec = spec_from_hf(config)
         self._where: dict[str, Any] = {}
         for file in sorted(path.glob("*.safetensors")):
-            handle: Any = safe_open(str(file), framework="pt")  # its methods have no types
+            try:
+                handle: Any = safe_open(str(file), framework="pt")  # its methods have no types
+            except SafetensorError as error:
+                raise ModelError(f"{file} is no whole safetensors file ({error}): download it again") from error
             self._where.update(dict.fromkeys(handle.keys(), handle))
         if not self._where:
             raise ModelError(f"{path} has no *.safetensors file: convert the checkpoint to safetensors first")
@@ -153,9 +164,9 @@ class FolderCheckpoint:
     def find(self, name: str) -> Tensor | None:
         tensor = self._raw(self._key(name))
         if tensor is not None:
-            return tensor.float()
+            return _of_right_shape(tensor.float(), name, self.spec)
         groups = self.find_groups(name)
-        return None if groups is None else groups.dequantise()
+        return None if groups is None else _of_right_shape(groups.dequantise(), name, self.spec)
 
     def find_groups(self, name: str) -> Groups | None:
         product, _, kind = self._key(name).rpartition(".")
@@ -182,6 +193,42 @@ class FolderCheckpoint:
             return None
         tensor: Tensor = handle.get_tensor(key)
         return tensor.to(self._device) if ".layers." in key else tensor
+
+
+@contextlib.contextmanager
+def _described_by(path: Path) -> Iterator[None]:
+    """Turn what goes wrong while sizes are read from a model's description into a ModelError that names the file."""
+    try:
+        yield
+    except (KeyError, ValueError, TypeError, ArithmeticError, AttributeError, IndexError, RecursionError) as error:
+        raise ModelError(
+            f"{path} does not describe a model ({type(error).__name__}: {error}): download it again, or choose another one"
+        ) from error
+
+
+def _of_right_shape(tensor: Tensor | None, name: str, spec: ModelSpec) -> Tensor | None:
+    """Return the tensor. Raises: ModelError when its shape contradicts the sizes that the model describes itself with."""
+    if tensor is not None and tuple(tensor.shape) != (wanted := shape_of(name, spec)):
+        raise ModelError(
+            f"the tensor {name!r} has the shape {tuple(tensor.shape)} where the model's description wants {wanted}: "
+            "the file is damaged; download it again"
+        )
+    return tensor
+
+
+def shape_of(name: str, spec: ModelSpec) -> tuple[int, ...]:
+    """Return the shape of the tensor with this canonical name in a model of these sizes."""
+    part, kind = name.split(".")[-2:]
+    if part in ("embed", "head"):
+        return spec.vocab_size, spec.hidden
+    if part.endswith("norm"):
+        return (spec.head_dim if part in ("q_norm", "k_norm") else spec.hidden,)
+    inner, outer = spec.heads * spec.head_dim, spec.heads_kv * spec.head_dim
+    shapes = {
+        **{"q": (inner, spec.hidden), "k": (outer, spec.hidden), "v": (outer, spec.hidden), "o": (spec.hidden, inner)},
+        **{"gate": (spec.ffn, spec.hidden), "up": (spec.ffn, spec.hidden), "down": (spec.hidden, spec.ffn)},
+    }
+    return shapes[part] if kind == "weight" else shapes[part][:1]
 
 
 def _required(tensor: Tensor | None, name: str) -> Tensor:

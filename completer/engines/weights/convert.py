@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from filelock import FileLock
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -17,11 +16,11 @@ from completer.engines.kv import KvSlots
 from completer.engines.lean.decoder import Embedding, Layer, LeanEngine, LeanModel
 from completer.engines.lean.linear import Int8Linear, Linear
 from completer.engines.weights.checkpoint import Checkpoint, GgufCheckpoint, open_checkpoint
-from completer.engines.weights.converted import FORMAT, MAX_LEN, is_converted
+from completer.engines.weights.converted import MAX_LEN, is_converted, lock_of, seal
 from completer.engines.weights.onnx_graph import GraphWriter
 from completer.engines.weights.quantize import GROUP, Groups, Int8Rows, gptq_groups, hessian_of, int8_rows, nearest_groups
 from completer.engines.weights.spec import ModelSpec
-from completer.errors import ModelError
+from completer.errors import CompleterError, ModelError
 from completer.models.calibration import calibration_texts
 from completer.tokens.tokenizer import Tokenizer, tokenizer_json
 
@@ -35,11 +34,11 @@ Progress = Callable[[str, int, int], None]
 def convert(source: Path, folder: Path, progress: Progress = lambda *_: None) -> None:
     """Write the engines' files for the GGUF file or Hugging Face folder `source` to `folder`, all or nothing.
 
-    progress: called with (what is being done, steps done, steps in all).
+    What is there already and undamaged stays. progress: called with (what is being done, steps done, steps in all).
     Raises: ModelError, UnsupportedModel, OSError (no space).
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_name(folder.name + ".lock")):  # several editors may be the first to need a model
+    with lock_of(folder):  # several editors may be the first to need a model
         if not is_converted(folder):
             _convert(source, folder, progress)
 
@@ -61,7 +60,7 @@ def _convert(source: Path, folder: Path, progress: Progress) -> None:
     if checkpoint.packing is None:  # else the publisher calibrated it
         hessians = _calibrate(spec, embed, rows, tokenizer, lambda done: progress("calibrating", spec.n_layers + done, total))
     _write_decode(checkpoint, hessians, work, lambda done: progress("rounding to 4 bits", 2 * spec.n_layers + done, total))
-    (work / "format").write_text(FORMAT, encoding="ascii")
+    seal(work)
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(work, folder)
     progress("ready", total, total)
@@ -117,18 +116,23 @@ def lean_layer(norms: dict[str, Tensor], products: dict[str, Linear]) -> Layer:
 
 
 def write_tokenizer(checkpoint: Checkpoint, source: Path, work: Path, fim: str = "") -> Tokenizer:
-    """Write tokenizer.json to the folder `work` and load it. Raises: ModelError when the source has none."""
+    """Write tokenizer.json to the folder `work` and load it. Raises: ModelError when the source has none, or a damaged one."""
     target = work / "tokenizer.json"
-    if isinstance(checkpoint, GgufCheckpoint):
-        fields = (checkpoint.field(f"tokenizer.ggml.{name}") for name in ("tokens", "merges", "token_type", "pre"))
-        target.write_text(tokenizer_json(*fields), encoding="utf-8")
-    else:
-        if not (source / "tokenizer.json").is_file():
-            raise ModelError(
-                f"{source} has no tokenizer.json: take it from the model's page, or export it with the tokenizers library"
-            )
-        shutil.copyfile(source / "tokenizer.json", target)
-    return Tokenizer.load(target, fim)
+    if not isinstance(checkpoint, GgufCheckpoint) and not (source / "tokenizer.json").is_file():
+        raise ModelError(
+            f"{source} has no tokenizer.json: take it from the model's page, or export it with the tokenizers library"
+        )
+    try:
+        if isinstance(checkpoint, GgufCheckpoint):
+            fields = (checkpoint.field(f"tokenizer.ggml.{name}") for name in ("tokens", "merges", "token_type", "pre"))
+            target.write_text(tokenizer_json(*fields), encoding="utf-8")
+        else:
+            shutil.copyfile(source / "tokenizer.json", target)
+        return Tokenizer.load(target, fim)
+    except (CompleterError, OSError):
+        raise
+    except Exception as error:  # the tokenizers library raises plain Exception
+        raise ModelError(f"{source} has a vocabulary that cannot be read ({error}): download it again") from error
 
 
 def _write_prefill(checkpoint: Checkpoint, work: Path, step: Callable[[int], None]) -> dict[str, Tensor]:

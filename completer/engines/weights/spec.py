@@ -15,6 +15,10 @@ from completer.errors import UnsupportedModel
 LEAN_FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
 """Architectures that the lean decoder runs; `hf` is the fallback for the others."""
 
+_LARGEST = 2**24
+"""Of any size: a hundred times the largest vocabulary."""
+_MOST_LAYERS = 1024
+
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
@@ -36,6 +40,17 @@ class ModelSpec:
     rms_eps: float
     rope_factors: tuple[float, ...] = ()
     tied_head: bool = False
+
+    def __post_init__(self) -> None:
+        """Raises: ValueError for sizes that no model has: files may claim anything, and memory is taken by these numbers."""
+        sizes = ("n_layers", "hidden", "ffn", "heads", "heads_kv", "head_dim", "vocab_size", "max_positions")
+        for name in sizes:
+            if not 0 < getattr(self, name) <= _LARGEST:
+                raise ValueError(f"{name} is {getattr(self, name)}")
+        if self.n_layers > _MOST_LAYERS:
+            raise ValueError(f"n_layers is {self.n_layers}")
+        if self.heads % self.heads_kv or self.head_dim % 2:
+            raise ValueError(f"{self.heads} heads of {self.head_dim} share {self.heads_kv} pairs of keys and values")
 
     @property
     def qkv_rows(self) -> int:
@@ -64,12 +79,18 @@ class ModelSpec:
 
 
 def spec_from_gguf(meta: Mapping[str, Any], vocab_size: int, tied_head: bool, rope_factors: tuple[float, ...]) -> ModelSpec:
-    """Return the spec that GGUF metadata describes. Raises: UnsupportedModel. Source: the GGUF specification."""
+    """Return the spec that GGUF metadata describes.
+
+    Raises: UnsupportedModel; KeyError, ValueError for what is missing or absurd.  Source: the GGUF specification.
+    """
     family = str(meta["general.architecture"])
     if family not in LEAN_FAMILIES:
         raise UnsupportedModel(f"architecture {family!r} is not one of {', '.join(LEAN_FAMILIES)}: use the engine 'hf'")
     heads = int(meta[f"{family}.attention.head_count"])
     hidden = int(meta[f"{family}.embedding_length"])
+    head_dim = int(meta.get(f"{family}.attention.key_length", hidden // heads))
+    if len(rope_factors) not in (0, head_dim // 2):
+        raise ValueError(f"{len(rope_factors)} rotary factors for heads of {head_dim}")
     return ModelSpec(
         family=family,
         n_layers=int(meta[f"{family}.block_count"]),
@@ -77,7 +98,7 @@ def spec_from_gguf(meta: Mapping[str, Any], vocab_size: int, tied_head: bool, ro
         ffn=int(meta[f"{family}.feed_forward_length"]),
         heads=heads,
         heads_kv=int(meta.get(f"{family}.attention.head_count_kv", heads)),
-        head_dim=int(meta.get(f"{family}.attention.key_length", hidden // heads)),
+        head_dim=head_dim,
         vocab_size=vocab_size,
         max_positions=int(meta[f"{family}.context_length"]),
         rope_theta=float(meta.get(f"{family}.rope.freq_base", 10000.0)),

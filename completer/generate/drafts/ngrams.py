@@ -1,9 +1,9 @@
-"""Drafts: tokens that probably come next, verified in one forward. They never change the output, only its cost.
+"""Drafts: tokens that probably come next, verified in one forward. They change the cost, not the output.
 
 Sources, in the order in which they are asked:
     stale    what an earlier suggestion said at this place
     ngram    what followed the same tokens in the prompt, the open documents, or the text generated so far
-    model    what a smaller model says (completer.generate.drafts.draft_model), where one is set
+    model    what a smaller model chooses (completer.generate.drafts.draft_model), if one is set
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from completer.engines.base import CostCurve
 
 MAX_MATCH = 12
 MAX_PLACES = 256
-"""The latest places of a token that are looked at: a comma stands at hundreds of them."""
+"""The latest places of a token that are looked at: a comma has hundreds."""
 MAX_WIDTH = 8
 
 
@@ -37,7 +37,10 @@ Fits = Callable[[Sequence[int], int], bool]
 
 
 class NgramIndex:
-    """Finds earlier places at which the same tokens stood. Source: prompt lookup decoding, REST (2311.08252)."""
+    """Finds earlier places at which the same tokens stood.
+
+    Source: prompt lookup decoding, REST (2311.08252).
+    """
 
     def __init__(self, ids: Iterable[int] = ()) -> None:
         self.ids: list[int] = []
@@ -51,7 +54,7 @@ class NgramIndex:
             self._ends[id_].append(len(self.ids))
 
     def continue_(self, tail: Sequence[int], width: int, fits: Fits | None = None) -> Draft:
-        """Return up to `width` ids that followed the longest (then the latest) match of `tail`'s end and that `fits` allows."""
+        """Return up to `width` ids after the longest (then latest) match of `tail`'s end that `fits`."""
         if not tail or width < 1:
             return NO_DRAFT
         best, best_length = -1, 0
@@ -77,7 +80,7 @@ def _backward_match(ids: Sequence[int], end: int, tail: Sequence[int]) -> int:
 def n_covering(ids: Sequence[int], at: int, wanted: bytes, token_bytes: Sequence[bytes]) -> int:
     """Return how many tokens from `at` on it takes to begin with the bytes `wanted`; 0: they do not."""
     for n, id_ in enumerate(ids[at : at + len(wanted)], 1):
-        token = token_bytes[id_] if id_ < len(token_bytes) else b""  # the padding behind a vocabulary
+        token = token_bytes[id_] if id_ < len(token_bytes) else b""  # the padding after a vocabulary
         if len(token) >= len(wanted):
             return n if token.startswith(wanted) else 0
         if not token or not wanted.startswith(token):
@@ -99,7 +102,10 @@ class AcceptanceRates:
         return self._rates.get((draft.source, draft.match), prior)
 
     def record(self, draft: Draft, n_right: int) -> None:
-        """Count the first `n_right` tokens as right and the one behind them, if there is one, as wrong. Mutates: the rates."""
+        """Count the first `n_right` tokens as right and the one after them, if there is one, as wrong.
+
+        Mutates: the rates.
+        """
         outcomes = [1.0] * n_right + [0.0] * (n_right < len(draft.ids))
         for outcome in outcomes:
             old = self.rate(draft)
@@ -131,7 +137,10 @@ class ModelSource(Protocol):
 
 
 class Drafter:
-    """Proposes drafts for one request from its sources. `rates` and `model` outlive the request and learn from it."""
+    """Proposes drafts for one request from its sources.
+
+    `rates` and `model` outlive the request and learn from it.
+    """
 
     def __init__(
         self,
@@ -150,7 +159,7 @@ class Drafter:
     def propose(
         self, context: Sequence[int], generated: Sequence[int], n_feed: int, limit: int, pending: bytes | None = None
     ) -> Draft:
-        """Return a draft of what follows `generated` (which follows `context`), as wide as is worth its price.
+        """Return a draft of what follows `generated` (which follows `context`), as wide as pays.
 
         n_feed: tokens fed beside the draft.  limit: most tokens wanted.
         pending: bytes that the draft model must reproduce first; None: only what costs nothing is asked.
@@ -168,7 +177,7 @@ class Drafter:
         return Draft("model", ids) if ids else NO_DRAFT
 
     def heal(self, context: Sequence[int], wanted: bytes, token_bytes: Sequence[bytes]) -> list[int]:
-        """Return the tokens seen elsewhere behind `context`'s end that reproduce the bytes `wanted`; [] where none were."""
+        """Return the tokens seen after `context`'s end elsewhere that reproduce the bytes `wanted`, or []."""
 
         def fits(ids: Sequence[int], at: int) -> bool:
             return n_covering(ids, at, wanted, token_bytes) > 0

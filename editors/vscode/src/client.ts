@@ -1,5 +1,6 @@
 /** One running server: the language client, and what listens to the editor on its behalf. */
 
+import { randomBytes } from "node:crypto";
 import { setImmediate } from "node:timers/promises";
 import * as vscode from "vscode";
 import { LanguageClient, State as ClientState, type LanguageClientOptions, type ServerOptions } from "vscode-languageclient/node";
@@ -12,6 +13,8 @@ import type { State } from "./status.ts";
 
 const DOCUMENTS = [{ scheme: "file" }, { scheme: "untitled" }, { scheme: "vscode-notebook-cell" }];
 const STATUS_EVERY_MS = 3000;
+/** Variable of the server's environment by which it knows the settings that are the user's: nobody else knows its value. */
+const KEY_VARIABLE = "COMPLETER_CLIENT_KEY";
 
 /** Called when the server said something new of itself, or its process started or ended. */
 export type OnState = (state: State, status?: protocol.Status) => void;
@@ -21,17 +24,21 @@ export class Session {
   readonly ghostText: GhostText;
   readonly #keys: Keys;
   readonly #onState: OnState;
+  readonly #clientKey = randomBytes(32).toString("hex");
   #asking: { readonly due: number; readonly timer: NodeJS.Timeout } | undefined;
   #stopped = false;
 
+  /** command: its program is an absolute path.  cwd: exists; without it the language client would take the workspace. */
   constructor(
     extension: vscode.Extension<unknown>,
     command: readonly string[],
+    cwd: string,
     log: vscode.LogOutputChannel,
     onState: OnState,
   ) {
     const [program = "", ...args] = command;
-    const options: ServerOptions = { command: program, args };
+    const env = { ...process.env, [KEY_VARIABLE]: this.#clientKey };
+    const options: ServerOptions = { command: program, args, options: { cwd, env } };
     this.#onState = onState;
     this.client = new LanguageClient(SECTION, "Completer", options, this.#options(extension, log));
     this.client.onDidChangeState(({ newState }) => {
@@ -109,7 +116,7 @@ export class Session {
     return {
       documentSelector: DOCUMENTS,
       outputChannel: log,
-      initializationOptions: () => serverSettings(extension),
+      initializationOptions: () => serverSettings(extension, this.#clientKey),
       middleware: {
         provideInlineCompletionItems: (document, position, context, token) => {
           const automatic = context.triggerKind === vscode.InlineCompletionTriggerKind.Automatic;
@@ -128,7 +135,7 @@ export class Session {
           next(token, params);
         },
         workspace: {
-          configuration: ({ items }) => items.map(() => serverSettings(extension)),
+          configuration: ({ items }) => items.map(() => serverSettings(extension, this.#clientKey)),
           didChangeConfiguration: async (_sections, next) => {
             await setImmediate(); // the same change may stop this server
             if (!this.#stopped) {

@@ -9,7 +9,7 @@ import { statistics } from "./numbers.ts";
 import type { Pages } from "./pages.ts";
 import type { Model } from "./protocol.ts";
 import { report } from "./report.ts";
-import { changedSettings, isOff, SECTION, setting, toggle, toggleLanguage } from "./settings.ts";
+import { changedSettings, isOff, SECTION, setting, toggle, toggleLanguage, userSetting } from "./settings.ts";
 import type { StatusBar } from "./statusBar.ts";
 
 const NO_COUNTS = { shown: 0, accepted: 0, partly: 0, dismissed: 0 };
@@ -65,7 +65,7 @@ async function pickModel({ lifecycle }: Parts): Promise<void> {
     void vscode.window.showInformationMessage("The server is not running: it knows which models there are.");
     return;
   }
-  const current = setting<string>("model");
+  const current = userSetting<string>("model");
   const automatic = { label: "auto", description: "the largest whose answers fit the budget", picked: current === "auto" };
   const items = [automatic, ...(await session.models()).map((model) => modelItem(model, current))];
   const picked = await vscode.window.showQuickPick(items, { title: "Model", placeHolder: current, matchOnDescription: true });

@@ -4,9 +4,9 @@ import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import * as vscode from "vscode";
 
-import { environmentPython, isProgram } from "./locate.ts";
+import { environmentPython, findOnPath, isProgram } from "./locate.ts";
 import { run, type Watcher } from "./processes.ts";
-import { SECTION, setting } from "./settings.ts";
+import { SECTION, userSetting } from "./settings.ts";
 
 const WINDOWS = process.platform === "win32";
 const PYTHONS = WINDOWS ? ["py", "python"] : ["python3.13", "python3.12", "python3.11", "python3", "python"];
@@ -26,12 +26,13 @@ export async function offerInstallation(
   const answer = await vscode.window.showInformationMessage(question, INSTALL, PROGRAM, INTERPRETER);
   const storage = context.globalStorageUri.fsPath;
   try {
+    await mkdir(storage, { recursive: true }); // everything below runs in it
     if (answer === INSTALL) {
       await withProgress(log, (watcher) => makeEnvironment(storage, join(context.extensionPath, "server"), watcher));
     } else if (answer === PROGRAM) {
       await chooseProgram(storage, log);
     } else if (answer === INTERPRETER) {
-      await chooseInterpreter();
+      await chooseInterpreter(storage);
     } else {
       return;
     }
@@ -55,31 +56,36 @@ async function makeEnvironment(storage: string, wheels: string, watcher: Watcher
   if (wheel === undefined) {
     throw new Error("this build of the extension brings no server: choose a program or a Python instead");
   }
-  const python = await findPython(watcher);
+  const python = await findPython(storage, watcher);
   try {
     await rm(folder, { recursive: true, force: true });
-    await mkdir(storage, { recursive: true });
-    await run(python, ["-I", "-m", "venv", folder], watcher); // -I: no PYTHONPATH, nothing from the current folder
+    await run(python, ["-I", "-m", "venv", folder], storage, watcher); // -I: no PYTHONPATH, nothing from the current folder
     const pip = ["-I", "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off"];
-    const requirement = `${join(wheels, wheel)}[cpu]`;
-    await run(environmentPython(storage, WINDOWS), [...pip, ...setting<string[]>("server.pipArguments"), requirement], watcher);
+    const all = [...pip, ...userSetting<string[]>("server.pipArguments"), `${join(wheels, wheel)}[cpu]`];
+    await run(environmentPython(storage, WINDOWS), all, storage, watcher);
   } catch (error) {
     await rm(folder, { recursive: true, force: true });
     throw error;
   }
 }
 
-async function findPython(watcher: Watcher): Promise<string> {
-  for (const python of PYTHONS) {
-    const fits = await run(python, ["-c", NEW_ENOUGH], { ...watcher, onLine: () => undefined }).then(
-      () => true,
-      () => false,
-    );
-    if (fits) {
+async function findPython(storage: string, watcher: Watcher): Promise<string> {
+  for (const name of PYTHONS) {
+    const python = await onPath(name);
+    const works = async (path: string): Promise<boolean> =>
+      run(path, ["-I", "-c", NEW_ENOUGH], storage, { ...watcher, onLine: () => undefined }).then(
+        () => true,
+        () => false,
+      );
+    if (python !== undefined && (await works(python))) {
       return python;
     }
   }
   throw new Error("no Python 3.11 or later with venv was found on the PATH: install one, or choose a program instead");
+}
+
+function onPath(name: string): Promise<string | undefined> {
+  return findOnPath(name, process.env["PATH"] ?? "", WINDOWS);
 }
 
 async function chooseProgram(storage: string, log: vscode.LogOutputChannel): Promise<void> {
@@ -91,16 +97,20 @@ async function chooseProgram(storage: string, log: vscode.LogOutputChannel): Pro
   const folder = join(storage, "program");
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
-  await withProgress(log, (watcher) => run("tar", ["-xf", path, "-C", folder, "--strip-components", "1"], watcher));
+  const tar = await onPath("tar");
+  if (tar === undefined) {
+    throw new Error("there is no program tar on the PATH: unpack the archive yourself, and choose the program in it");
+  }
+  await withProgress(log, (watcher) => run(tar, ["-xf", path, "-C", folder, "--strip-components", "1"], storage, watcher));
   if (!(await isProgram(join(folder, WINDOWS ? "completer.exe" : "completer")))) {
     throw new Error(`${path} holds no program named completer`);
   }
 }
 
-async function chooseInterpreter(): Promise<void> {
+async function chooseInterpreter(storage: string): Promise<void> {
   const path = await chooseFile("The Python of an environment in which completer is installed");
   const watcher = { onLine: () => undefined, signal: AbortSignal.timeout(20_000) };
-  await run(path, ["-c", "import completer"], watcher);
+  await run(path, ["-I", "-c", "import completer"], storage, watcher); // as it will be started
   await set("server.interpreter", path);
 }
 

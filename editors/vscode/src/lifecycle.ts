@@ -1,11 +1,12 @@
 /** Starts and stops the server as the settings say. One thing at a time: what is asked for meanwhile waits for its turn. */
 
+import { mkdir } from "node:fs/promises";
 import * as vscode from "vscode";
 
 import { Session } from "./client.ts";
 import { offerInstallation } from "./install.ts";
 import { locate } from "./locate.ts";
-import { setting } from "./settings.ts";
+import { setting, userSetting } from "./settings.ts";
 import type { StatusBar } from "./statusBar.ts";
 
 /** Settings whose change starts another server, or none. */
@@ -57,10 +58,11 @@ export class Lifecycle implements vscode.Disposable {
   }
 
   async #start(): Promise<void> {
+    const storage = this.#context.globalStorageUri.fsPath;
     const command = await locate({
-      command: setting<string[]>("server.command"),
-      interpreter: setting<string>("server.interpreter"),
-      storage: this.#context.globalStorageUri.fsPath,
+      command: userSetting<string[]>("server.command"),
+      interpreter: userSetting<string>("server.interpreter"),
+      storage,
       path: process.env["PATH"] ?? "",
       windows: process.platform === "win32",
     });
@@ -70,7 +72,8 @@ export class Lifecycle implements vscode.Disposable {
       return;
     }
     this.#log.info(`starting ${command.join(" ")}`);
-    const session = new Session(this.#context.extension, command, this.#log, (state, status) => {
+    await mkdir(storage, { recursive: true });
+    const session = new Session(this.#context.extension, command, storage, this.#log, (state, status) => {
       if (this.#session === session) {
         this.#bar.show(state, status);
       }

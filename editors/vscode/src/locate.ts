@@ -2,7 +2,7 @@
 
 import { constants } from "node:fs";
 import { access } from "node:fs/promises";
-import { delimiter, join } from "node:path";
+import { join, posix, win32 } from "node:path";
 
 /** Where a server may be found. storage: the folder in which this extension installs one.  path: the variable PATH. */
 export interface Sources {
@@ -13,28 +13,54 @@ export interface Sources {
   readonly windows: boolean;
 }
 
-const LSP = ["-m", "completer", "lsp"];
+/** -I: the interpreter's own environment and nothing else: no current folder, no PYTHON… variable, no packages of the user. */
+const LSP = ["-I", "-m", "completer", "lsp"];
 
-/** Return the command, or undefined where there is no server. The order: settings, our own installation, the PATH. */
+/**
+ * Return the command, or undefined where there is no server. The order: settings, our own installation, the PATH.
+ * The program is always an absolute path: a name would be looked up in the current folder first on Windows.
+ * Throws: for a setting that names a program by a relative path, or one that the PATH does not have.
+ */
 export async function locate(sources: Sources): Promise<readonly string[] | undefined> {
-  if (sources.command.length > 0) {
-    return sources.command;
+  const [program, ...args] = sources.command;
+  if (program !== undefined) {
+    return [await absolute("completer.server.command", program, sources), ...args];
   }
   if (sources.interpreter !== "") {
-    return [sources.interpreter, ...LSP];
+    return [await absolute("completer.server.interpreter", sources.interpreter, sources), ...LSP];
   }
   const python = environmentPython(sources.storage, sources.windows);
   if (await isProgram(python)) {
     return [python, ...LSP];
   }
-  const name = sources.windows ? "completer.exe" : "completer";
-  const folders = [join(sources.storage, "program"), ...sources.path.split(delimiter).filter((folder) => folder !== "")];
-  for (const folder of folders) {
-    if (await isProgram(join(folder, name))) {
-      return [join(folder, name), "lsp"];
+  const unpacked = join(sources.storage, "program", sources.windows ? "completer.exe" : "completer");
+  const found = (await isProgram(unpacked)) ? unpacked : await findOnPath("completer", sources.path, sources.windows);
+  return found === undefined ? undefined : [found, "lsp"];
+}
+
+/** Return the absolute path of a program on the PATH, undefined if it is not there. Relative folders of the PATH are skipped. */
+export async function findOnPath(name: string, path: string, windows: boolean): Promise<string | undefined> {
+  const paths = windows ? win32 : posix;
+  const file = windows && !name.endsWith(".exe") ? `${name}.exe` : name;
+  for (const folder of path.split(paths.delimiter).filter((one) => paths.isAbsolute(one))) {
+    if (await isProgram(paths.join(folder, file))) {
+      return paths.join(folder, file);
     }
   }
   return undefined;
+}
+
+async function absolute(setting: string, program: string, { path, windows }: Sources): Promise<string> {
+  const paths = windows ? win32 : posix;
+  if (paths.isAbsolute(program)) {
+    return program;
+  }
+  const isName = paths.basename(program) === program;
+  const found = isName ? await findOnPath(program, path, windows) : undefined;
+  if (found === undefined) {
+    throw new Error(`the setting ${setting} names ${program}: write an absolute path, or the name of a program on the PATH`);
+  }
+  return found;
 }
 
 /** Return where the interpreter of the environment lies that this extension makes, whether it is there or not. */

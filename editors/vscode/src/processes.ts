@@ -8,10 +8,13 @@ export interface Watcher {
   readonly signal: AbortSignal;
 }
 
-/** Run a program. Throws when it cannot be started, fails, or is aborted; the message is its last line. */
-export function run(program: string, args: readonly string[], watcher: Watcher): Promise<void> {
+/**
+ * Run a program in a folder of ours, never a workspace. Throws when it cannot be started, fails, or is aborted; the message
+ * is its last line.  program: an absolute path.  cwd: exists.
+ */
+export function run(program: string, args: readonly string[], cwd: string, watcher: Watcher): Promise<void> {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], signal: watcher.signal });
+    const child = spawn(program, args, { cwd, stdio: ["ignore", "pipe", "pipe"], signal: watcher.signal });
     let last = "";
     const listen = (stream: NodeJS.ReadableStream): void => {
       let rest = "";

@@ -9,21 +9,51 @@ export function setting<T>(name: string): T {
   return vscode.workspace.getConfiguration(SECTION).get(name) as T;
 }
 
-/** Return the server's settings. Which they are is written in package.json alone: the section with the id "server". */
-export function serverSettings(extension: vscode.Extension<unknown>): Record<string, unknown> {
-  const sections = extension.packageJSON.contributes.configuration as { id?: string; properties: object }[];
-  const server = sections.find((section) => section.id === "server");
-  const names = Object.keys(server?.properties ?? {}).map((key) => key.slice(SECTION.length + 1));
-  return Object.fromEntries(names.map((name) => [name, setting(name)]));
+/**
+ * Return the value of a setting that a workspace must not choose: what the user has set, or the default.
+ *
+ * VS Code itself takes settings of the scope "machine" from no workspace; other editors that run extensions may not.
+ */
+export function userSetting<T>(name: string): T {
+  const found = vscode.workspace.getConfiguration(SECTION).inspect<T>(name);
+  return (found?.globalValue ?? found?.defaultValue) as T;
+}
+
+/**
+ * Return the server's settings as they are sent to it: those that the user alone may choose beside the others, with the key
+ * by which the server knows that this extension started it. null: not set here, so its command line and file count.
+ *
+ * Made anew for each message, from nothing that a workspace could have merged anything into.
+ */
+export function serverSettings(extension: vscode.Extension<unknown>, clientKey: string): Record<string, unknown> {
+  const section = vscode.workspace.getConfiguration(SECTION);
+  const properties = serverProperties(extension);
+  const ofUser = properties.filter(({ scope }) => scope === "machine");
+  const others = properties.filter(({ scope }) => scope !== "machine");
+  return {
+    ...Object.fromEntries(others.map(({ name }) => [name, setting(name)])),
+    userSettings: Object.fromEntries(ofUser.map(({ name }) => [name, section.inspect(name)?.globalValue ?? null])),
+    clientKey,
+  };
 }
 
 /** Return those of the server's settings that differ from their defaults. */
 export function changedSettings(extension: vscode.Extension<unknown>): Record<string, unknown> {
   const section = vscode.workspace.getConfiguration(SECTION);
-  const changed = Object.entries(serverSettings(extension)).filter(
-    ([name, value]) => JSON.stringify(value) !== JSON.stringify(section.inspect(name)?.defaultValue),
-  );
-  return Object.fromEntries(changed);
+  const values = serverProperties(extension).map(({ name, scope }) => ({
+    name,
+    value: scope === "machine" ? userSetting<unknown>(name) : setting<unknown>(name),
+  }));
+  const changed = values.filter(({ name, value }) => JSON.stringify(value) !== JSON.stringify(section.inspect(name)?.defaultValue));
+  return Object.fromEntries(changed.map(({ name, value }) => [name, value]));
+}
+
+/** Return the server's settings. Which they are is written in package.json alone: the section with the id "server". */
+function serverProperties(extension: vscode.Extension<unknown>): { readonly name: string; readonly scope: string }[] {
+  type Section = { id?: string; properties: Record<string, { scope: string }> };
+  const sections = extension.packageJSON.contributes.configuration as Section[];
+  const server = sections.find((section) => section.id === "server");
+  return Object.entries(server?.properties ?? {}).map(([key, { scope }]) => ({ name: key.slice(SECTION.length + 1), scope }));
 }
 
 /** Whether suggestions while typing are switched off in a language. */

@@ -42,12 +42,43 @@ test("our own installation goes before the PATH, the environment before the prog
   const own = await program(join(folder, "storage/program/completer"));
   assert.deepEqual(await locate(sources), [own, "lsp"]);
   const python = await program(environmentPython(sources.storage, false));
-  assert.deepEqual(await locate(sources), [python, "-m", "completer", "lsp"]);
+  assert.deepEqual(await locate(sources), [python, "-I", "-m", "completer", "lsp"]);
 });
 
 test("settings go before what is found, the command before the interpreter", async () => {
   await program(join(folder, "bin/completer"));
   const interpreter = { ...sources, interpreter: "/opt/python" };
-  assert.deepEqual(await locate(interpreter), ["/opt/python", "-m", "completer", "lsp"]);
+  assert.deepEqual(await locate(interpreter), ["/opt/python", "-I", "-m", "completer", "lsp"]);
   assert.deepEqual(await locate({ ...interpreter, command: ["/opt/completer", "lsp"] }), ["/opt/completer", "lsp"]);
+});
+
+test("a program is never looked up relative to the folder we run in", async () => {
+  await program(join(folder, "bin/completer"));
+  const before = process.cwd();
+  process.chdir(folder);
+  try {
+    for (const path of ["bin", "./bin", ""]) {
+      assert.equal(await locate({ ...sources, path: `${path}:/nowhere` }), undefined);
+    }
+  } finally {
+    process.chdir(before);
+  }
+});
+
+test("a setting names a program by an absolute path, or by a name that the PATH has", async () => {
+  const path = await program(join(folder, "bin/completer"));
+  assert.deepEqual(await locate({ ...sources, command: ["completer", "lsp", "--verbose"] }), [path, "lsp", "--verbose"]);
+  for (const name of ["bin/completer", "./completer", "../completer", "python", "~/bin/completer"]) {
+    await assert.rejects(locate({ ...sources, command: [name, "lsp"] }), /server\.command names .*: write an absolute path/);
+    await assert.rejects(locate({ ...sources, interpreter: name }), /server\.interpreter names .*: write an absolute path/);
+  }
+});
+
+test("on Windows a name is not left to the system, which looks into the current folder first", async () => {
+  const windows = { ...sources, windows: true, path: "C:\\nowhere;.;bin" };
+  for (const name of ["python", "python.exe", ".venv\\Scripts\\python.exe", "C:python.exe"]) {
+    await assert.rejects(locate({ ...windows, interpreter: name }), /write an absolute path/);
+  }
+  const own = "C:\\tools\\python.exe";
+  assert.deepEqual(await locate({ ...windows, interpreter: own }), [own, "-I", "-m", "completer", "lsp"]);
 });

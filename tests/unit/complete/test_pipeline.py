@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from completer.complete.pipeline import Pipeline
+from completer.complete.state import Model
 from completer.config import Settings
 from completer.engines.base import CostCurve, Logits
 from completer.engines.fake import FakeEngine
@@ -59,7 +61,7 @@ class ByHeart(FakeEngine):
 @asynccontextmanager
 async def pipeline(engine: ByHeart, tokenizer: Tokenizer, settings: Settings = SETTINGS) -> AsyncIterator[Pipeline]:
     generator = LocalGenerator(engine, tokenizer)
-    made = Pipeline(generator, tokenizer, lambda: engine.costs, engine.max_len, settings, {"model": "by heart", "engine": "fake"})
+    made = Pipeline(Model(generator, tokenizer, lambda: engine.costs, engine.max_len, "by heart", "fake"), settings)
     try:
         yield made
         await made.close()
@@ -137,6 +139,7 @@ async def test_a_deletion_returns_to_a_suggestion_seen_before(tokenizer: Tokeniz
     engine = ByHeart(tokenizer)
     async with pipeline(engine, tokenizer) as made:
         made.did_open(at(9))
+        assert await made.settled(2)
         await made.complete(at(9), explicit=False)
         wrong = LINE[:9] + "x"
         await made.complete(key(made, 10, wrong), explicit=False)
@@ -183,6 +186,26 @@ async def test_an_answer_comes_within_the_budget_and_the_rest_follows(tokenizer:
         await asyncio.sleep(1.0)
         assert text_of(extended[-1]) == LINE[9:]
         assert LINE[9:].startswith(text_of(shown))
+
+
+async def test_a_key_whose_request_never_left_the_queue_counts_as_cold(tokenizer: Tokenizer) -> None:
+    """Another document's forward holds the engine until the deadline is over."""
+
+    class Held(ByHeart):
+        def forward(self, slot: int, ids: Sequence[int], n_logits: int) -> Logits:
+            entered.set()
+            assert released.wait(10)
+            return super().forward(slot, ids, n_logits)
+
+    entered, released = threading.Event(), threading.Event()
+    async with pipeline(Held(tokenizer), tokenizer, replace(SETTINGS, budget_ms=60)) as made:
+        other = asyncio.ensure_future(made.complete(replace(at(9), uri="file:///b.py"), explicit=True))
+        assert await asyncio.to_thread(entered.wait, 10)
+        await made.complete(at(9), explicit=False)
+        trace = made.metrics()[-1]
+        released.set()
+        await other
+        assert (trace["uri"], trace["answered_by"], trace["n_feed"]) == ("file:///a.py", "cold", 0)
 
 
 async def test_the_rest_follows_where_the_user_has_typed_to_meanwhile(tokenizer: Tokenizer) -> None:

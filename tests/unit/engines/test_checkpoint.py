@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,12 @@ import torch
 from safetensors.torch import save_file
 
 from completer.engines.kv import KvSlots, n_slots_for
+from completer.engines.weights import gguf_file
 from completer.engines.weights.checkpoint import open_checkpoint
 from completer.engines.weights.spec import ModelSpec, spec_from_gguf, spec_from_hf
 from completer.errors import ContextOverflow, ModelError, UnsupportedModel
+from completer.tokens.tokenizer import Tokenizer
+from tests import tiny
 
 CONFIG: dict[str, Any] = {
     "model_type": "llama",
@@ -119,3 +124,124 @@ def test_copying_more_than_a_slot_holds_copies_what_it_holds() -> None:
     assert slots.lengths == [4, 4]
     assert (slots.keys[1][1, :, :, :4] == 7.0).all()
     assert (slots.keys[1][1, :, :, 4:] == 0.0).all()
+
+
+def gguf_bytes(tmp_path: Path) -> bytes:
+    tiny.save_gguf("qwen2", tmp_path / "whole.gguf")
+    return (tmp_path / "whole.gguf").read_bytes()
+
+
+def test_a_gguf_file_cut_anywhere_is_refused_by_name(tmp_path: Path) -> None:
+    whole, path = gguf_bytes(tmp_path), tmp_path / "cut.gguf"
+    for n_bytes in [*range(1, 400, 13), *range(400, len(whole), len(whole) // 12), len(whole) - 1]:
+        path.write_bytes(whole[:n_bytes])
+        with pytest.raises(ModelError, match=r"cut\.gguf"):
+            open_checkpoint(path)
+
+
+def header(*parts: bytes, n_tensors: int = 0, n_fields: int = 0) -> bytes:
+    return b"GGUF" + struct.pack("<IQQ", 3, n_tensors, n_fields) + b"".join(parts)
+
+
+HUGE = 2**60
+NAME = struct.pack("<Q", 1) + b"a"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"GGUF",
+        b"GGUF" + bytes(200),
+        header(n_tensors=HUGE),
+        header(n_fields=HUGE),
+        header(struct.pack("<Q", HUGE), n_fields=1),
+        header(NAME, struct.pack("<IIQ", 9, 0, HUGE), bytes(64), n_fields=1),  # an array of that many bytes
+        header(NAME, struct.pack("<IIQ", 9, 8, HUGE), bytes(64), n_fields=1),  # ... of that many strings
+        header(NAME, struct.pack("<I", 9), struct.pack("<IQ", 9, 1) * 5000, n_fields=1),  # arrays in arrays
+        header(NAME, struct.pack("<I", 2**31), n_tensors=1),  # that many dimensions
+        header(NAME, struct.pack("<IQQIQ", 2, HUGE, HUGE, 0, 0), n_tensors=1),  # that many numbers
+        header(NAME, struct.pack("<IQIQ", 1, 4, 0, HUGE), n_tensors=1),  # numbers that far away
+    ],
+)
+def test_a_gguf_file_with_absurd_sizes_is_refused_at_once(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "hostile.gguf"
+    path.write_bytes(data)
+    with pytest.raises(ModelError, match=r"hostile\.gguf"):
+        open_checkpoint(path)
+
+
+def test_a_gguf_header_with_very_many_values_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gguf_file, "MAX_READS", 1000)
+    path = tmp_path / "hostile.gguf"
+    path.write_bytes(header(NAME, struct.pack("<IIQ", 9, 0, 2000), bytes(2000), n_fields=1))
+    with pytest.raises(ModelError, match="more than 1000 values"):
+        open_checkpoint(path)
+
+
+def test_flipped_bytes_in_a_gguf_header_are_an_error_of_ours_or_harmless(tmp_path: Path) -> None:
+    whole, path = gguf_bytes(tmp_path), tmp_path / "flipped.gguf"
+    for place in range(0, 2000, 7):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        with contextlib.suppress(ModelError):
+            open_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        struct.pack("<Q", HUGE) + b"{}",
+        struct.pack("<Q", 2) + b"{",
+        struct.pack("<Q", 2) + b"[]",
+        b"\x00" * 64,
+        *(
+            struct.pack("<Q", len(text)) + text
+            for text in [
+                b'{"a":{"dtype":"F32","shape":[1152921504606846976,16],"data_offsets":[0,4]}}',
+                b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}',
+                b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[1152921504606846976,1152921504606846980]}}',
+            ]
+        ),
+    ],
+)
+def test_a_damaged_safetensors_file_is_refused_by_name(tmp_path: Path, data: bytes) -> None:
+    (folder(tmp_path) / "model.safetensors").write_bytes(data)
+    with pytest.raises(ModelError, match=r"model\.safetensors"):
+        open_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", "{}", "[" * 100_000, '{"model_type": "llama"}'])
+def test_a_config_that_describes_no_model_is_refused_by_name(tmp_path: Path, text: str) -> None:
+    (folder(tmp_path) / "config.json").write_text(text, encoding="utf-8")
+    with pytest.raises(ModelError, match=r"config\.json|'None'"):
+        open_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"head_dim": 2**40},
+        {"num_hidden_layers": 10**6},
+        {"num_attention_heads": 0},
+        {"num_key_value_heads": 3},
+        {"vocab_size": -1},
+        {"max_position_embeddings": 2**50},
+        {"rope_scaling": {"rope_type": "linear", "factor": "no number"}},
+    ],
+)
+def test_sizes_that_no_model_has_are_refused_before_memory_is_taken(tmp_path: Path, change: dict[str, Any]) -> None:
+    with pytest.raises(ModelError, match=r"config\.json"):
+        open_checkpoint(folder(tmp_path, **change))
+
+
+def test_a_tensor_of_another_shape_than_described_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"'norm\.weight' has the shape \(128,\).*\(256,\)"):
+        open_checkpoint(folder(tmp_path, hidden_size=256)).get("norm.weight")
+
+
+def test_a_vocabulary_with_absurd_ids_is_refused_before_memory_is_taken() -> None:
+    spec = json.loads(tiny.tokenizer_text())
+    spec["added_tokens"][0]["id"] = 2**31
+    with pytest.raises(UnsupportedModel, match="ids beyond"):
+        Tokenizer.of_spec(spec)

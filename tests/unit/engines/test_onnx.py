@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -216,8 +218,14 @@ def test_conversion_is_whole_or_not_there(qwen2: Converted, tmp_path: Path) -> N
 
 
 def test_conversion_of_another_format_does_not_count(qwen2: Converted, tmp_path: Path) -> None:
-    (tmp_path / "format").write_text("0", encoding="ascii")
-    assert not is_converted(tmp_path)
+    other = tmp_path / "converted"
+    shutil.copytree(qwen2.folder, other)
+    manifest = other / "files.json"
+    described = json.loads(manifest.read_text(encoding="utf-8"))
+    manifest.write_text(json.dumps(described), encoding="utf-8")
+    assert is_converted(other)
+    manifest.write_text(json.dumps({**described, "format": "7"}), encoding="utf-8")
+    assert not is_converted(other)
 
 
 def test_progress_never_goes_back_and_ends_whole(qwen2: Converted) -> None:

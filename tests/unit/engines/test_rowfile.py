@@ -30,6 +30,16 @@ def test_a_row_that_is_not_there_is_an_error(tmp_path: Path, id_: int) -> None:
 
 
 @pytest.mark.parametrize("table", [np.zeros((50, 7), np.float32), np.zeros(50, np.uint16)])
-def test_another_file_is_refused_with_what_to_do(tmp_path: Path, table: np.ndarray) -> None:
-    with pytest.raises(ValueError, match="delete its folder"):
+def test_another_file_is_refused_by_name(tmp_path: Path, table: np.ndarray) -> None:
+    with pytest.raises(ValueError, match=r"table\.npy holds"):
         RowFile(saved(tmp_path, table))
+
+
+def test_a_file_that_is_cut_while_it_is_open_gives_no_made_up_row(tmp_path: Path) -> None:
+    path = saved(tmp_path, np.ones((50, 7), np.uint16))
+    table = RowFile(path)
+    with path.open("rb+") as file:
+        file.truncate(path.stat().st_size - 3)
+    assert table[[48]].tolist() == [[1] * 7]
+    with pytest.raises(OSError, match="row 49"):
+        table[[49]]

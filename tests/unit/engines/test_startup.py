@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+import time
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
@@ -53,6 +55,21 @@ def test_damaged_kept_vocabulary_is_made_anew(vocabulary: Path) -> None:
     assert (vocabulary.parent / "vocabulary.npz").stat().st_size > 100
 
 
+def test_a_flipped_byte_in_any_part_of_the_kept_vocabulary_changes_nothing(vocabulary: Path) -> None:
+    Tokenizer.load_quickly(vocabulary)
+    fresh = Tokenizer.load(vocabulary)
+    for name in ("vocabulary.npz", "encoder.json"):
+        path = vocabulary.parent / name
+        whole = path.read_bytes()
+        for place in range(0, len(whole), len(whole) // 40):
+            path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+            loaded = Tokenizer.load_quickly(vocabulary)
+            assert loaded.token_bytes == fresh.token_bytes, place
+            assert loaded.encode("def print(x):") == fresh.encode("def print(x):")
+        path.unlink()
+        assert Tokenizer.load_quickly(vocabulary).encode("def") == fresh.encode("def")
+
+
 def test_costs_are_measured_once_for_each_engine_and_number_of_threads(tmp_path: Path) -> None:
     file = tmp_path / "costs.json"
     assert KeptCosts(file, "phased, 2 threads").read(lambda: SLOW) == SLOW
@@ -73,45 +90,62 @@ def test_old_or_unreadable_costs_are_measured_anew(tmp_path: Path) -> None:
     file = tmp_path / "costs.json"
     KeptCosts(file, "onnx").read(lambda: SLOW)
     known = json.loads(file.read_text())
-    for entry in known.values():
-        entry["measured"] -= KEPT_FOR_S + 1
+    ((key, entry),) = known.items()
+    entry["measured"] -= KEPT_FOR_S + 1
     file.write_text(json.dumps(known))
     assert KeptCosts(file, "onnx").read(lambda: QUICK) == QUICK
+    for damaged in (
+        "{",
+        "[]",
+        json.dumps(dict.fromkeys(known, "")),
+        json.dumps({key: {**entry, "measured": time.time(), "forward_ms": {"1": -1}}}),
+    ):
+        file.write_text(damaged)
+        assert KeptCosts(file, "onnx").read(lambda: SLOW) == SLOW
+        file.unlink()
     file.write_text("{")
     assert KeptCosts(file, "onnx").read(lambda: SLOW) == SLOW
+
+
+class FillsSlots:
+    """A prefiller whose work is one piece."""
+
+    def __init__(self, kv: KvSlots) -> None:
+        self._kv = kv
+
+    def prefill(self, slot: int, ids: Sequence[int]) -> Iterator[None]:
+        self._kv.lengths[slot] += len(ids)
+        yield
+
+    def close(self) -> None: ...
 
 
 def test_prefill_waits_in_pieces_for_a_prefiller_that_is_being_made() -> None:
     making: Future[Prefiller] = Future()
     kv = KvSlots(SPEC, 1, 32)
-    steps = PendingPrefiller(making, kv).prefill(0, [1, 2, 3])
+    steps = PendingPrefiller(making, kv, FillsSlots(kv)).prefill(0, [1, 2, 3])
     next(steps)
     next(steps)  # still waiting, and the caller could have gone away
 
-    class Made:
-        def prefill(self, slot: int, ids: list[int]) -> object:
-            kv.lengths[slot] += len(ids)
-            yield
-
-        def close(self) -> None: ...
-
-    making.set_result(Made())  # type: ignore[arg-type]
+    making.set_result(FillsSlots(kv))
     assert len(list(steps)) == 1
     assert kv.lengths == [3]
 
 
-def test_prefiller_that_cannot_be_made_is_an_error_of_the_prefill_with_the_mend() -> None:
+def test_a_prefiller_that_cannot_be_made_is_replaced_by_the_spare_one() -> None:
     making: Future[Prefiller] = Future()
     making.set_exception(OSError("libtorch_cpu.so: cannot open shared object file"))
-    pending = PendingPrefiller(making, KvSlots(SPEC, 1, 32))
-    with pytest.raises(EngineUnavailable, match="libtorch_cpu"):
-        list(pending.prefill(0, [1]))
+    kv = KvSlots(SPEC, 1, 32)
+    pending = PendingPrefiller(making, kv, FillsSlots(kv))
+    assert len(list(pending.prefill(0, [1, 2, 3]))) == 1
+    assert kv.lengths == [3]
     pending.close()  # there is nothing to close
 
 
 def test_too_long_prefill_fails_before_it_waits() -> None:
+    kv = KvSlots(SPEC, 1, 32)
     with pytest.raises(ContextOverflow):
-        next(PendingPrefiller(Future(), KvSlots(SPEC, 1, 32)).prefill(0, [1] * 33))
+        next(PendingPrefiller(Future(), kv, FillsSlots(kv)).prefill(0, [1] * 33))
 
 
 @pytest.mark.parametrize(("frozen", "mend"), [(False, r"pip install 'completer\[cpu\]'"), (True, "take the full one")])
@@ -136,7 +170,7 @@ def test_a_model_that_nobody_uses_is_freed_before_another_is_loaded(monkeypatch:
     made: list[Closed] = []
     monkeypatch.setattr(loader, "load_engine", lambda *_: object())
     monkeypatch.setattr(loader, "make_generator", lambda *_: made.append(Closed()) or made[-1])
-    monkeypatch.setattr(loader, "make_pipeline", lambda loaded, generator, settings, on_close, larger: on_close)
+    monkeypatch.setattr(loader, "make_pipeline", lambda loaded, generator, settings, on_close: on_close)
     engines = loader.Engines()
     first, second = Settings(model="first"), Settings(model="second")
     leave_first, leave_again = engines.make_completer(first, print), engines.make_completer(first, print)

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from completer.generate.choice import Bounds, choose
-from completer.generate.decode import SlotState
 from completer.generate.known_rows import KnownRows
+from completer.generate.slots import Slot
 from completer.tokens.tokenizer import Tokenizer
 from completer.types import Prompt
 from tests import tiny
@@ -62,7 +62,7 @@ def test_an_alternative_reaches_no_avoided_text_by_shorter_tokens(tokenizer: Tok
 def test_an_alternative_needs_the_prompt_no_second_time(tokenizer: Tokenizer) -> None:
     prompt = prompt_of(tokenizer, tokenizer.encode("def print_all(self):\n    pri"), n_heal=1)
     shared_engine = engine()
-    slot, rows = SlotState(0), KnownRows(tiny.VOCAB_SIZE)
+    slot, rows = Slot(shared_engine, 0), KnownRows(tiny.VOCAB_SIZE)
     first = Run(shared_engine, tokenizer, prompt, STOP, slot=slot, rows=rows).finish()
     shared_engine.calls.clear()
     avoid = (b"", opening(tokenizer, prompt, first.ids))
@@ -76,7 +76,7 @@ def test_an_alternative_needs_the_prompt_no_second_time(tokenizer: Tokenizer) ->
 def test_cancelling_an_alternative_after_any_step_leaves_a_true_slot(tokenizer: Tokenizer, data: st.DataObject) -> None:
     prompt = data.draw(prompts(tokenizer))
     shared_engine, rows = engine(), KnownRows(tiny.VOCAB_SIZE)
-    slot = SlotState(0)
+    slot = Slot(shared_engine, 0)
     first = Run(shared_engine, tokenizer, prompt, STOP, slot=slot, rows=rows).finish()
     avoid = (b"", opening(tokenizer, prompt, first.ids))
     other = Run(shared_engine, tokenizer, prompt, STOP, slot=slot, rows=rows, avoid=avoid)

@@ -13,8 +13,8 @@ from completer.engines.base import Logits
 from completer.engines.fake import FakeEngine
 from completer.errors import ContextOverflow, EngineError
 from completer.generate.choice import Bounds, choose
-from completer.generate.decode import SlotState
 from completer.generate.known_rows import KnownRows
+from completer.generate.slots import Slot
 from completer.tokens.tokenizer import Tokenizer
 from completer.types import Prompt, StopRule, Token
 from tests import tiny
@@ -30,14 +30,14 @@ def engine() -> FakeEngine:
     return FakeEngine(tiny.VOCAB_SIZE, n_slots=2, max_len=MAX_LEN)
 
 
-def holding(slot_engine: FakeEngine, ids: Sequence[int]) -> SlotState:
+def holding(slot_engine: FakeEngine, ids: Sequence[int]) -> Slot:
     """Return slot 0 of the engine with `ids` in it."""
     if ids:
         slot_engine.forward(0, ids, 0)
-    return SlotState(0, list(ids))
+    return Slot(slot_engine, 0, ids)
 
 
-def assert_true(slot: SlotState, of: FakeEngine) -> None:
+def assert_true(slot: Slot, of: FakeEngine) -> None:
     """The caller's knowledge of a slot is what the engine holds."""
     assert slot.ids == of.ids[slot.index]
 
@@ -67,7 +67,7 @@ def test_known_rows_never_change_the_output(tokenizer: Tokenizer, data: st.DataO
     """A text is typed character by character over the same rows and the same slot."""
     text = "".join(data.draw(st.lists(st.sampled_from(TEXTS), min_size=1, max_size=3)))
     shared_engine = engine()
-    slot, rows = SlotState(0), KnownRows(tiny.VOCAB_SIZE)
+    slot, rows = Slot(shared_engine, 0), KnownRows(tiny.VOCAB_SIZE)
     for n in range(max(1, len(text) - 8), len(text) + 1):
         ids = tokenizer.encode(text[:n])
         prompt = prompt_of(tokenizer, ids, data.draw(st.integers(0, min(2, len(ids) - 1))))
@@ -79,7 +79,7 @@ def test_known_rows_never_change_the_output(tokenizer: Tokenizer, data: st.DataO
 def test_what_was_generated_before_costs_no_forward(tokenizer: Tokenizer) -> None:
     prompt = prompt_of(tokenizer, tokenizer.encode("def print_all(self):\n    pri"), n_heal=1)
     shared_engine = engine()
-    slot, rows = SlotState(0), KnownRows(tiny.VOCAB_SIZE)
+    slot, rows = Slot(shared_engine, 0), KnownRows(tiny.VOCAB_SIZE)
     first = Run(shared_engine, tokenizer, prompt, STOP, slot=slot, rows=rows).finish()
     again = Run(shared_engine, tokenizer, prompt, STOP, slot=slot, rows=rows).finish()
     assert (again.tokens, again.reason) == (first.tokens, first.reason)
@@ -200,7 +200,8 @@ def test_probabilities_are_those_among_the_allowed_tokens(tokenizer: Tokenizer) 
 
 
 def test_a_request_for_no_tokens_prefills_all_but_the_rows_of_the_next(tokenizer: Tokenizer) -> None:
-    slot_engine, slot = engine(), SlotState(0)
+    slot_engine = engine()
+    slot = Slot(slot_engine, 0)
     prompt = prompt_of(tokenizer, tiny.some_ids(50), 1)
     idle = Run(slot_engine, tokenizer, prompt, StopRule(max_tokens=0), slot=slot).finish()
     assert (idle.ids, idle.reason, idle.stats.n_forwards) == ([], "length", 0)
@@ -212,7 +213,8 @@ def test_a_request_for_no_tokens_prefills_all_but_the_rows_of_the_next(tokenizer
 
 
 def test_a_long_feed_is_prefilled_and_a_short_one_rides_in_the_first_forward(tokenizer: Tokenizer) -> None:
-    slot_engine, slot = engine(), SlotState(0)
+    slot_engine = engine()
+    slot = Slot(slot_engine, 0)
     Run(slot_engine, tokenizer, prompt_of(tokenizer, tiny.some_ids(50)), StopRule(max_tokens=1), slot=slot).finish()
     assert [call.name for call in slot_engine.calls if call.name != "truncate"] == ["prefill"] * 4 + ["forward"]
     slot_engine.calls.clear()

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from completer.engines.base import CostCurve, Logits
 from completer.engines.fake import FakeEngine
 from completer.errors import ConfigError, EngineError
-from completer.generate.decode import PREFILL_FROM
 from completer.generate.drafts.draft_model import PRIOR_RATE, DraftModel
 from completer.generate.scheduler import LocalGenerator
+from completer.generate.slots import PREFILL_FROM
 from completer.tokens.tokenizer import Tokenizer
-from completer.types import GenerateRequest, StopRule
+from completer.types import Request, StopRule
 from tests import tiny
 from tests.law import Run, plain_greedy, prompt_of, submit
 
@@ -174,10 +174,10 @@ def test_the_generator_reads_prompts_ahead_for_its_draft_model(tokenizer: Tokeni
     small.costs = QUICK
     generator = LocalGenerator(large(), tokenizer, small)
     try:
-        cold = submit(generator, GenerateRequest(1, "a", prompt, StopRule(max_tokens=1))).wait()
+        cold = submit(generator, Request(1, "a", prompt, StopRule(max_tokens=1))).wait()
         assert "model" not in cold.stats.drafted
-        submit(generator, GenerateRequest(2, "a", prompt, StopRule(max_tokens=0), priority=2)).wait()
-        warm = submit(generator, GenerateRequest(3, "a", prompt, stop)).wait()
+        submit(generator, Request(2, "a", prompt, StopRule(max_tokens=0), priority=2)).wait()
+        warm = submit(generator, Request(3, "a", prompt, stop)).wait()
     finally:
         generator.close()
     assert (warm.ids, warm.reasons) == (expected[0], [expected[1]])

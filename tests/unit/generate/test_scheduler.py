@@ -15,10 +15,10 @@ from completer.engines.fake import FakeEngine
 from completer.errors import EngineError
 from completer.generate.scheduler import LocalGenerator
 from completer.tokens.tokenizer import Tokenizer
-from completer.types import FinishReason, GenerateStats
+from completer.types import Done, Tokens
 from tests import tiny
 from tests.gate import NOTHING, STOP, GatedEngine, engine, request
-from tests.law import Receiver, plain_greedy, prompt_of, submit
+from tests.law import plain_greedy, prompt_of, submit
 
 
 def test_a_request_gives_what_plain_greedy_decoding_gives(tokenizer: Tokenizer) -> None:
@@ -182,11 +182,12 @@ def test_a_receiver_that_fails_does_not_stop_the_engine_thread(tokenizer: Tokeni
     generator = LocalGenerator(engine(), tokenizer)
     called = threading.Event()
 
-    def fail(_: FinishReason, __: GenerateStats) -> None:
-        called.set()
-        raise RuntimeError("the event loop is closed")
+    def fail(event: Tokens | Done) -> None:
+        if isinstance(event, Done):
+            called.set()
+            raise RuntimeError("the event loop is closed")
 
-    generator.submit(request(tokenizer, 1, tiny.some_ids(8)), lambda _: None, fail)
+    generator.submit(request(tokenizer, 1, tiny.some_ids(8)), fail)
     assert called.wait(10)
     assert submit(generator, request(tokenizer, 2, tiny.some_ids(8))).wait().reasons != ["error"]
     generator.close()
@@ -227,12 +228,34 @@ def cpu_seconds(thread: threading.Thread) -> float:
     return time.clock_gettime(time.pthread_getcpuclockid(thread.ident))
 
 
-def test_counts_can_be_read_while_a_request_runs(tokenizer: Tokenizer, gated: tuple[GatedEngine, LocalGenerator]) -> None:
+def test_each_event_carries_the_counts_of_its_moment(tokenizer: Tokenizer, gated: tuple[GatedEngine, LocalGenerator]) -> None:
     gated_engine, generator = gated
-    receiver = Receiver()
-    stats = generator.submit(request(tokenizer, 1, tiny.some_ids(8)), receiver.on_tokens, receiver.on_done)
+    events: list[Tokens | Done] = []
+    done = threading.Event()
+
+    def on_event(event: Tokens | Done) -> None:
+        events.append(event)
+        if isinstance(event, Done):
+            done.set()
+
+    generator.submit(request(tokenizer, 1, tiny.some_ids(8)), on_event)
     gated_engine.wait_at_gate()
     gated_engine.let_through(3)
-    assert stats.n_generated == 3
+    seen = [(event.stats.n_keep, event.stats.n_feed, event.stats.n_generated) for event in events]
+    assert seen == [(0, 8, 0), (0, 8, 1), (0, 8, 2), (0, 8, 3)]
     gated_engine.open()
-    assert receiver.wait().stats is stats
+    assert done.wait(10)
+    assert [event.stats.n_generated for event in events[:4]] == [0, 1, 2, 3], "what was handed out never changes"
+    assert isinstance(events[-1], Done) and events[-1].stats.n_generated == 10
+
+
+def test_a_request_cancelled_in_the_queue_says_that_it_never_began(
+    tokenizer: Tokenizer, gated: tuple[GatedEngine, LocalGenerator]
+) -> None:
+    gated_engine, generator = gated
+    first = submit(generator, request(tokenizer, 1, tiny.some_ids(8)))
+    gated_engine.wait_at_gate()
+    waiting = submit(generator, request(tokenizer, 2, tiny.some_ids(8), priority=1))
+    generator.cancel(2)
+    gated_engine.open()
+    assert (first.wait().stats.began, waiting.wait().stats.began) == (True, False)

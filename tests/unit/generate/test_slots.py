@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
-from completer.engines.fake import FakeEngine
+import pytest
+
+from completer.engines.fake import PIECE, FakeEngine
+from completer.errors import EngineError
+from completer.generate.drafts.draft_model import DraftModel
 from completer.generate.scheduler import MAX_OVERWRITTEN, LocalGenerator
+from completer.generate.slots import Slot, Slots
 from completer.tokens.tokenizer import Tokenizer
 from tests import tiny
 from tests.gate import NOTHING, STOP, GatedEngine, engine, request
@@ -113,3 +119,67 @@ def test_what_a_slot_holds_of_a_prompt_can_be_asked(tokenizer: Tokenizer) -> Non
     assert generator.n_cached(text) == 49
     assert generator.n_cached([*text[:20], 1]) == 20
     generator.close()
+
+
+def test_an_error_inside_a_guard_empties_the_slot() -> None:
+    fake = engine()
+    slot = Slot(fake, 0)
+    slot.forward([1, 2, 3], 0)
+
+    def fail() -> None:
+        with slot.guard():
+            fake.forward(0, [4], 0)  # a part of the work was done
+            raise EngineError("the device is gone")
+
+    with pytest.raises(EngineError, match="gone"):
+        fail()
+    assert slot.ids == fake.ids[0] == []
+
+
+def test_a_generator_closed_inside_a_guard_leaves_the_slot_as_it_is() -> None:
+    fake = engine()
+    slot = Slot(fake, 0)
+    ids = tiny.some_ids(40)
+
+    def fill() -> Iterator[None]:
+        with slot.guard():
+            yield from slot.prefill(ids)
+
+    filling = fill()
+    next(filling)
+    next(filling)
+    filling.close()  # type: ignore[attr-defined]
+    assert slot.ids == fake.ids[0] == ids[:PIECE]
+
+
+def test_what_is_kept_of_a_slot_leaves_its_last_token_to_be_fed() -> None:
+    slot = Slot(engine(), 0)
+    slot.forward([1, 2, 3, 4], 0)
+    assert slot.keep([1, 2, 9]) == [9]
+    assert slot.keep([1, 2]) == [2]
+    assert slot.ids == [1]
+
+
+@pytest.mark.parametrize(("max_lost", "copies"), [(64, False), (3, True)])
+def test_a_slot_that_would_lose_too_much_is_copied_from(max_lost: int, copies: bool) -> None:
+    fake = engine(n_slots=2)
+    slots = Slots(fake, max_lost)
+    text = tiny.some_ids(20)
+    first = slots.take(slots.choose(text))
+    first.forward(text, 0)
+    claim = slots.choose([*text[:15], 1, 2])
+    taken = slots.take(claim)
+    assert (taken is not first, claim.n_shared) == (copies, 15)
+    assert taken.ids == fake.ids[taken.index]
+    assert taken.n_shared(text) >= 15
+
+
+def test_a_draft_model_copies_the_prefix_of_another_document(tokenizer: Tokenizer) -> None:
+    small = engine(n_slots=2)
+    model = DraftModel(small, tokenizer)
+    text = tiny.some_ids(100)
+    other = [*text[:40], *tiny.some_ids(60, seed=1)]
+    list(model.catch_up(text))
+    list(model.catch_up(other))
+    assert small.ids == [text, other]
+    assert [call for call in small.calls if call.name == "copy"] == [("copy", 1, 40)]

@@ -12,14 +12,15 @@ from pathlib import Path
 import pytest
 
 from completer.complete.pipeline import Pipeline
+from completer.complete.state import Model
 from completer.config import Settings
-from completer.engines.base import CostCurve, Piece, StreamRequest
+from completer.engines.base import CostCurve, StreamPiece, StreamRequest
 from completer.errors import ServerError
 from completer.generate.stream import StreamGenerator
 from completer.tokens.tokenizer import Tokenizer
-from completer.types import Edit, FinishReason, GenerateRequest, GenerateStats, Prompt, Snapshot, StopRule, Token
+from completer.types import Done, Edit, FinishReason, Prompt, Request, Snapshot, Stats, StopRule, Token, Tokens
 
-Say = Callable[[StreamRequest], list[Piece]]
+Say = Callable[[StreamRequest], list[StreamPiece]]
 
 
 @dataclass
@@ -36,7 +37,7 @@ class TalkingEngine:
     asked: list[StreamRequest] = field(default_factory=list)
     n_closed: int = 0
 
-    async def stream(self, request: StreamRequest) -> AsyncGenerator[Piece, None]:
+    async def stream(self, request: StreamRequest) -> AsyncGenerator[StreamPiece, None]:
         self.asked.append(request)
         try:
             for piece in self.say(request):
@@ -52,14 +53,18 @@ class TalkingEngine:
 class Heard:
     """What a client heard of one request."""
 
-    stats: GenerateStats = field(default_factory=GenerateStats)
+    stats: Stats = field(default_factory=Stats)
     tokens: list[Token] = field(default_factory=list)
     reason: FinishReason | None = None
     done: threading.Event = field(default_factory=threading.Event)
 
-    def finish(self, reason: FinishReason, _: GenerateStats) -> None:
-        self.reason = reason
-        self.done.set()
+    def on_event(self, event: Tokens | Done) -> None:
+        self.stats = event.stats
+        if isinstance(event, Done):
+            self.reason = event.reason
+            self.done.set()
+        else:
+            self.tokens.extend(event.tokens)
 
 
 @pytest.fixture
@@ -78,22 +83,22 @@ def make() -> Iterator[Callable[[TalkingEngine], StreamGenerator]]:
 Make = Callable[[TalkingEngine], StreamGenerator]
 
 
-def pieces(tokenizer: Tokenizer, text: str, prob: float = 0.9) -> list[Piece]:
-    return [Piece((id_,), prob) for id_ in tokenizer.encode(text)]
+def pieces(tokenizer: Tokenizer, text: str, prob: float = 0.9) -> list[StreamPiece]:
+    return [StreamPiece((id_,), prob) for id_ in tokenizer.encode(text)]
 
 
 def request_of(
     tokenizer: Tokenizer, typed: str, number: int = 1, *, n_heal: int = 0, priority: int = 0, **stop: object
-) -> GenerateRequest:
+) -> Request:
     ids = tokenizer.encode(typed)
     heal_bytes = tokenizer.bytes_of(ids[len(ids) - n_heal :]) if n_heal else b""
     rule = StopRule(**({"max_tokens": 20, "end_ids": tokenizer.fim.end} | stop))  # type: ignore[arg-type]
-    return GenerateRequest(number, "file:///a.py", Prompt(tuple(ids), n_heal, heal_bytes), rule, priority)
+    return Request(number, "file:///a.py", Prompt(tuple(ids), n_heal, heal_bytes), rule, priority)
 
 
-def ask(generator: StreamGenerator, request: GenerateRequest, wait: bool = True) -> Heard:
+def ask(generator: StreamGenerator, request: Request, wait: bool = True) -> Heard:
     heard = Heard()
-    heard.stats = generator.submit(request, heard.tokens.extend, heard.finish)
+    generator.submit(request, heard.on_event)
     assert not wait or heard.done.wait(5)
     return heard
 
@@ -116,10 +121,12 @@ def test_the_first_improbable_token_ends_the_answer(tokenizer: Tokenizer, make: 
 
 
 def test_an_end_token_and_the_engines_own_end_are_the_end(tokenizer: Tokenizer, make: Make) -> None:
-    end = Piece((min(tokenizer.fim.end),))
+    end = StreamPiece((min(tokenizer.fim.end),))
     heard = ask(make(TalkingEngine(tokenizer, lambda _: [*pieces(tokenizer, "a"), end])), request_of(tokenizer, "x"))
     assert (text_of(tokenizer, heard), heard.reason) == ("a", "end")
-    heard = ask(make(TalkingEngine(tokenizer, lambda _: [*pieces(tokenizer, "a"), Piece(end="end")])), request_of(tokenizer, "x"))
+    heard = ask(
+        make(TalkingEngine(tokenizer, lambda _: [*pieces(tokenizer, "a"), StreamPiece(end="end")])), request_of(tokenizer, "x")
+    )
     assert (text_of(tokenizer, heard), heard.reason) == ("a", "end")
 
 
@@ -142,7 +149,7 @@ def test_an_engine_that_constrains_is_told_what_to_begin_with(tokenizer: Tokeniz
 def test_another_first_choice_is_replaced_by_the_likeliest_alternative_that_agrees(tokenizer: Tokenizer, make: Make) -> None:
     request = request_of(tokenizer, "x = f", n_heal=1)
     (wrong,), (right,) = tokenizer.encode("1"), request.prompt.ids[-1:]
-    first = Piece((wrong,), 0.6, (((wrong,), 0.6), ((right,), 0.1), ((right + 1,), 0.05)))
+    first = StreamPiece((wrong,), 0.6, (((wrong,), 0.6), ((right,), 0.1), ((right + 1,), 0.05)))
     engine = TalkingEngine(tokenizer, lambda r: [first] if len(engine.asked) == 1 else pieces(tokenizer, "oo"))
     heard = ask(make(engine), request)
     assert [r.ids for r in engine.asked] == [request.prompt.ids[:-1], request.prompt.ids]
@@ -160,7 +167,7 @@ def test_without_an_alternative_the_typed_text_stands(tokenizer: Tokenizer, make
 
 def test_an_answer_that_ends_before_the_typed_text_is_healed_too(tokenizer: Tokenizer, make: Make) -> None:
     request = request_of(tokenizer, "x = f", n_heal=1)
-    engine = TalkingEngine(tokenizer, lambda r: [Piece(end="end")] if len(engine.asked) == 1 else pieces(tokenizer, "oo"))
+    engine = TalkingEngine(tokenizer, lambda r: [StreamPiece(end="end")] if len(engine.asked) == 1 else pieces(tokenizer, "oo"))
     assert text_of(tokenizer, ask(make(engine), request)).encode() == request.prompt.heal_bytes + b"oo"
 
 
@@ -209,7 +216,7 @@ def test_a_waiting_request_can_be_cancelled(tokenizer: Tokenizer, make: Make) ->
 
 
 def test_a_failing_engine_is_an_error_of_that_request_and_told_to_the_user(tokenizer: Tokenizer, make: Make) -> None:
-    def say(_: StreamRequest) -> list[Piece]:
+    def say(_: StreamRequest) -> list[StreamPiece]:
         if len(engine.asked) == 1:
             raise ServerError("the server is on fire: fetch water")
         return pieces(tokenizer, "a")
@@ -246,9 +253,10 @@ def test_prompts_that_were_answered_count_as_cached(tokenizer: Tokenizer, make: 
 async def test_a_document_that_holds_a_secret_is_not_sent_until_it_is_gone(tokenizer: Tokenizer) -> None:
     engine = TalkingEngine(tokenizer, lambda _: pieces(tokenizer, "1"))
     generator = StreamGenerator(engine, tokenizer)
-    names = {"model": "m", "engine": "remote"}
-    settings = Settings(budget_ms=400, confidence=0.0)
-    made = Pipeline(generator, tokenizer, lambda: engine.costs, engine.max_len, settings, names, leaves_machine=True)
+    settings = Settings(budget_ms=400, explicit_budget_ms=400, confidence=0.0)
+    made = Pipeline(
+        Model(generator, tokenizer, lambda: engine.costs, engine.max_len, "m", "remote", leaves_machine=True), settings
+    )
     secret = "key = '" + "AKIA" + "IOSFODNN7QWERTYU'\n"
     text = f"import os\n{secret}x = "
     snapshot = Snapshot("file:///conf.py", 1, "python", text, len(text))
@@ -277,7 +285,7 @@ async def test_an_open_document_that_holds_a_secret_tells_others_nothing(
     engine = TalkingEngine(tokenizer, lambda _: pieces(tokenizer, "1"))
     generator = StreamGenerator(engine, tokenizer)
     settings = Settings(budget_ms=400, confidence=0.0)
-    made = Pipeline(generator, tokenizer, lambda: engine.costs, 4096, settings, {"engine": "remote"}, leaves_machine=True)
+    made = Pipeline(Model(generator, tokenizer, lambda: engine.costs, 4096, engine="remote", leaves_machine=True), settings)
     made.set_folders([tmp_path])
     key = "AKIA" + "IOSFODNN7QWERTYU" if secret else "a_harmless_name"
     body = "".join(f"def connect_{n}(host, port):\n    return open_socket(host, port, {n})\n\n\n" for n in range(6))

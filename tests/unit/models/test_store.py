@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,31 @@ def test_a_hugging_face_folder_is_found_by_its_path(tmp_path: Path) -> None:
     assert store.locate(str(tmp_path)).format == "hf"
 
 
+def _folder(path: Path, weights: bytes) -> Path:
+    path.mkdir(exist_ok=True)
+    (path / "config.json").write_text("{}")
+    (path / "model.safetensors").write_bytes(weights)
+    for file in path.iterdir():
+        os.utime(file, ns=(10**18, 10**18))
+    return path
+
+
+@pytest.mark.parametrize("place", [0, 500_000, 999_999])
+def test_a_folder_with_other_weights_of_the_same_size_and_time_has_a_conversion_of_its_own(tmp_path: Path, place: int) -> None:
+    weights = bytearray(1_000_000)
+    before = store.locate(str(_folder(tmp_path / "model", bytes(weights)))).converted
+    assert store.locate(str(_folder(tmp_path / "model", bytes(weights)))).converted == before
+    weights[place] = 1
+    assert store.locate(str(_folder(tmp_path / "model", bytes(weights)))).converted != before
+
+
+def test_a_folder_with_more_weights_or_a_later_time_has_a_conversion_of_its_own(tmp_path: Path) -> None:
+    found = [store.locate(str(_folder(tmp_path / "model", bytes(n)))).converted for n in (100, 200, 200)]
+    assert found[0] != found[1] == found[2]
+    os.utime(tmp_path / "model" / "model.safetensors", ns=(10**18, 10**18 + 1))
+    assert store.locate(str(tmp_path / "model")).converted != found[2]
+
+
 def test_an_id_wins_over_a_folder_of_the_same_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "tiny").mkdir()
     monkeypatch.chdir(tmp_path)
@@ -106,8 +132,9 @@ def test_verify_finds_a_changed_byte() -> None:
     path = _put_in_place()
     path.write_bytes(DATA[:-1] + b"?")
     assert store.is_pulled("tiny")
-    with pytest.raises(HashMismatch, match="completer models remove tiny"):
+    with pytest.raises(HashMismatch, match="completer models pull tiny"):
         store.verify("tiny")
+    assert not store.is_pulled("tiny")  # so that the next start, or the command named, pulls it again
 
 
 def test_verify_trusts_the_manifest_and_not_what_was_written_down() -> None:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from completer.suggest.confidence import Piece, Sure, sure_part
+from completer.suggest.confidence import Sure, TokenSpan, sure_part
 
 
-def pieces(*tokens: tuple[str, float]) -> tuple[str, list[Piece]]:
-    """Return the text of the tokens, and their pieces."""
+def spans(*tokens: tuple[str, float]) -> tuple[str, list[TokenSpan]]:
+    """Return the text of the tokens, and their spans."""
     text, found = "", []
     for token, prob in tokens:
         text += token
-        found.append(Piece(len(text), prob))
+        found.append(TokenSpan(len(text), prob))
     return text, found
 
 
 def sure(*tokens: tuple[str, float], n_typed: int = 0, threshold: float = 0.3) -> tuple[str, bool]:
-    text, found = pieces(*tokens)
+    text, found = spans(*tokens)
     end, cut = sure_part(text, found, n_typed, threshold)
     return text[n_typed:end], cut
 
@@ -51,7 +51,7 @@ def test_what_is_typed_confirms_what_is_in_front_of_it() -> None:
 
 
 def test_a_suggestion_that_is_typed_along_never_shrinks() -> None:
-    text, found = pieces((" wid", 0.5), ("th", 0.9), (" *", 0.6), (" hei", 0.5), ("ght", 0.7), ("()", 0.2), (" x", 0.9))
+    text, found = spans((" wid", 0.5), ("th", 0.9), (" *", 0.6), (" hei", 0.5), ("ght", 0.7), ("()", 0.2), (" x", 0.9))
     ends = [sure_part(text, found, n, 0.3).end_cp for n in range(len(text))]
     assert all(now <= later or now <= n for n, (now, later) in enumerate(pairwise(ends)))
 
@@ -61,7 +61,7 @@ def test_each_line_is_judged_alone() -> None:
 
 
 def test_text_that_a_rule_cut_off_counts_no_more() -> None:
-    text, found = pieces(("a", 0.9), ("\n", 0.9), ("b", 0.01))
+    text, found = spans(("a", 0.9), ("\n", 0.9), ("b", 0.01))
     assert sure_part(text[:1], found, 0, 0.3) == Sure(1, cut=False)
 
 

@@ -12,6 +12,7 @@ from completer.suggest.trim import Selected, clean_partial, cut_special, trim
 from completer.syntax.cursor import place
 from completer.syntax.languages import language
 from completer.syntax.lexer import balance
+from completer.syntax.tree import SyntaxTree
 from completer.types import Snapshot
 
 DOCUMENTS = {
@@ -96,3 +97,48 @@ def test_a_block_below_is_opened_only_when_the_line_owes_no_bracket(text: str, f
     snapshot = Snapshot("file:///a.js", 1, "javascript", document.replace("‸", ""), document.index("‸"))
     found = fit(text, snapshot, place(snapshot))
     assert (found.text if found else None) == fitted
+
+
+@pytest.mark.parametrize(
+    ("language", "document", "raw", "shown"),
+    [
+        ("javascript", "  if (!m.has(k)) {\n    m.set(k, []);\n‸\n  m.get(k);\n", "}", "  }"),  # not at the margin
+        ("java", "class A {\n    void f() {\n        g();\n‸\n\n    void h() {\n    }\n}\n", "    }", "    }"),
+        ("c", "int f() {\n    if (a) {\n        b();\n    }\n‸\n\nint g() {\n}\n", "}", "}"),
+        ("ruby", "x = [\n  1,\n‸\ny = 2\n", "]", "]"),
+    ],
+)
+def test_a_closer_that_the_document_lacks_gets_the_column_of_what_it_closes(
+    language: str, document: str, raw: str, shown: str
+) -> None:
+    at = document.index("‸")
+    snapshot = Snapshot("file:///a", 1, language, document.replace("‸", ""), at)
+    found = trim(raw, snapshot, place(snapshot, SyntaxTree(language, snapshot.text)), explicit=True)
+    assert found is not None and found.text == shown
+
+
+def test_a_closer_too_many_is_not_shown() -> None:
+    document = "function f() {\n  g();\n‸\n}\n"
+    snapshot = Snapshot("file:///a", 1, "javascript", document.replace("‸", ""), document.index("‸"))
+    assert trim("}", snapshot, place(snapshot, SyntaxTree("javascript", snapshot.text)), explicit=True) is None
+
+
+@pytest.mark.parametrize("raw", ["for (int i = 1", "if (i % 11 == 0 || i % 13", "let b = b.toString(2).split('')"])
+def test_a_piece_of_a_line_gets_no_bracket_that_the_model_did_not_write(raw: str) -> None:
+    snapshot = Snapshot("file:///a.js", 1, "javascript", "function f(b) {\n  \n}\n", len("function f(b) {\n  "))
+    found = trim(raw, snapshot, place(snapshot, SyntaxTree("javascript", snapshot.text)), partial=True)
+    assert found is not None and found.text == raw
+
+
+@pytest.mark.parametrize("language", ["java", "javascript", "python", "go"])
+def test_a_code_fence_ends_the_suggestion(language: str) -> None:
+    snapshot = Snapshot("file:///a", 1, language, "total = 1\n\n", len("total = 1\n"))
+    cursor = place(snapshot, SyntaxTree(language, snapshot.text))
+    assert trim("```", snapshot, cursor, explicit=True) is None
+    found = trim("count = 2\n```\nThis code", snapshot, cursor, explicit=True)
+    assert found is not None and found.text == "count = 2"
+
+
+def test_a_code_fence_is_text_in_markdown() -> None:
+    snapshot = Snapshot("file:///a.md", 1, "markdown", "Run this:\n\n\n", len("Run this:\n\n"))
+    assert trim("```sh", snapshot, place(snapshot), explicit=True) is not None

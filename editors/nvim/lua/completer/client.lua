@@ -1,5 +1,6 @@
 --- The language server's side: starting it, and messages to it. Hides what differs between Neovim 0.10, 0.11 and 0.12.
 local config = require("completer.config")
+local program = require("completer.program")
 local text = require("completer.text")
 
 local M = {}
@@ -33,16 +34,47 @@ function M.capabilities()
   return capabilities
 end
 
+--- What the server finds in its environment: settings that come with it are the user's. A server that others start, such
+--- as one that is reached over TCP, does not know it and takes no program, file or endpoint from us.
+local client_key
+
+---@return string
+local function key()
+  client_key = client_key or vim.uv.random(32):gsub(".", function(char)
+    return ("%02x"):format(char:byte())
+  end)
+  return client_key
+end
+
+--- Put what `setup` was given into the options of `initialize`, marked as the user's.
+---
+--- Only now, and in place of what is there under the same names: plugins merge a project's settings files into `settings`
+--- and `init_options`, and a project must not be able to put its own beside the key. Mutates: params.
+---@param params lsp.InitializeParams
+function M.mark_settings(params)
+  local options = params.initializationOptions or {}
+  local settings = config.current.settings
+  options.completer = vim.tbl_extend("force", options.completer or {}, {
+    userSettings = vim.tbl_isempty(settings) and vim.empty_dict() or settings,
+    clientKey = key(),
+  })
+  params.initializationOptions = options
+end
+
 --- Return the configuration of the client, for `vim.lsp.start` or `vim.lsp.config`.
 ---@return vim.lsp.ClientConfig
 function M.config()
-  local settings = { completer = config.current.settings }
+  local cmd, cmd_cwd = config.current.cmd, nil
+  if type(cmd) == "table" then
+    cmd, cmd_cwd = program.resolve(cmd)
+  end
   return {
     name = M.NAME,
-    cmd = config.current.cmd,
+    cmd = cmd,
+    cmd_cwd = cmd_cwd, -- else it would be Neovim's own: the workspace
+    cmd_env = { COMPLETER_CLIENT_KEY = key() },
     capabilities = M.capabilities(),
-    init_options = settings,
-    settings = settings,
+    before_init = M.mark_settings,
     on_attach = M.add_root,
     on_exit = function(code)
       M.failed = code ~= 0 -- Neovim itself says so, and names its log
@@ -78,9 +110,7 @@ end
 ---@return string?
 function M.problem()
   local cmd = config.current.cmd
-  if type(cmd) == "table" and vim.fn.executable(cmd[1]) == 0 then
-    return ("completer: no program %q: install it, or set cmd in setup()"):format(cmd[1])
-  end
+  return type(cmd) == "table" and program.problem(cmd) or nil
 end
 
 --- Whether a client is there already that serves what a configuration wants: one model in memory is enough.

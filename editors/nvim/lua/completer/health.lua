@@ -2,6 +2,7 @@
 local client = require("completer.client")
 local commands = require("completer.commands")
 local config = require("completer.config")
+local program = require("completer.program")
 
 local M = {}
 
@@ -24,13 +25,15 @@ local function check_program()
   if problem then
     return health.error(problem, "Name the program in setup{ cmd = { '/path/to/completer', 'lsp' } }")
   end
-  local ask = { cmd[1] } -- `python -m completer lsp` is a command, too
+  local cwd
+  cmd, cwd = program.resolve(cmd)
+  local ask = { cmd[1] } -- `python -P -m completer lsp` is a command, too
   while cmd[#ask + 1] and cmd[#ask + 1] ~= "lsp" do
     table.insert(ask, cmd[#ask + 1])
   end
-  local done = vim.system(vim.list_extend(ask, { "--version" }), { text = true, timeout = 10000 }):wait()
+  local done = vim.system(vim.list_extend(ask, { "--version" }), { cwd = cwd, text = true, timeout = 10000 }):wait()
   local say = done.code == 0 and health.ok or health.error
-  say(("%s: %s"):format(vim.fn.exepath(cmd[1]), vim.trim(done.stdout .. done.stderr)))
+  say(("%s: %s"):format(cmd[1], vim.trim(done.stdout .. done.stderr)))
 end
 
 local function check_server()

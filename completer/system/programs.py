@@ -1,0 +1,32 @@
+"""How completer starts other programs: by absolute path, in a folder that no workspace has a say in."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+
+NEUTRAL_FOLDER = sys.prefix
+"""Working folder of what we start, and of the language server: whoever can write there could replace completer itself."""
+
+
+def interpreter() -> list[str]:
+    """Return how the interpreter that runs this is started anew, without the working folder on its import path."""
+    if getattr(sys, "frozen", False):  # the standalone binary is no interpreter, and imports from itself alone
+        return [sys.executable]
+    return [sys.executable, "-I" if sys.flags.isolated else "-P"]
+
+
+def find_program(name: str) -> str | None:
+    """Return the absolute path of a program: `name` itself, or where the PATH has it; None if it is not there.
+
+    Relative names, relative folders of the PATH, and Windows' look into the working folder are not followed: what they
+    find depends on the working folder, which may be a repository of strangers.
+    """
+    if os.path.isabs(name):
+        return name
+    if os.path.dirname(name):
+        return None
+    folders = [folder for folder in os.environ.get("PATH", "").split(os.pathsep) if os.path.isabs(folder)]
+    found = shutil.which(name, path=os.pathsep.join(folders))
+    return found if found and os.path.isabs(found) else None
