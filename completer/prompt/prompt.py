@@ -18,6 +18,8 @@ from typing import Literal
 from completer.tokens.tokenizer import FimIds, Tokenizer
 from completer.types import Prompt, Snapshot
 
+LONG_LINE_CP = 2_000
+"""In a longer line an anchor is set at a multiple of half of this: all behind it is tokenised anew at each key."""
 LINE_QUANTUM = 16
 """A window starts at a multiple of so many lines, so that its first token stays where it is while the cursor moves."""
 CHARS_PER_TOKEN = 3.0
@@ -27,7 +29,7 @@ MAX_HEAL = 4
 """Most tokens that are taken back; each costs a row of the first forward."""
 
 Match = Literal["exact", "near"]
-_CLOSERS = re.compile(r"""[)\]}>"'`;, \t\r]*\n""")
+_CLOSERS = re.compile(r"""[)\]}>"'`;, \t\r]{0,200}\n""")
 """The rest of a line, its end included, that an editor may have put there itself."""
 
 _numbers = itertools.count(1)
@@ -89,10 +91,13 @@ class Anchor:
 def set_anchor(snapshot: Snapshot, window: Window, tokenizer: Tokenizer, context_ids: Sequence[int] = ()) -> Anchor:
     """Freeze an anchor at the start of the cursor's line, with as many whole lines around it as the window takes.
 
+    In a very long line the anchor is nearer to the cursor.
     context_ids: the context block, which the prompt begins with.
     """
     text = snapshot.text
     anchor_cp = snapshot.line_start_cp
+    if (column := snapshot.cursor_cp - anchor_cp) > LONG_LINE_CP:
+        anchor_cp += column // (LONG_LINE_CP // 2) * (LONG_LINE_CP // 2)
     start_cp = _window_start(text, anchor_cp, window)
     end_cp = _window_end(text, snapshot.cursor_cp, int(window.n_after * CHARS_PER_TOKEN))
     head, tail = text[start_cp:anchor_cp], text[snapshot.cursor_cp : end_cp]

@@ -107,7 +107,7 @@ def cursor_context(snapshot: Snapshot, tree: SyntaxTree | None = None) -> Cursor
         lex_start_cp=lex_start_cp,
         stack=stack[-_MAX_OPEN:],
         owed=owed[:_MAX_OPEN],
-        wanted=_wanted(at_cursor.stack.removesuffix(owed), snapshot, lang)[:_MAX_OPEN] if in_code else "",
+        wanted=_wanted(_without(at_cursor.stack, owed), snapshot, lang)[:_MAX_OPEN] if in_code else "",
         wanted_literal=_wanted_literal(snapshot, lang) if in_code else "",
         inside=at_cursor.inside,
         delimiter=at_cursor.delimiter,
@@ -223,6 +223,14 @@ def _wanted(stack: str, snapshot: Snapshot, lang: Language) -> str:
     excess = _excess(suffix, lang)
     closing = "".join(CLOSER[opener] for opener in reversed(stack))
     return excess.removesuffix(closing) if excess.endswith(closing) else ""
+
+
+def _without(stack: str, owed: str) -> str:
+    """Return the open brackets of `stack` but for those that are owed."""
+    for opener in owed:
+        at = stack.rfind(opener)
+        stack = stack[:at] + stack[at + 1 :]
+    return stack
 
 
 def _suffix(snapshot: Snapshot) -> str | None:

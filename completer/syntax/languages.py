@@ -159,6 +159,7 @@ LANGUAGES = (
     Language(
         ids=("c",),
         grammar=("tree_sitter_c", "language"),
+        statement_ends=";{}#",
         line_comments=("//",),
         block_comments=(_C_COMMENT,),
         import_line=r"#\s*include\b",
@@ -169,6 +170,7 @@ LANGUAGES = (
     Language(
         ids=("cpp", "cuda-cpp", "objective-cpp"),
         grammar=("tree_sitter_cpp", "language"),
+        statement_ends=";{}#",
         line_comments=("//",),
         block_comments=(_C_COMMENT,),
         import_line=r"#\s*include\b|using\b|import\b",

@@ -8,31 +8,22 @@ whole text nor a count of its lines.
 from __future__ import annotations
 
 import importlib
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-import numpy as np
 import tree_sitter
 
 from completer.syntax.languages import Language, language
+from completer.syntax.parse import OVERDUE_S, PARSE_S, parse_within
 from completer.types import Edit
 
 LARGE_BYTES = 400_000
 EXCERPT_BYTES = 4_000
 """How much of a large document before the cursor is parsed, at most, for a question that needs the text as it is now."""
-PARSE_S = 0.25
-"""What a parse may cost while a key waits; a document that takes longer is treated like a large one."""
-OVERDUE_S = 2.0
-"""What a parse may cost in another thread. Error recovery can take hours for a few kilobytes: then there is no tree."""
-MAX_OPERATORS = 700
-"""Operators and brackets without a statement's end between them, above which a text is not parsed: where the parser gives up
-on what it has begun, a single one of its steps may take minutes, which nothing can interrupt."""
 MAX_DEPTH = 1_000
 """Nodes around a position that are looked at: the outermost ones."""
 _MAX_NAME_BYTES = 400
-_CHUNK_BYTES = 16_384
 
 _Point = tuple[int, int]
 _Moved = tuple[int, int, int, _Point, _Point, _Point]
@@ -66,49 +57,6 @@ def grammar(lang: Language) -> tree_sitter.Language | None:
     try:
         return tree_sitter.Language(getattr(importlib.import_module(module), function)())
     except (ImportError, AttributeError, ValueError):  # ValueError: the grammar's ABI is not one that we can read
-        return None
-
-
-_IS_OPERATOR = np.isin(np.arange(256), list(b"<>(?[|&`"))
-
-
-def is_tangled(data: bytes, ends: str) -> bool:
-    """Whether a text has more than MAX_OPERATORS in one statement. ends: `Language.statement_ends`."""
-    if not ends:
-        return False
-    codes = np.frombuffer(data, np.uint8)
-    n_operators = np.cumsum(_IS_OPERATOR[codes], dtype=np.int64)
-    at_ends = n_operators[np.isin(codes, list(ends.encode()))]
-    return bool(np.diff(at_ends, prepend=0, append=n_operators[-1:]).max(initial=0) > MAX_OPERATORS)
-
-
-def parse_within(
-    parser: tree_sitter.Parser, data: bytes, old: tree_sitter.Tree | None, limit_s: float, *, ends: str, yields: bool = False
-) -> tree_sitter.Tree | None:
-    """Parse UTF-8 text; None where that costs more than `limit_s` of this thread's time, or could not be stopped if it did.
-
-    ends: `Language.statement_ends`.
-
-    yields: other threads get their turn again and again; the parser itself holds the interpreter's lock.
-    """
-    if is_tangled(data, ends):
-        return None
-    end = time.thread_time() + limit_s
-
-    def late(_offset: int, _has_error: bool) -> bool:
-        if yields:
-            time.sleep(0)
-        return time.thread_time() > end
-
-    def read(byte: int, _point: object) -> bytes:
-        return data[byte : byte + _CHUNK_BYTES]
-
-    try:
-        if old is None:
-            return parser.parse(read, progress_callback=late)
-        return parser.parse(read, old, progress_callback=late)
-    except ValueError:  # stopped by `late`
-        parser.reset()
         return None
 
 

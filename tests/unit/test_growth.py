@@ -158,6 +158,16 @@ def test_an_overdue_parse_is_given_up_too(monkeypatch: pytest.MonkeyPatch) -> No
     assert tree.overdue() is not None
 
 
+UNSTOPPABLE = [("csharp", "<a "), ("java", "=>then "), ("shellscript", "</<,`"), ("javascript", "in def =>")]
+
+
+@pytest.mark.parametrize(("language_id", "pattern"), UNSTOPPABLE)
+def test_a_text_in_which_the_parser_cannot_be_stopped_is_not_parsed(language_id: str, pattern: str) -> None:
+    tree = SyntaxTree(language_id, pattern * 4_000)
+    assert process_time_of(lambda: tree.root) < PARSE_S + 0.5
+    assert tree.root is None
+
+
 LARGE = {
     "open brackets": "(" * 100_000,
     "quotes": '"' * 100_000,

@@ -24,7 +24,7 @@ def is_repository(folder: Path) -> bool:
 
 
 def exclude_file(top: Path) -> Path | None:
-    """Return the path of the `info/exclude` of the repository around a working tree, whether or not it exists.
+    """Return the path of the `info/exclude` of a repository, whether or not it exists.
 
     top: of the working tree, whose `.git` may be a file that points elsewhere (a linked worktree, a submodule).
     """

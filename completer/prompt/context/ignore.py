@@ -1,6 +1,6 @@
-"""Which files git or a `.completerignore` leaves out. The law: what `git check-ignore` says. Source: gitignore(5).
+"""Which files git or a `.completerignore` leaves out. The reference is `git check-ignore`. Source: gitignore(5).
 
-In doubt a file is left out: where a rule file is too large, where there are too many of them, where a path is too deep.
+In doubt a file is left out: if a rule file is too large, if there are too many of them, or if a path is too deep.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ _Sources = tuple[tuple[IgnoreFile, int], ...]
 
 
 class IgnoreRules:
-    """The rules of one folder, of the repository around it, and of those inside. Rule files are read when first needed."""
+    """The rules of one folder, of the repository around it, and of those inside.
+
+    Rule files are read when they are first needed, and kept.
+    """
 
     def __init__(self, folder: Path, fold: bool = FOLD) -> None:
         """folder: a real path (no links in it).  fold: names that differ in ASCII case only are one."""
@@ -65,11 +68,12 @@ class IgnoreRules:
         if path.name.lower() == ".git":
             return True
         written = os.fsencode(path.as_posix())
-        # A `!` in one kind of file takes nothing back that the other kind leaves out; nor does one of an inner repository.
+        # A `!` in one kind of file takes nothing back that the other kind leaves out, nor does one of an inner
+        # repository what the outer one leaves out.
         return any(_first_said(sources, written, is_folder, work) for sources in self._sources_in(path.parent))
 
     def _sources_in(self, folder: Path) -> tuple[_Sources, ...]:
-        """Return the rules for what lies right in a folder: of `.completerignore`, then those of each repository around."""
+        """Return the rules for what lies right in a folder: `.completerignore`, then each repository around it."""
         found = self._sources.get(folder)
         if found is None:
             outer = self._sources_in(folder.parent) if folder != self._top and folder != folder.parent else ((),)
@@ -104,7 +108,7 @@ def _first_said(sources: _Sources, path: bytes, is_folder: bool, work: Work) -> 
 
 
 def _repositories_around(folder: Path) -> list[Path]:
-    """Return the working trees around a folder, innermost first, up to the first one that git would take for one."""
+    """Return the working trees around a folder, innermost first, up to the first one that git accepts."""
     found = []
     for around in (folder, *folder.parents):
         if os.path.lexists(around / ".git"):

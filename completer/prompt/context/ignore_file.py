@@ -53,8 +53,9 @@ class Rule:
         self._matcher: Wildmatch | None = None
 
     def matches(self, path: bytes, name: bytes, work: Work) -> bool:
-        """Return whether the rule matches. path: below the file's folder; name: its last part; both folded if the rule is.
+        """Return whether the rule matches.
 
+        path: below the file's folder.  name: its last part.  Both in lower case if case is ignored.
         Raises: TooMuchWork.
         """
         text = path if self._in_path else name
@@ -64,7 +65,7 @@ class Rule:
             return text.endswith(self._end)
         if not text.startswith(self._head):
             return False
-        # In a path git compares the literal head by itself and matches the rest on its own, as if that were the pattern.
+        # In a path git compares the literal head by itself, and matches the rest as if that were the whole pattern.
         n_done = len(self._head) if self._in_path else 0
         width = 1 + len(self._pattern) // 1_000  # integers of more bits take longer
         if self._matcher is None:

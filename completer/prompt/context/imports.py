@@ -210,7 +210,7 @@ def settings_of(text: str) -> dict[str, Any]:
         return {}
 
 
-_JSON_COMMENTS = re.compile(r'("(?:\\.|[^"\\])*+(?:"|\Z))|//[^\n]*+|/\*.*?(?:\*/|\Z)', re.DOTALL)
+_JSON_COMMENTS = re.compile(r'("(?:\\.|[^"\\])*+(?:"|\\?\Z))|//[^\n]*+|/\*.*?(?:\*/|\Z)', re.DOTALL)
 
 
 def _table(value: Any) -> dict[str, Any]:

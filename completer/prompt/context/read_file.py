@@ -20,8 +20,7 @@ def read_regular(path: Path, max_bytes: int, *, follow: bool = False) -> bytes |
     Raises: TooLarge, also when the file grew while it was read.
     """
     try:
-        # Looked at first, because even to open a device can have an effect; and again when it is open, because it may
-        # have been replaced in between.
+        # Checked before, because opening a device can have an effect, and after, because it may have been replaced.
         if not stat.S_ISREG((os.stat if follow else os.lstat)(path).st_mode):
             return None
         with open(os.open(path, _FLAGS | (0 if follow else getattr(os, "O_NOFOLLOW", 0))), "rb") as file:

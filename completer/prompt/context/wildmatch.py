@@ -1,7 +1,7 @@
-"""Git's wildmatch in linear time: how the patterns of a `.gitignore` match names and paths. Pure; works on bytes, as git does.
+"""Git's wildmatch in linear time: how the patterns of a `.gitignore` match names and paths. Pure; works on bytes.
 
-A pattern becomes an automaton whose states are the bits of one integer, so a name costs one step for each of its bytes,
-whatever the pattern is. A backtracking matcher (git's own, or a regular expression) needs exponential time for `*a*a*a*b`.
+A pattern becomes an automaton whose states are the bits of one integer, so a name costs one step for each of its
+bytes, whatever the pattern is. A backtracking matcher, such as a regular expression, takes minutes for `*a*a*a*b`.
 Source: gitignore(5), and git's wildmatch.c for what the page leaves open.
 
     a*b/**/c    states  0 -a-> 1* -b-> 2 -/-> 3 ~> 4* -any-> 4, -/-> 5 -c-> 6        * loops; ~> costs nothing, also 3 ~> 5
@@ -17,7 +17,7 @@ _SPECIAL = frozenset(b"*?[\\")
 
 
 def _set_of(members: Callable[[int], bool]) -> int:
-    """Return a set of bytes as an integer with one bit for each; ASCII only, like git's own character tables."""
+    """Return a set of bytes as an integer with one bit for each; ASCII only, like git's character tables."""
     return sum(1 << byte for byte in range(128) if members(byte))
 
 
@@ -38,7 +38,7 @@ _CLASSES = {
 
 
 class Unmatchable(Exception):
-    """A pattern that git takes, and that matches nothing: an open bracket, an unknown class, a backslash at the end."""
+    """A pattern that matches nothing: it has an open bracket, an unknown class, or a backslash at its end."""
 
 
 def literal_length(pattern: bytes) -> int:
@@ -47,11 +47,15 @@ def literal_length(pattern: bytes) -> int:
 
 
 class Wildmatch:
-    """One pattern, ready to match. paths: whether `*`, `?` and brackets stop at a slash.  fold: ASCII case is ignored."""
+    """One pattern, ready to match.
+
+    paths: whether `*`, `?` and brackets stop at a slash.  fold: ASCII case is ignored.
+    """
 
     def __init__(self, pattern: bytes, *, paths: bool, fold: bool = False) -> None:
         self._paths, self._fold = paths, fold
-        self._table = [0] * 256  # byte -> states that it leads one state further; for those in `most`, that it does not
+        # byte -> the states that it leads one state further; for those in `_most`, that it does not
+        self._table = [0] * 256
         self._most = self._loops = self._loops_in_name = self._gates = 0  # states
         self._n = 0  # states so far, the last one not counted
         try:
@@ -73,7 +77,7 @@ class Wildmatch:
         return bool(states >> self._n & 1)
 
     def _through_gates(self, states: int) -> int:
-        """A `**/` may stand for nothing: whoever comes to it is in it, and behind it."""
+        """A `**/` may match nothing: a state before it is also in it, and after it."""
         at = states & self._gates
         return states | at << 1 | at << 2
 
@@ -133,7 +137,7 @@ class Wildmatch:
 def bracket(pattern: bytes, at: int, fold: bool) -> tuple[int, int]:
     """Return the bytes that a bracket expression accepts, as bits, and where the pattern goes on.
 
-    at: behind the opening bracket.  Raises: Unmatchable.
+    at: after the opening bracket.  Raises: Unmatchable.
     """
     negated = pattern[at : at + 1] in (b"!", b"^")
     at += negated

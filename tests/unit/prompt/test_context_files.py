@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -186,3 +187,91 @@ def test_imports_bring_the_names_they_take(folder: Path) -> None:
     write(folder, {"a.py": text, "b.py": "", "c.py": ""})
     found = imported_files(SyntaxTree("python", text), folder / "a.py", Workspace([folder]))
     assert [(target.path.name, target.names) for target in found] == [("b.py", ("f", "g")), ("c.py", ())]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes in the file system")
+def test_pipes_and_devices_are_not_opened(folder: Path) -> None:
+    os.mkfifo(folder / "pipe.py")
+    os.symlink("/dev/zero", folder / "zero.py")
+    workspace = Workspace([folder])
+    assert [workspace.read(folder / name) for name in ("pipe.py", "zero.py")] == [None, None]
+    assert workspace.files_in(folder) == []
+    assert workspace.with_suffix("pipe.py") == []
+
+
+def test_a_loop_of_links_and_impossible_paths_lead_nowhere(folder: Path) -> None:
+    os.symlink(folder / "b", folder / "a")
+    os.symlink(folder / "a", folder / "b")
+    os.symlink(folder, folder / "again")
+    write(folder, {"c.py": "x = 1\n"})
+    workspace = Workspace([folder])
+    for name in ("a", "a/c.py", "c\0.py", "a" * 300, "a/" * 3_000):
+        assert workspace.locate(folder / name) is None
+        assert not workspace.is_file(folder / name)
+    assert [path.name for path in workspace.with_suffix("c.py")] == ["c.py"]
+    assert workspace.read(folder / "again" / "again" / "c.py") == "x = 1\n"
+
+
+def test_nothing_outside_the_folders_is_even_looked_at(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+    for name in ("isfile", "isdir", "realpath"):
+        real = getattr(os.path, name)
+        monkeypatch.setattr(os.path, name, lambda path, real=real, **more: (looked.append(str(path)), real(path, **more))[1])
+    text = "from x import y\n" + "".join(f"from {'.' * dots}a import b\n" for dots in range(2, 12))
+    write(folder, {"main.py": text, "main.c": '#include "//server/share/x.h"\n#include "/etc/passwd"\n#include "../../x.h"\n'})
+    workspace = Workspace([folder])
+    looked.clear()
+    for name, language_id in (("main.py", "python"), ("main.c", "c")):
+        tree = SyntaxTree(language_id, (folder / name).read_text())
+        imported_files(tree, folder / name, workspace)
+    assert looked
+    assert not [path for path in looked if not Path(os.path.normpath(path)).is_relative_to(folder)]
+
+
+def test_reading_ends_when_its_time_or_its_bytes_are_used_up(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("completer.prompt.context.workspace.MAX_READ_BYTES", 10)
+    write(folder, {"a.py": "x = 1\n", "b.py": "y = 2\n"})
+    workspace = Workspace([folder])
+    workspace.refresh()
+    assert [workspace.read(folder / name) for name in ("a.py", "b.py")] == ["x = 1\n", None]
+    workspace.refresh(lambda: True)
+    assert workspace.read(folder / "a.py") is None
+    assert workspace.with_suffix("a.py") == workspace.files_in(folder) == []
+
+
+def test_a_file_that_grows_while_it_is_read_is_left_out(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(folder, {"a.py": "#" * (MAX_FILE_BYTES + 1)})
+    real = os.fstat
+
+    def smaller(file: int) -> os.stat_result:
+        status = real(file)
+        return os.stat_result((*status[:6], 10, *status[7:10]))
+
+    monkeypatch.setattr(os, "fstat", smaller)
+    assert Workspace([folder]).read(folder / "a.py") is None
+
+
+HOSTILE_SETTINGS = {
+    "deep": '{"compilerOptions": ' + '{"paths":[' * 20_000,
+    "comments": "/*" * 100_000,
+    "strings": '"\\' * 100_000,
+    "other types": '{"compilerOptions": {"baseUrl": 1, "paths": ["a"]}}',
+    "a list": "[1]",
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE_SETTINGS)
+def test_settings_of_any_form_are_read_without_an_error(folder: Path, case: str) -> None:
+    write(folder, {"a.ts": "import {f} from 'b';\n", "tsconfig.json": HOSTILE_SETTINGS[case]})
+    started = time.process_time()
+    assert imported_files(SyntaxTree("typescript", "import {f} from 'b';\n"), folder / "a.ts", Workspace([folder])) == []
+    assert time.process_time() - started < 1
+
+
+def test_a_manifest_nested_without_end_names_no_crate(folder: Path) -> None:
+    files = {
+        f"{name}/Cargo.toml": text
+        for name, text in {"a": "[" * 900, "b": "x = " + "[\n" * 50_000, "c": "a" + ".a" * 9_000}.items()
+    }
+    write(folder, {**files, "src/main.rs": "use lib::F;\n", "Cargo.toml": ""})
+    assert imported_files(SyntaxTree("rust", "use lib::F;\n"), folder / "src" / "main.rs", Workspace([folder])) == []

@@ -11,6 +11,7 @@ from completer.complete.api import Report
 from completer.config import Settings
 from completer.errors import UnknownModel
 from completer.server.framing import MAX_HEADER_BYTES, BadFrame
+from completer.server.layers import Layers
 from completer.server.session import CompleterServer
 from completer.server.transport import make_server, quiet_pygls, serve
 
@@ -60,7 +61,7 @@ def say(stream: bytes) -> tuple[list[dict[str, Any]], CompleterServer, bool]:
 
     async def run() -> tuple[CompleterServer, bool]:
         reader = asyncio.StreamReader(limit=MAX_HEADER_BYTES)
-        ls = make_server(never_ready)
+        ls = make_server(never_ready, Layers())
         ls.protocol.set_writer(writer)
         reader.feed_data(stream)
         reader.feed_eof()

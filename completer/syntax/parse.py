@@ -1,0 +1,57 @@
+"""Parsing with a limit: grammars of tree-sitter can need minutes, or hours, for a few kilobytes that confuse them."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import tree_sitter
+
+PARSE_S = 0.25
+"""What a parse may cost while a key waits; a document that takes longer is treated like a large one."""
+OVERDUE_S = 2.0
+"""What a parse may cost in another thread. Error recovery can take hours for a few kilobytes."""
+MAX_OPERATORS = 700
+"""Operators and brackets in one statement above which a text is not parsed: if the parser must give up what it has
+begun, one of its steps takes minutes, and nothing can interrupt it."""
+_CHUNK_BYTES = 16_384
+
+_IS_OPERATOR = np.isin(np.arange(256), list(b"<>(?[|&`"))
+
+
+def is_tangled(data: bytes, ends: str) -> bool:
+    """Whether a text has more than MAX_OPERATORS in one statement. ends: `Language.statement_ends`."""
+    if not ends:
+        return False
+    codes = np.frombuffer(data, np.uint8)
+    n_operators = np.cumsum(_IS_OPERATOR[codes], dtype=np.int64)
+    at_ends = n_operators[np.isin(codes, list(ends.encode()))]
+    return bool(np.diff(at_ends, prepend=0, append=n_operators[-1:]).max(initial=0) > MAX_OPERATORS)
+
+
+def parse_within(
+    parser: tree_sitter.Parser, data: bytes, old: tree_sitter.Tree | None, limit_s: float, *, ends: str, yields: bool = False
+) -> tree_sitter.Tree | None:
+    """Parse UTF-8 text; None if that takes more than `limit_s` of this thread's time, or could not be stopped.
+
+    ends: `Language.statement_ends`.  yields: other threads run meanwhile, although the parser holds the GIL.
+    """
+    if is_tangled(data, ends):
+        return None
+    end = time.thread_time() + limit_s
+
+    def late(_offset: int, _has_error: bool) -> bool:
+        if yields:
+            time.sleep(0)
+        return time.thread_time() > end
+
+    def read(byte: int, _point: object) -> bytes:
+        return data[byte : byte + _CHUNK_BYTES]
+
+    try:
+        if old is None:
+            return parser.parse(read, progress_callback=late)
+        return parser.parse(read, old, progress_callback=late)
+    except ValueError:  # stopped by `late`
+        parser.reset()
+        return None
