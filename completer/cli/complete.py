@@ -5,22 +5,26 @@ from __future__ import annotations
 import asyncio
 import json as json_
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.text import Text
 
 from completer.assemble import Engines
 from completer.cli.progress import progress_bar
+from completer.complete.explanation import Explanation
 from completer.complete.pipeline import Pipeline
 from completer.config import Settings
-from completer.errors import BadPosition
+from completer.errors import BadPosition, EngineError
 from completer.models.calibration import CURSOR
 from completer.syntax.languages import language_of_file
 from completer.types import Snapshot, Suggestion
+
+T = TypeVar("T")
 
 CONTEXT_LINES = 4
 NO_HURRY_MS = 30_000
@@ -28,11 +32,8 @@ STAGES = ("context_ms", "tokenise_ms", "queue_ms", "prefill_ms", "ttft_ms", "dec
 
 
 def run(file: Path, line: int, column: int, settings: Settings, as_json: bool) -> None:
-    """Complete at a place of a file and print it. Raises: BadPosition; CompleterError."""
-    if not file.is_file():
-        raise BadPosition(f"there is no file {file}: name an existing one as FILE:LINE:COL")
-    text = file.read_bytes().decode("utf-8", errors="replace")
-    snapshot = snapshot_at(file.name, text, line, column)
+    """Complete at a place of a file and print it. Raises: BadPosition; CompleterError, also if the engine failed."""
+    snapshot = read_snapshot(file, line, column)
     for suggestion, trace in _completed([snapshot], settings):
         if as_json:
             print(json_.dumps(_as_json(suggestion, trace), ensure_ascii=False))
@@ -55,6 +56,13 @@ def run_demo(settings: Settings) -> None:
     console.print(f"\n{len(snapshots)} completions in {time.perf_counter() - started:.1f} s, the loading of the model included.")
 
 
+def read_snapshot(file: Path, line: int, column: int) -> Snapshot:
+    """Return a file with the cursor at a line and column, both from 1. Raises: BadPosition."""
+    if not file.is_file():
+        raise BadPosition(f"there is no file {file}: name an existing one as FILE:LINE:COL")
+    return snapshot_at(file.name, file.read_bytes().decode("utf-8", errors="replace"), line, column)
+
+
 def snapshot_at(name: str, text: str, line: int, column: int) -> Snapshot:
     """Return a snapshot with the cursor at a line and column, both from 1. Raises: BadPosition."""
     lines = text.split("\n")
@@ -67,26 +75,38 @@ def snapshot_at(name: str, text: str, line: int, column: int) -> Snapshot:
     return Snapshot(name, 1, language_of_file(name), text, cursor)
 
 
-def _completed(snapshots: list[Snapshot], settings: Settings) -> list[tuple[Suggestion | None, dict[str, Any]]]:
+def with_completer(settings: Settings, ask: Callable[[Pipeline], Awaitable[T]]) -> T:
+    """Load the model, let `ask` use a completer that is in no hurry, and free everything. Raises: CompleterError."""
     engines = Engines()
 
-    async def all_of() -> list[tuple[Suggestion | None, dict[str, Any]]]:
+    async def asked() -> T:
         with progress_bar() as report:
             completer = await asyncio.to_thread(engines.make_completer, settings, report)
         completer.set_settings(replace(settings, budget_ms=NO_HURRY_MS))
         try:
-            return [await _complete(completer, snapshot) for snapshot in snapshots]
+            return await ask(completer)
         finally:
             await completer.close()
 
     try:
-        return asyncio.run(all_of())
+        return asyncio.run(asked())
     finally:
         engines.close()
 
 
+def _completed(snapshots: list[Snapshot], settings: Settings) -> list[tuple[Suggestion | None, dict[str, Any]]]:
+    async def all_of(completer: Pipeline) -> list[tuple[Suggestion | None, dict[str, Any]]]:
+        return [await _complete(completer, snapshot) for snapshot in snapshots]
+
+    return with_completer(settings, all_of)
+
+
 async def _complete(completer: Pipeline, snapshot: Snapshot) -> tuple[Suggestion | None, dict[str, Any]]:
+    """Raises: EngineError if the engine failed: that is not the same as nothing to suggest."""
     suggestion = await completer.complete(snapshot, explicit=True)
+    found = completer.explain(snapshot.uri)
+    if isinstance(found, Explanation) and found.failed:
+        raise EngineError(f"the engine failed: {completer.status()['message'] or 'see the log above'}")
     completer.did_close(snapshot.uri)
     return suggestion, {**completer.metrics()[-1], **completer.status()}
 

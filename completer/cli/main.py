@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as json_
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -18,6 +18,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 
 Model = Annotated[str | None, typer.Option(help="Model id, GGUF file or Hugging Face folder.")]
 Engine = Annotated[str | None, typer.Option(help="Engine, see `completer doctor`.")]
+Trigger = Literal["typing", "explicit"]
 Set = Annotated[list[str], typer.Option("--set", metavar="NAME=VALUE", help="Any setting; lists as JSON. May be repeated.")]
 
 
@@ -56,6 +57,23 @@ def complete(
 
     file, line, column = parse_place(place)
     run(file, line, column, settings_of(model, engine, set_), json)
+
+
+@app.command()
+def explain(
+    place: Annotated[str, typer.Argument(metavar="FILE:LINE:COL", help="Line and column from 1, columns in characters.")],
+    trigger: Annotated[Trigger, typer.Option(help="Explain what you see while typing, or after an explicit request.")] = "typing",
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    no_text: Annotated[bool, typer.Option("--no-text", help="Print lengths instead of texts of the file and the model.")] = False,
+    model: Model = None,
+    engine: Engine = None,
+    set_: Set = [],  # noqa: B006
+) -> None:
+    """Explain the suggestion at a place of a file, or why there is none."""
+    from completer.cli.explain import run
+
+    file, line, column = parse_place(place)
+    run(file, line, column, settings_of(model, engine, set_), trigger, as_json=json, texts=not no_text)
 
 
 @app.command()

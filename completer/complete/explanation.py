@@ -48,6 +48,11 @@ class Explanation:
     words: list[tuple[str, float, float]]
     steps: list[Step]
 
+    @property
+    def failed(self) -> bool:
+        """Whether the engine failed."""
+        return bool(self.generation["ended by"] == "error")
+
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON values."""
         return asdict(self)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -21,6 +22,8 @@ from completer.prompt.context.context import Context
 from completer.syntax.cursor import cursor_context
 from completer.syntax.tree import SyntaxTree
 from completer.types import Edit, Replacement, Snapshot, Suggestion
+
+log = logging.getLogger(__name__)
 
 CURSOR_REST_S = 0.03
 """A cursor that moved is left alone for so long before its place is prefilled; editors wait themselves before they tell."""
@@ -50,6 +53,7 @@ class Pipeline:
         suggestion = await self._foreground.answer(question, doc) if not doc.quiet else None
         trace.total_ms = question.elapsed_ms
         self._state.traces.add(trace)
+        log.info("%s", trace)
         return suggestion
 
     # What the client tells.

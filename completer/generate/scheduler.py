@@ -74,12 +74,15 @@ class _Job:
 
 
 class LocalGenerator:
-    """Runs a StepEngine in a thread of this process. draft: a smaller model of the same vocabulary."""
+    """Runs a StepEngine in a thread of this process. draft: a smaller model of the same vocabulary.
 
-    message = ""
+    message: what went wrong in the engine at the last request; "" once a request went well.
+    """
+
     avoids = True
 
     def __init__(self, engine: StepEngine, tokenizer: Tokenizer, draft: StepEngine | None = None) -> None:
+        self.message = ""
         self._engine = engine
         self._draft_model = DraftModel(draft, tokenizer) if draft is not None else None
         self._tokenizer = tokenizer
@@ -162,12 +165,15 @@ class LocalGenerator:
                 job.steps = self._start(job)
             next(job.steps)
         except StopIteration as end:
+            self.message = ""
             return end.value or "length"  # a prefill has no value
         except CompleterError as error:
+            self.message = str(error)
             log.warning("request %d: %s", job.request.id, error)
             return "error"
-        except Exception:
+        except Exception as error:
             # The engine thread must survive whatever a library throws; the slot was emptied.
+            self.message = f"{type(error).__name__}: {error}"
             log.exception("request %d failed in the engine", job.request.id)
             return "error"
         return None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from completer.document.position import n_code_points
+from pygls.exceptions import JsonRpcInvalidParams
+
+from completer.document.position import Position, n_code_points
 from completer.models import store
 from completer.models.manifest import load_manifest
 from completer.server import messages
@@ -47,6 +49,22 @@ def accept_command(ls: CompleterServer, suggestion_id: str) -> None:
 def metrics(ls: CompleterServer, _params: Any) -> dict[str, Any]:
     """Return the stage traces of recent requests, oldest first."""
     return {"traces": ls.completer.metrics() if ls.completer is not None else []}
+
+
+def explain(ls: CompleterServer, params: Any) -> dict[str, Any]:
+    """Return why the last answer for a document is what it is; `texts: false` leaves out all text.
+
+    Raises: JsonRpcInvalidParams without a document.
+    """
+    uri = getattr(getattr(params, "textDocument", None), "uri", None)
+    if not isinstance(uri, str):
+        raise JsonRpcInvalidParams("completer/explain needs textDocument.uri")
+    if ls.completer is None:
+        return {"why": ls.state_message or f"the model is not ready: {ls.state}"}
+    found = ls.completer.explain(ls.documents.snapshot(uri, Position(0, 0)).uri)
+    if isinstance(found, str):
+        return {"why": found}
+    return (found if getattr(params, "texts", True) else found.without_texts()).as_dict()
 
 
 def status(ls: CompleterServer, _params: Any) -> dict[str, Any]:
@@ -116,5 +134,6 @@ def register(ls: CompleterServer) -> None:
     ls.feature(messages.DID_DISMISS)(did_dismiss)
     ls.feature(messages.METRICS)(metrics)
     ls.feature(messages.STATUS)(status)
+    ls.feature(messages.EXPLAIN)(explain)
     ls.feature(messages.MODELS)(models)
     ls.command(messages.ACCEPT_COMMAND)(accept_command)

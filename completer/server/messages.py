@@ -26,6 +26,7 @@ DID_DISMISS = "completer/didDismiss"
 DID_EXTEND_SUGGESTION = "completer/didExtendSuggestion"
 METRICS = "completer/metrics"
 STATUS = "completer/status"
+EXPLAIN = "completer/explain"
 MODELS = "completer/models"
 
 ACCEPT_COMMAND = "completer.didAccept"

@@ -1,0 +1,71 @@
+"""`completer explain`: why a suggestion is what it is, or why there is none."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from completer.cli.complete import read_snapshot, with_completer
+from completer.complete.explanation import Explanation
+from completer.complete.pipeline import Pipeline
+from completer.config import Settings
+from completer.types import Snapshot
+
+Trigger = Literal["typing", "explicit"]
+REST_S = 60.0
+"""The full window is prefilled first, as when a user rests at the place; a slow machine may need so long."""
+
+
+def run(file: Path, line: int, column: int, settings: Settings, trigger: Trigger, *, as_json: bool, texts: bool) -> None:
+    """Request a suggestion at a place of a file, as an editor would, and explain it. Raises: BadPosition; CompleterError.
+
+    texts: whether texts of the document and the model are printed; otherwise only their lengths are.
+    """
+    snapshot = read_snapshot(file, line, column)
+
+    async def asked(completer: Pipeline) -> Explanation | str:
+        return await _ask(completer, snapshot, trigger)
+
+    found = with_completer(settings, asked)
+    if isinstance(found, Explanation) and not texts:
+        found = found.without_texts()
+    if as_json:
+        print(json.dumps(found if isinstance(found, str) else found.as_dict(), ensure_ascii=False, indent=2))
+    else:
+        show(Console(), found)
+
+
+async def _ask(completer: Pipeline, snapshot: Snapshot, trigger: Trigger) -> Explanation | str:
+    completer.did_move_cursor(snapshot)
+    await completer.settled(REST_S)
+    await completer.complete(snapshot, explicit=trigger == "explicit")
+    found = completer.explain(snapshot.uri)
+    completer.did_close(snapshot.uri)
+    return found
+
+
+def show(console: Console, found: Explanation | str) -> None:
+    """Print an explanation as sections that are read from the cursor to the suggestion."""
+    if isinstance(found, str):
+        console.print(Text(f"nothing is shown: {found}"))
+        return
+    for title, values in (("cursor", found.cursor), ("prompt", found.prompt), ("generation", found.generation)):
+        console.rule(title, align="left")
+        console.print(Text("  ".join(f"{name}: {value!r}" for name, value in values.items())))
+    console.rule("output of the model", align="left")
+    words = Table("text", "probability", "line so far", box=None)
+    for text, prob, joint in found.words:
+        words.add_row(Text(repr(text)), f"{prob:.3f}", f"{joint:.3f}")
+    console.print(words)
+    console.rule("what was removed", align="left")
+    for step in found.steps:
+        console.print(Text(f"{step.stage}: {step.text!r} is left"))
+    if not found.steps:
+        console.print(Text("nothing"))
+    console.rule("shown", align="left")
+    console.print(Text(repr(found.shown) if found.shown else f"nothing: {found.why}"))
