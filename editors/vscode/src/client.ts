@@ -78,6 +78,12 @@ export class Session {
     return models;
   }
 
+  /** Why the last answer for a document is what it is. */
+  async explain(document: vscode.TextDocument): Promise<object> {
+    const uri = this.client.code2ProtocolConverter.asUri(document.uri);
+    return this.client.sendRequest<object>(protocol.EXPLAIN, { textDocument: { uri } });
+  }
+
   #serves(document: vscode.TextDocument): boolean {
     return this.client.isRunning() && vscode.languages.match(DOCUMENTS, document) > 0 && !isOff(document.languageId);
   }

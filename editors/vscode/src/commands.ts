@@ -35,6 +35,7 @@ export function registerCommands(parts: Parts): vscode.Disposable {
     showLog: () => log.show(),
     pickModel: () => pickModel(parts),
     showStatistics: () => showStatistics(parts),
+    explain: () => explain(parts),
     reportProblem: () => reportProblem(parts),
     showMenu: () => showMenu(parts),
     dismiss: () => dismiss(lifecycle),
@@ -89,6 +90,17 @@ async function showStatistics({ lifecycle, bar, pages }: Parts): Promise<void> {
   await pages.show("Completer statistics", statistics(bar.status, await session.traces(), session.ghostText.counts), true);
 }
 
+/** Show why the last suggestion of the active document is what it is, or why there is none. */
+async function explain({ lifecycle, pages }: Parts): Promise<void> {
+  const { session } = lifecycle;
+  const document = vscode.window.activeTextEditor?.document;
+  if (session === undefined || document === undefined) {
+    void vscode.window.showInformationMessage("Open a file, and wait until the server runs: there is nothing to explain yet.");
+    return;
+  }
+  await pages.show("Completer explanation", JSON.stringify(await session.explain(document), undefined, 2), false);
+}
+
 async function reportProblem({ context, lifecycle, bar, pages }: Parts): Promise<void> {
   const { session } = lifecycle;
   const facts = {
@@ -115,6 +127,7 @@ async function showMenu({ bar }: Parts): Promise<void> {
     [`${enabled ? "$(circle-slash) Turn off" : "$(check) Turn on"} in this workspace`, "toggleInWorkspace"],
     ["$(settings) Pick the model", "pickModel"],
     ["$(graph) Show statistics", "showStatistics"],
+    ["$(question) Explain the last suggestion", "explain"],
     ["$(output) Show the log", "showLog"],
     ["$(debug-restart) Restart the server", "restart"],
     ["$(report) Report a problem", "reportProblem"],

@@ -10,6 +10,7 @@ export const DID_EXTEND_SUGGESTION = "completer/didExtendSuggestion";
 export const STATUS = "completer/status";
 export const METRICS = "completer/metrics";
 export const MODELS = "completer/models";
+export const EXPLAIN = "completer/explain";
 
 export interface ExtendedSuggestion {
   readonly uri: string;

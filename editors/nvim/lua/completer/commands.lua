@@ -24,14 +24,15 @@ end
 
 --- Ask the server, wait for the answer at most ANSWER_MS. Return nil, and say why, where none comes.
 ---@param method string
+---@param params table?
 ---@return table?
-function M.ask(method)
+function M.ask(method, params)
   local asked = need_client()
   if not asked then
     return nil
   end
   local result, problem
-  client.request(asked, method, nil, 0, function(answer, error)
+  client.request(asked, method, params, 0, function(answer, error)
     result, problem = answer, error
   end)
   vim.wait(ANSWER_MS, function()
@@ -109,7 +110,48 @@ function M.log_file()
   return vim.lsp.log and vim.lsp.log.get_filename() or vim.lsp.get_log_path()
 end
 
+--- Say in lines what `completer/explain` answered.
+---@param found table
+---@return string[]
+function M.explain_lines(found)
+  local lines = {}
+  local function section(title, values)
+    table.insert(lines, "# " .. title)
+    local names = vim.tbl_keys(values)
+    table.sort(names)
+    for _, name in ipairs(names) do
+      table.insert(lines, ("%s: %s"):format(name, vim.json.encode(values[name])))
+    end
+  end
+  if found.cursor then
+    section("cursor", found.cursor)
+    section("prompt", found.prompt)
+    section("generation", found.generation)
+    table.insert(lines, "# output of the model: text, probability, probability of the line so far")
+    for _, word in ipairs(found.words) do
+      table.insert(lines, ("%s %.3f %.3f"):format(vim.json.encode(word[1]), word[2], word[3]))
+    end
+    table.insert(lines, "# what was removed")
+    for _, step in ipairs(found.steps) do
+      table.insert(lines, ("%s: %s is left"):format(step.stage, vim.json.encode(step.text)))
+    end
+  end
+  table.insert(lines, "# shown")
+  local shown = found.shown and found.shown ~= ""
+  table.insert(lines, shown and vim.json.encode(found.shown) or "nothing: " .. found.why)
+  return lines
+end
+
 M.subcommands = {
+  explain = function(what)
+    local params = { textDocument = { uri = vim.uri_from_bufnr(0) }, texts = what ~= "notext" }
+    local found = M.ask("completer/explain", params)
+    if found then
+      vim.cmd("botright new")
+      vim.bo.buftype, vim.bo.bufhidden = "nofile", "wipe"
+      vim.api.nvim_buf_set_lines(0, 0, -1, false, M.explain_lines(found))
+    end
+  end,
   status = function()
     local status = M.ask("completer/status")
     if status then
@@ -149,7 +191,8 @@ end
 ---@return string[]
 function M.complete(line)
   local before, word = line:match("^%s*%S+%s+(.-)(%S*)$")
-  local names = vim.trim(before or "") == "toggle" and { "buffer" } or before == "" and vim.tbl_keys(M.subcommands) or {}
+  local arguments = { toggle = { "buffer" }, explain = { "notext" } }
+  local names = before == "" and vim.tbl_keys(M.subcommands) or arguments[vim.trim(before or "")] or {}
   table.sort(names)
   return vim.tbl_filter(function(name)
     return vim.startswith(name, word)
