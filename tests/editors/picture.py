@@ -41,6 +41,16 @@ def draw(screen: Screen, title: str, n_rows: int) -> Image.Image:
     return _rounded(image)
 
 
+def animate(frames: list[tuple[Image.Image, int]], path: Path, width_px: int = 820) -> None:
+    """Write pictures as an endless GIF. frames: each with the milliseconds for which it is shown."""
+    height = round(width_px * frames[0][0].height / frames[0][0].width)
+    small = [image.convert("RGB").resize((width_px, height)) for image, _ in frames]
+    palette = small[-1].quantize(64, dither=Image.Dither.NONE)
+    first, *others = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in small]
+    durations = [duration for _, duration in frames]
+    first.save(path, save_all=True, append_images=others, duration=durations, loop=0, optimize=True)
+
+
 _STYLES = {(False, False): "", (True, False): "-Bold", (False, True): "-Oblique", (True, True): "-BoldOblique"}
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.editors.nvim import ROOT, Nvim, running
-from tests.editors.picture import draw
+from tests.editors.picture import animate, draw
 from tests.editors.real_server import setup, traces, wait_until_ready
 
 pytestmark = [pytest.mark.editor, pytest.mark.model]
@@ -123,3 +123,35 @@ def test_picture_of_ghost_text(nvim_program: Path, tmp_path: Path) -> None:
         nvim.wait(lambda frame: len(frame.ghost) > 8, "ghost text")
         OUT.mkdir(parents=True, exist_ok=True)
         draw(nvim.screen, "orders.py — Neovim", 24).save(OUT / "neovim.png")
+
+
+def test_animation_of_typing_and_accepting(nvim_program: Path, tmp_path: Path) -> None:
+    """Two lines, each begun by hand and taken by Tab: what README begins with."""
+    if not nvim_program.parent.name.endswith("0.12"):
+        pytest.skip("one picture is enough")
+    frames = []
+    with running(nvim_program, setup(budget_ms=3000), tmp_path / "nvim") as nvim:
+        nvim.command("set cursorline number laststatus=0 noruler noshowcmd")
+        nvim.command("autocmd FileType python setlocal noautoindent indentexpr=")
+        nvim.open("orders.py", MODULE)
+        wait_until_ready(nvim)
+        nvim.keys("o<C-u>")
+
+        def take(ms: int) -> None:
+            frames.append((draw(nvim.screen, "orders.py — Neovim", 24), ms))
+
+        for line, n_typed in ((TYPED[0], len(TYPED[0]) - 6), (TYPED[1], 15)):
+            for key in line[:n_typed]:
+                nvim.type(key)
+                nvim.wait_for_answer()
+                take(110)
+            nvim.wait(lambda frame: bool(frame.ghost), "ghost text")
+            take(900)
+            nvim.keys("<Tab>")
+            nvim.wait_for_answer()
+            take(900)
+            nvim.keys("<CR>")
+        take(1500)
+    OUT.mkdir(parents=True, exist_ok=True)
+    animate(frames, OUT / "neovim.gif")
+    assert len({image.tobytes() for image, _ in frames}) > 20
