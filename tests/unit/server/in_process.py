@@ -56,7 +56,7 @@ def talk(*messages: Any) -> tuple[list[dict[str, Any]], CompleterServer, bool]:
 def say(stream: bytes) -> tuple[list[dict[str, Any]], CompleterServer, bool]:
     """As `talk`, of raw bytes."""
     quiet_pygls()
-    logging.getLogger("completer").setLevel(logging.ERROR)
+    logging.getLogger("completer.server").setLevel(logging.ERROR)
     writer = Writer()
 
     async def run() -> tuple[CompleterServer, bool]:
