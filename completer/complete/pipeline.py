@@ -92,14 +92,8 @@ class Pipeline:
             doc.resting.cancel()
         self._foreground.cancel_all(doc)
 
-    def did_show(self, suggestion: Suggestion) -> None:
-        """Nothing depends on it yet."""
-
     def did_accept(self, suggestion: Suggestion, n_chars: int) -> None:
         """Nothing to do: what follows was prefetched when the suggestion was answered."""
-
-    def did_dismiss(self, suggestion: Suggestion) -> None:
-        """Nothing depends on it yet."""
 
     # Settings, figures, the end.
 

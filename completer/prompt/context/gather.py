@@ -107,11 +107,10 @@ class _Search:
         self.path = workspace.name_of(self._file) if self._file is not None else snapshot.uri.rsplit("/", 1)[-1]
         self._tree = SyntaxTree(snapshot.language_id, self._text[:MAX_PARSED_CP], in_thread=True)
         cursor = snapshot.cursor_cp
-        self._near = self._text[max(0, cursor - NEAR_CP) : cursor + NEAR_CP]
         self._counts = Counter(_WORD.findall(self._text[:MAX_PARSED_CP]))
         self._bases = base_names(self._text[:MAX_PARSED_CP])
         self._just_before = Counter(_WORD.findall(self._text[max(0, cursor - JUST_BEFORE_CP) : cursor + JUST_BEFORE_CP // 4]))
-        self._near_counts = Counter(_WORD.findall(self._near))
+        self._near_counts = Counter(_WORD.findall(self._text[max(0, cursor - NEAR_CP) : cursor + NEAR_CP]))
         self._languages = {path_of(other.uri): other.language_id for other in place.others}
 
     def imports(self) -> Iterator[Piece]:
