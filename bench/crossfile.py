@@ -3,7 +3,6 @@
 `python -m bench context`. Cases are cut from installed packages, each copied into a workspace of its own. The cursor stands
 behind the dot of `module.name` or `parameter.name`, where module or class of the parameter come from another file of the
 package, and the name occurs nowhere else in the document. "exact": the whole rest of the line; "name": the name.
-Around the document its neighbours are open: the files of the package that resemble it most.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from bench import inside
 from bench.client import Json
 from bench.options import finish
 from bench.provenance import provenance
-from completer.config import Settings, context_parts, update
+from completer.config import Settings, update
 from completer.types import Snapshot
 
 PACKAGES = (
@@ -36,16 +35,8 @@ PACKAGES = (
 )
 MAX_PER_PACKAGE = 6
 MAX_FILE_CP = 60_000
-N_NEIGHBOURS = 2
-ARMS: dict[str, Any] = {
-    "off": "off",
-    "imports": ["imports"],
-    "outline": ["outline"],
-    "similar": ["similar"],
-    "imports, outline": ["imports", "outline"],
-    "imports, similar": ["imports", "similar"],
-    "all": ["imports", "outline", "edits", "similar"],
-}
+ARMS = ("off", "auto")
+"""Values of the setting `context`; the first is the base."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,20 +122,20 @@ class Tally:
     gather_ms: float = 0.0
 
 
-async def run_cases(make: Any, chosen: Sequence[CrossCase], arms: Sequence[str], budget_ms: int) -> dict[str, Tally]:
-    """Complete every case under every arm. make: returns a fresh pipeline for settings."""
-    tallies = {arm: Tally() for arm in arms}
+async def run_cases(make: Any, chosen: Sequence[CrossCase], budget_ms: int) -> dict[str, Tally]:
+    """Complete every case with and without a block. make: returns a fresh pipeline for settings."""
+    tallies = {arm: Tally() for arm in ARMS}
     with tempfile.TemporaryDirectory() as temporary, inside.bars() as bars:
         for case in bars.track(chosen, description="completing"):
             base: tuple[bool, bool] = (False, False)
-            for arm in arms:
-                settings = update(Settings(budget_ms=budget_ms, confidence=0.0, multiline="never"), {"context": ARMS[arm]})
+            for arm in ARMS:
+                settings = update(Settings(budget_ms=budget_ms, confidence=0.0, multiline="never"), {"context": arm})
                 text, n_context, gather_ms = await complete_case(make(settings), case, Path(temporary))
                 rest = text.split("\n", 1)[0].rstrip()
                 exact = rest == case.rest.rstrip()
                 name = re.match(r"\w*", text)
                 right = name is not None and name[0] == case.name
-                base = (exact, right) if arm == arms[0] else base
+                base = (exact, right) if arm == ARMS[0] else base
                 tally = tallies[arm]
                 tally.n += 1
                 tally.exact += exact
@@ -154,7 +145,7 @@ async def run_cases(make: Any, chosen: Sequence[CrossCase], arms: Sequence[str],
                 tally.n_context += n_context
                 tally.gather_ms += gather_ms
                 inside.console.print(
-                    f"  {arm:18} {'=' if exact else '~' if right else ' '} {case.rest!r} <- {rest!r}", markup=False
+                    f"  {arm:4} {'=' if exact else '~' if right else ' '} {case.rest!r} <- {rest!r}", markup=False
                 )
     return tallies
 
@@ -170,9 +161,6 @@ async def complete_case(pipeline: Any, case: CrossCase, temporary: Path) -> tupl
     text = whole[: case.cursor_cp] + whole[case.cursor_cp + len(case.rest) :]
     snapshot = Snapshot(file.as_uri(), 1, "python", text, case.cursor_cp)
     pipeline.set_folders([workspace])
-    # Only the parts that look at open documents need them; opening one costs an idle prefill.
-    for other in neighbours(file, text) if {"similar", "edits"} & set(context_parts(pipeline.settings)) else ():
-        pipeline.did_open(Snapshot(other.as_uri(), 1, "python", other.read_text(encoding="utf-8", errors="replace"), 0))
     pipeline.did_open(snapshot)
     started = time.perf_counter()
     if not await pipeline.settled(30):
@@ -184,25 +172,12 @@ async def complete_case(pipeline: Any, case: CrossCase, temporary: Path) -> tupl
     return (suggestion.text if suggestion else ""), n_context, gather_ms
 
 
-def neighbours(file: Path, text: str) -> list[Path]:
-    """Return the files beside this one that share most of its words: what is likely to be open, too."""
-    words = set(re.findall(r"\w{3,}", text))
-
-    def shared(other: Path) -> float:
-        theirs = set(re.findall(r"\w{3,}", other.read_text(encoding="utf-8", errors="replace")))
-        return len(words & theirs) / max(1, len(words | theirs))
-
-    others = [other for other in file.parent.glob("*.py") if other != file and other.stat().st_size < MAX_FILE_CP]
-    return sorted(others, key=lambda other: (-shared(other), other.name))[:N_NEIGHBOURS]
-
-
 def context(
     model: inside.Model = inside.DEFAULT_MODEL,
     n: Annotated[int, typer.Option("--cases", help="How many cases.")] = 40,
-    arm: Annotated[list[str] | None, typer.Option(help=f"{'; '.join(ARMS)}. Again for more; the first is the base.")] = None,
     threads: inside.Threads = 0,
 ) -> None:
-    """Print how often a name that only another file explains is completed, for each part of the context block."""
+    """Print how often a name that only another file explains is completed, with the context block and without it."""
     from completer.assemble import make_pipeline
     from completer.engines.factory import load
     from completer.generate.scheduler import LocalGenerator
@@ -210,14 +185,14 @@ def context(
     files = inside.open_model(model)
     loaded = load(files, Settings(threads=inside.n_threads(threads)), lambda *_: None)
     generator = LocalGenerator(loaded.engine, loaded.tokenizer)
-    chosen, arms = cases(n), arm or ["off", "imports", "all"]
+    chosen = cases(n)
     try:
-        tallies = asyncio.run(run_cases(lambda s: make_pipeline(loaded, generator, s), chosen, arms, 20_000))
+        tallies = asyncio.run(run_cases(lambda s: make_pipeline(loaded, generator, s), chosen, 20_000))
     finally:
         generator.close()
     figures: dict[str, Json] = {name: _figures(tally) for name, tally in tallies.items()}
     rows = [[name, *(str(value) for value in f.values())] for name, f in figures.items()]
-    inside.console.print(inside.table("names that another file explains", ["context", *figures[arms[0]]], rows))
+    inside.console.print(inside.table("names that another file explains", ["context", *figures[ARMS[0]]], rows))
     finish({**provenance(), "settings": {"model": model, "cases": len(chosen)}, "arms": figures})
 
 

@@ -31,6 +31,7 @@ from completer.models.manifest import ModelEntry, find, load_manifest
 from completer.models.pull import pull
 from completer.models.store import ModelFiles, cache_dir, locate
 from completer.system.cachefile import read_json, write_cache
+from completer.types import Progress
 
 log = logging.getLogger(__name__)
 
@@ -41,19 +42,18 @@ STEP_OVERHEAD = 1.4
 BYTES_PER_PARAMETER = 0.8
 """Of the default weights: 4 bits with scales, attention and head in 8 bits."""
 
-Progress = Callable[[str, int, int], None]
 _Key = tuple[object, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ModelChoice:
     """A model id and the sentence that says why."""
 
     model: str
     why: str
 
 
-def choose_model(settings: Settings, limits: MachineLimits) -> Choice:
+def choose_model(settings: Settings, limits: MachineLimits) -> ModelChoice:
     """Return the largest CPU model whose predicted decode step leaves room for STEPS_IN_BUDGET within the budget."""
     candidates = sorted((e for e in load_manifest() if e.device == "cpu"), key=lambda e: e.parameters)
     room_ms = settings.budget_ms / STEPS_IN_BUDGET
@@ -66,7 +66,7 @@ def choose_model(settings: Settings, limits: MachineLimits) -> Choice:
     )
     if next_up is not None:
         why += f"; {next_up.id} would take {predicted_step_ms(next_up, limits):.0f} ms"
-    return Choice(chosen.id, why)
+    return ModelChoice(chosen.id, why)
 
 
 def predicted_step_ms(entry: ModelEntry, limits: MachineLimits) -> float:

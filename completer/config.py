@@ -12,16 +12,11 @@ import types
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
-from typing import Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
 from completer.errors import ConfigError
 
 T = TypeVar("T")
-
-ContextPart = Literal["imports", "outline", "edits", "similar"]
-CONTEXT_PARTS: tuple[ContextPart, ...] = get_args(ContextPart)
-CONTEXT_AUTO: tuple[ContextPart, ...] = ("imports",)
-"""The parts that "auto" means: those that showed a gain, see docs/decisions/013-context-imports.md."""
 
 
 class Origin(StrEnum):
@@ -95,10 +90,8 @@ class Settings:
     """Whether suggestions may span lines; "auto" decides from the syntax at the cursor."""
     confidence: float = _workspace(0.3, "changes what is shown, not what is run or sent", 0, 1)
     """A suggestion ends before the first word with which the probability that all of it is right falls below this; 0: never."""
-    context: Literal["auto", "off"] | tuple[ContextPart, ...] = _workspace(
-        "auto", "chooses among files of the workspace, never where they are sent"
-    )
-    """What other files may tell the model: "auto", "off", or some of the parts."""
+    context: Literal["auto", "off"] = _workspace("auto", "opens files of the workspace, never decides where they are sent")
+    """What other files may tell the model: definitions of imported files ("auto"), or nothing ("off")."""
     kv_memory_mb: int = _user(256, "can take all memory of the machine", 0, 1_048_576)
     """Memory for KV slots."""
     kv_bits: Literal["16", "8", "6", "4"] = _user("16", "belongs to the engine, as `kv_memory_mb`")
@@ -117,13 +110,6 @@ class Settings:
     """Header with which a router keeps a document's requests on one server; "": none."""
     disabled_languages: tuple[str, ...] = _workspace((), "a project may switch suggestions off for a language")
     """LSP language ids in which nothing is suggested automatically."""
-
-
-def context_parts(settings: Settings) -> tuple[ContextPart, ...]:
-    """Return the parts of the context block that the settings ask for."""
-    if settings.context == "auto":
-        return CONTEXT_AUTO
-    return () if settings.context == "off" else settings.context
 
 
 class Checked(NamedTuple):
@@ -174,6 +160,8 @@ def _checked(key: str, value: Any) -> Any:
     if key not in RULES:
         near = difflib.get_close_matches(key, RULES, n=1, cutoff=0.0)
         raise ConfigError(f"unknown setting {key!r}: did you mean {near[0]!r}?")
+    if key == "context" and isinstance(value, list | tuple):
+        raise ConfigError(f"setting {key!r}: the parts were removed; write auto or off")
     typed = _of_type(key, value, _HINTS[key])
     if not RULES[key].allows(typed):
         raise ConfigError(f"setting {key!r} must be from {RULES[key].range}; got {typed!r}")
@@ -190,14 +178,6 @@ def _of_type(key: str, value: Any, hint: Any) -> Any:
         if not isinstance(value, list | tuple) or not all(isinstance(v, str) for v in value):
             raise ConfigError(f"setting {key!r} must be a list of strings; got {reprlib.repr(value)}")
         return tuple(_of_type(key, item, get_args(hint)[0]) for item in value)
-    if origin in (Union, types.UnionType):
-        refused: list[str] = []
-        for arm in get_args(hint):
-            try:
-                return None if arm is type(None) and value is None else _of_type(key, value, arm)
-            except ConfigError as error:
-                refused.append(str(error))
-        raise ConfigError("; or: ".join(refused))
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):

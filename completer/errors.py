@@ -18,7 +18,6 @@
     │   │   ├── AccessDenied   the bearer token is missing or wrong
     │   │   └── DeadlineOver   no answer in time
     │   └── EngineClosed       the engine was shut down
-    ├── PromptTooLong          the prompt cannot be made to fit the slot
     └── BadPosition            a line or column outside the document
 
 The message of each says what is wrong and how to mend it, in one line: the command line prints it as it is.
@@ -95,10 +94,6 @@ class DeadlineOver(ServerError):
 
 class EngineClosed(EngineError):
     """The engine was shut down; nothing can be run on it any more."""
-
-
-class PromptTooLong(CompleterError):
-    """The prompt cannot be made to fit the slot."""
 
 
 class BadPosition(CompleterError):

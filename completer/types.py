@@ -1,7 +1,11 @@
-"""The plain data that travels along the way of a keystroke. Frozen, no behaviour beyond views of itself."""
+"""The plain data that travels along the way of a keystroke: frozen, no behaviour beyond views of itself.
+
+`Progress` belongs to the way before that, to a running model.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -12,6 +16,9 @@ AnsweredBy = Literal["typed-through", "extended", "cold", "background"]
 """How an answer came about: no engine call; a warm slot was extended; a prompt was prefilled; finished ahead of need."""
 
 FinishReason = Literal["end", "newline", "block", "confidence", "length", "repetition", "suffix", "cancelled", "error"]
+
+Progress = Callable[[str, int, int], None]
+"""Called while a model is pulled, converted or loaded, from any thread: (what is being done, steps or bytes done, in all)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 CONTEXT_LINES = 4
 NO_HURRY_MS = 30_000
-STAGES = ("context_ms", "tokenise_ms", "queue_ms", "prefill_ms", "ttft_ms", "decode_ms", "trim_ms", "total_ms")
+STAGES = ("tokenise_ms", "queue_ms", "prefill_ms", "ttft_ms", "decode_ms", "trim_ms", "total_ms")
 
 
 def run(file: Path, line: int, column: int, settings: Settings, as_json: bool) -> None:

@@ -16,10 +16,10 @@ from completer.system.user_settings import read_user_settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
-Model = Annotated[str | None, typer.Option(help="Model id, GGUF file or Hugging Face folder.")]
-Engine = Annotated[str | None, typer.Option(help="Engine, see `completer doctor`.")]
+ModelOption = Annotated[str | None, typer.Option(help="Model id, GGUF file or Hugging Face folder.")]
+EngineOption = Annotated[str | None, typer.Option(help="Engine, see `completer doctor`.")]
 Trigger = Literal["typing", "explicit"]
-Set = Annotated[list[str], typer.Option("--set", metavar="NAME=VALUE", help="Any setting; lists as JSON. May be repeated.")]
+SetOption = Annotated[list[str], typer.Option("--set", metavar="NAME=VALUE", help="Any setting; lists as JSON. May be repeated.")]
 
 
 @app.command()
@@ -29,9 +29,9 @@ def lsp(
     tcp: Annotated[str, typer.Option(help="Serve many clients at HOST:PORT; each must send the token.")] = "",
     token_file: Annotated[Path | None, typer.Option(help="Where --tcp writes its token, instead of the runtime folder.")] = None,
     allow_remote: Annotated[bool, typer.Option(help="Let --tcp listen on an address other than loopback.")] = False,
-    model: Model = None,
-    engine: Engine = None,
-    set_: Set = [],  # noqa: B006
+    model: ModelOption = None,
+    engine: EngineOption = None,
+    set_: SetOption = [],  # noqa: B006
     log_file: Annotated[Path | None, typer.Option(help="Write the log to this file instead of standard error.")] = None,
     verbose: Annotated[bool, typer.Option(help="Log every request (never text of documents).")] = False,
     record: Annotated[Path | None, typer.Option(help="Keep a log of this session, to be replayed; it holds your code.")] = None,
@@ -48,9 +48,9 @@ def lsp(
 def complete(
     place: Annotated[str, typer.Argument(metavar="FILE:LINE:COL", help="Line and column from 1, columns in characters.")],
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    model: Model = None,
-    engine: Engine = None,
-    set_: Set = [],  # noqa: B006
+    model: ModelOption = None,
+    engine: EngineOption = None,
+    set_: SetOption = [],  # noqa: B006
 ) -> None:
     """Complete the code at a place of a file, and show what it took."""
     from completer.cli.complete import run
@@ -65,9 +65,9 @@ def explain(
     trigger: Annotated[Trigger, typer.Option(help="Explain what you see while typing, or after an explicit request.")] = "typing",
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     no_text: Annotated[bool, typer.Option("--no-text", help="Print lengths instead of texts of the file and the model.")] = False,
-    model: Model = None,
-    engine: Engine = None,
-    set_: Set = [],  # noqa: B006
+    model: ModelOption = None,
+    engine: EngineOption = None,
+    set_: SetOption = [],  # noqa: B006
 ) -> None:
     """Explain the suggestion at a place of a file, or why there is none."""
     from completer.cli.explain import run
@@ -77,7 +77,7 @@ def explain(
 
 
 @app.command()
-def demo(model: Model = None, engine: Engine = None, set_: Set = []) -> None:  # noqa: B006
+def demo(model: ModelOption = None, engine: EngineOption = None, set_: SetOption = []) -> None:  # noqa: B006
     """Complete snippets in four languages with the real model."""
     from completer.cli.complete import run_demo
 
@@ -85,7 +85,7 @@ def demo(model: Model = None, engine: Engine = None, set_: Set = []) -> None:  #
 
 
 @app.command()
-def doctor(model: Model = None, engine: Engine = None, set_: Set = []) -> None:  # noqa: B006
+def doctor(model: ModelOption = None, engine: EngineOption = None, set_: SetOption = []) -> None:  # noqa: B006
     """Say what is installed, which engines can run here, and what this machine's speed means for the budget."""
     from completer.cli.doctor import run
 

@@ -18,7 +18,8 @@ from completer.errors import HashMismatch
 from completer.models import store
 from completer.models.manifest import ModelEntry, find, load_manifest
 from completer.models.pull import pull
-from completer.models.transfer import Progress, gigabytes
+from completer.models.transfer import gigabytes
+from completer.types import Progress
 
 app = typer.Typer(help="List, pull, verify and remove models.", no_args_is_help=True)
 

@@ -67,16 +67,8 @@ class Completer(Protocol):
         """A document was closed: free all that belongs to it."""
         ...
 
-    def did_show(self, suggestion: Suggestion) -> None:
-        """A suggestion that `complete` or `on_extend` gave is now visible."""
-        ...
-
     def did_accept(self, suggestion: Suggestion, n_chars: int) -> None:
         """The first `n_chars` code points of the suggestion's text were accepted in all; grows with each part."""
-        ...
-
-    def did_dismiss(self, suggestion: Suggestion) -> None:
-        """The user sent the suggestion away."""
         ...
 
     def set_settings(self, settings: Settings) -> None:

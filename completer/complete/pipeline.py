@@ -15,9 +15,9 @@ from completer.complete.foreground import Foreground
 from completer.complete.open_document import OpenDocument
 from completer.complete.question import Question
 from completer.complete.state import ClientState, Model
-from completer.config import Settings, context_parts
+from completer.config import Settings
 from completer.document.secrets import SecretScan
-from completer.prompt.anchors import context_budget, full_window_cp
+from completer.prompt.anchors import context_budget
 from completer.prompt.context.context import Context
 from completer.syntax.cursor import cursor_context
 from completer.syntax.tree import SyntaxTree
@@ -35,8 +35,7 @@ class Pipeline:
     def __init__(self, model: Model, settings: Settings, *, on_close: Callable[[], None] = lambda: None) -> None:
         """on_close: called once, when the client is gone."""
         costs = model.costs()
-        context = Context(model.tokenizer, context_budget(costs, model.max_len), full_window_cp(costs, model.max_len))
-        context.set_parts(context_parts(settings))
+        context = Context(model.tokenizer, context_budget(costs, model.max_len), on=settings.context == "auto")
         self._state = ClientState(model, settings, context)
         self._on_close = on_close
 
@@ -74,7 +73,6 @@ class Pipeline:
             doc.tree.edit(edit)
         doc.anchors.edited(edits)
         doc.snapshot = snapshot
-        self._state.context.edited(snapshot.uri, edits)
         if doc.secrets is not None:
             doc.secrets.edit(snapshot, edits)
 
@@ -98,14 +96,8 @@ class Pipeline:
             doc.resting.cancel()
         self._foreground.cancel_all(doc)
 
-    def did_show(self, suggestion: Suggestion) -> None:
-        """Nothing depends on it yet."""
-
     def did_accept(self, suggestion: Suggestion, n_chars: int) -> None:
         """Nothing to do: what follows was prefetched when the suggestion was answered."""
-
-    def did_dismiss(self, suggestion: Suggestion) -> None:
-        """Nothing depends on it yet."""
 
     # Settings, figures, the end.
 
@@ -114,10 +106,10 @@ class Pipeline:
         return self._state.settings
 
     def set_settings(self, settings: Settings) -> None:
-        changed = context_parts(settings) != context_parts(self.settings)
+        changed = settings.context != self.settings.context
         self._state.settings = settings
         if changed:
-            self._state.context.set_parts(context_parts(settings))
+            self._state.context.switch(settings.context == "auto")
             self._forget_anchors()
 
     @property

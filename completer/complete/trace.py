@@ -32,7 +32,6 @@ class Trace:
     place: str = ""
     complete: bool = True
     n_chars: int = 0
-    context_ms: float = 0.0
     tokenise_ms: float = 0.0
     queue_ms: float = 0.0
     prefill_ms: float = 0.0

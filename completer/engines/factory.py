@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from completer.config import Settings
 from completer.engines.base import CostCurve, StepEngine, StreamEngine
 from completer.engines.cpu.allocator import keep_freed_memory
-from completer.engines.cpu.load import MAX_LEN, Progress, load_converted, physical_threads
+from completer.engines.cpu.load import MAX_LEN, load_converted, physical_threads
 from completer.engines.health import Health
 from completer.engines.measure import KeptCosts, measure_costs
 from completer.engines.other.load import FOLDER_ENGINES, load_folder, open_lmdeploy
@@ -18,6 +18,7 @@ from completer.engines.registry import ENGINES, availability, has_cuda
 from completer.errors import ConfigError, EngineUnavailable
 from completer.models.store import ModelFiles
 from completer.tokens.tokenizer import Tokenizer
+from completer.types import Progress
 
 
 @dataclass(frozen=True, slots=True)

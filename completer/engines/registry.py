@@ -12,7 +12,7 @@ from typing import Literal
 
 from completer.engines.base import Availability
 
-Device = Literal["cpu", "any", "cuda", "server"]
+RunsOn = Literal["cpu", "any", "cuda", "server"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Requirements:
 
     packages: tuple[str, ...]
     extra: str
-    device: Device = "cpu"
+    device: RunsOn = "cpu"
     capability: tuple[int, int] = (0, 0)
     streams: bool = False
 

@@ -17,7 +17,8 @@ from completer.models import index as pull_index
 from completer.models import store
 from completer.models.manifest import ModelEntry
 from completer.models.store import Receipt
-from completer.models.transfer import Progress, Transfer, ensure_space, no_space
+from completer.models.transfer import Transfer, ensure_space, no_space
+from completer.types import Progress
 
 Fetch = Callable[[ModelEntry, Transfer, Path], Receipt]
 

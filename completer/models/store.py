@@ -27,8 +27,9 @@ from platformdirs import user_cache_path
 
 from completer.errors import CacheError, DownloadError, HashMismatch, ModelNotPulled, UnknownModel, UnsupportedModel
 from completer.models.manifest import ModelEntry, find, load_manifest
-from completer.models.transfer import Progress, Transfer, sha256_of
+from completer.models.transfer import Transfer, sha256_of
 from completer.system.cachefile import require_writable
+from completer.types import Progress
 
 Format = Literal["gguf", "hf"]
 

@@ -7,9 +7,9 @@ import shutil
 import threading
 import time
 from pathlib import Path
-from typing import Protocol
 
 from completer.errors import DownloadCancelled, DownloadError
+from completer.types import Progress
 
 CHUNK_BYTES = 1 << 20
 # An editor redraws its progress no faster than this, and a terminal need not.
@@ -18,14 +18,11 @@ _REPORT_EVERY_S = 0.1
 _SPARE_BYTES = 64 << 20
 
 
-class Progress(Protocol):
-    """Called from the thread that pulls, at most ten times a second and once at the end of each label."""
-
-    def __call__(self, label: str, done_bytes: int, total_bytes: int, /) -> None: ...
-
-
 class Transfer:
-    """One stretch of work over a known number of bytes. `done_bytes` grows; `check` ends it when cancelled."""
+    """One stretch of work over a known number of bytes. `done_bytes` grows; `check` ends it when cancelled.
+
+    progress: called in the thread that pulls, at most ten times a second and once at the end of each label.
+    """
 
     def __init__(
         self, label: str, total_bytes: int, progress: Progress | None = None, cancel: threading.Event | None = None

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from completer.engines.base import CostCurve
-from completer.prompt.prompt import CHARS_PER_TOKEN, Anchor, Match, Window, build_prompt, context_opening, set_anchor
+from completer.prompt.prompt import Anchor, Match, Window, build_prompt, context_opening, set_anchor
 from completer.tokens.tokenizer import Tokenizer
 from completer.types import Edit, Prompt, Snapshot
 
@@ -48,12 +48,6 @@ def context_budget(costs: CostCurve, max_len: int) -> int:
     """Return the most tokens of a context block that idle time and a slot have room for beside a full window."""
     n_full = min(FULL_BEFORE + FULL_AFTER, FULL_MS / costs.prefill_ms_per_token)
     return max(0, int(min(MAX_CONTEXT, CONTEXT_MS / costs.prefill_ms_per_token, max_len - RESERVE - n_full - PATH_TOKENS)))
-
-
-def full_window_cp(costs: CostCurve, max_len: int) -> tuple[int, int]:
-    """Return how many characters before and after the cursor a full window shows."""
-    window = _full_window(costs, max_len)
-    return int(window.n_before * CHARS_PER_TOKEN), int(window.n_after * CHARS_PER_TOKEN)
 
 
 def _full_window(costs: CostCurve, max_len: int) -> Window:

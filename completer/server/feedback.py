@@ -21,9 +21,8 @@ def did_move_cursor(ls: CompleterServer, params: messages.DidMoveCursorParams) -
         ls.completer.did_move_cursor(snapshot)
 
 
-def did_show(ls: CompleterServer, params: messages.SuggestionParams) -> None:
-    if (found := _suggestion(ls, params.text_document.uri, params.id)) and ls.completer is not None:
-        ls.completer.did_show(found[1])
+def did_show_or_dismiss(_ls: CompleterServer, _params: messages.SuggestionParams) -> None:
+    """Accepted because clients report it; no completer needs it."""
 
 
 def did_accept(ls: CompleterServer, params: messages.DidAcceptParams) -> None:
@@ -33,11 +32,6 @@ def did_accept(ls: CompleterServer, params: messages.DidAcceptParams) -> None:
         length = params.accepted_length
         n_chars = whole if length is None else n_code_points(suggestion.text, length, "utf-16")
         _accepted(ls, suggestion_id, suggestion, n_chars)
-
-
-def did_dismiss(ls: CompleterServer, params: messages.SuggestionParams) -> None:
-    if (found := _suggestion(ls, params.text_document.uri, params.id)) and ls.completer is not None:
-        ls.completer.did_dismiss(found[1])
 
 
 def accept_command(ls: CompleterServer, suggestion_id: str) -> None:
@@ -129,9 +123,9 @@ def _accepted(ls: CompleterServer, suggestion_id: str, suggestion: Suggestion, n
 def register(ls: CompleterServer) -> None:
     """Mutates: the server's tables of handlers and commands."""
     ls.feature(messages.DID_MOVE_CURSOR)(did_move_cursor)
-    ls.feature(messages.DID_SHOW)(did_show)
+    ls.feature(messages.DID_SHOW)(did_show_or_dismiss)
     ls.feature(messages.DID_ACCEPT)(did_accept)
-    ls.feature(messages.DID_DISMISS)(did_dismiss)
+    ls.feature(messages.DID_DISMISS)(did_show_or_dismiss)
     ls.feature(messages.METRICS)(metrics)
     ls.feature(messages.STATUS)(status)
     ls.feature(messages.EXPLAIN)(explain)

@@ -289,7 +289,7 @@ def _kind(snapshot: Snapshot, lang: Language, at_cursor: Balance) -> Kind:
     if re.match(rf"\s*(?:{lang.import_line})", line):
         return "import"
     in_list = at_cursor.stack.endswith(("(", "["))
-    if not in_list and _opener_indent(snapshot, lang) is not None and _body_is_empty(snapshot, lang):
+    if not in_list and _opener_indent(snapshot, lang) is not None and _body_is_empty(snapshot):
         return "body"
     if not line.strip():
         return "arguments" if in_list else "statement"
@@ -320,7 +320,7 @@ def _below_open_bracket(snapshot: Snapshot, lang: Language) -> bool:
     return not snapshot.line_prefix.strip() and _without_comment(line_above(snapshot), lang).endswith(("(", "[", "{"))
 
 
-def _body_is_empty(snapshot: Snapshot, lang: Language) -> bool:
+def _body_is_empty(snapshot: Snapshot) -> bool:
     line = snapshot.line_prefix if snapshot.line_prefix.strip() else line_above(snapshot)
     if snapshot.line_suffix.strip() and not re.fullmatch(r"\s*[)\]}]+[;,)]*\s*", snapshot.line_suffix):
         return False

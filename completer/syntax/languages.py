@@ -1,15 +1,18 @@
 """What the syntax and trimming code knows about each language, as data. Adding a language is one entry here.
 
 The lexical part (quotes and comments) is enough to find strings and to balance brackets; the grammar part names
-the node kinds of the official tree-sitter grammar. A language without an entry gets `PLAIN`.
+the node kinds of the official tree-sitter grammar. A language without an entry gets `PLAIN`. An entry made by
+`replace` says only in what it differs from its relative.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 _C_COMMENT = ("/*", "*/")
 _CURLY = r"\{"
+_NOTHING = r"(?!)"
+"""Matches nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,23 +52,56 @@ class Language:
 
 PLAIN = Language(ids=(), line_comments=(), quotes=(), opener=r"[{:]")
 
-_JS_FUNCTIONS = (
-    "function_declaration",
-    "generator_function_declaration",
-    "method_definition",
-    "arrow_function",
-    "function_expression",
-    "method_signature",
-    "abstract_method_signature",
-    "function_signature",
+_C_LIKE = Language(ids=(), line_comments=("//",), block_comments=(_C_COMMENT,))
+_DATA = Language(ids=(), statement_ends="", quotes=(), import_line=_NOTHING)
+"""Files that are no programs."""
+
+_JAVASCRIPT = replace(
+    _C_LIKE,
+    ids=("javascript", "javascriptreact"),
+    grammar=("tree_sitter_javascript", "language"),
+    quotes=('"', "'", "`"),
+    multiline_quotes=("`",),
+    import_line=r"import\b|export\b.*\bfrom\b",
+    functions=(
+        "function_declaration",
+        "generator_function_declaration",
+        "method_definition",
+        "arrow_function",
+        "function_expression",
+        "method_signature",
+        "abstract_method_signature",
+        "function_signature",
+    ),
+    types=(
+        "class_declaration",
+        "abstract_class_declaration",
+        "interface_declaration",
+        "type_alias_declaration",
+        "enum_declaration",
+        "internal_module",
+    ),
+    imports=("import_statement",),
 )
-_JS_TYPES = (
-    "class_declaration",
-    "abstract_class_declaration",
-    "interface_declaration",
-    "type_alias_declaration",
-    "enum_declaration",
-    "internal_module",
+_JAVA = replace(
+    _C_LIKE,
+    ids=("java",),
+    grammar=("tree_sitter_java", "language"),
+    quotes=('"""', '"', "'"),
+    multiline_quotes=('"""',),
+    functions=("method_declaration", "constructor_declaration", "lambda_expression"),
+    types=("class_declaration", "interface_declaration", "enum_declaration", "record_declaration"),
+    imports=("import_declaration",),
+)
+_C = replace(
+    _C_LIKE,
+    ids=("c",),
+    grammar=("tree_sitter_c", "language"),
+    statement_ends=";{}#",
+    import_line=r"#\s*include\b",
+    functions=("function_definition",),
+    types=("struct_specifier", "enum_specifier", "union_specifier", "type_definition"),
+    imports=("preproc_include",),
 )
 
 LANGUAGES = (
@@ -84,59 +120,24 @@ LANGUAGES = (
         imports=("import_statement", "import_from_statement", "future_import_statement"),
         docstrings=True,
     ),
-    Language(
-        ids=("javascript", "javascriptreact"),
-        grammar=("tree_sitter_javascript", "language"),
-        line_comments=("//",),
-        block_comments=(_C_COMMENT,),
-        quotes=('"', "'", "`"),
-        multiline_quotes=("`",),
-        import_line=r"import\b|export\b.*\bfrom\b",
-        functions=_JS_FUNCTIONS,
-        types=_JS_TYPES,
-        imports=("import_statement",),
-    ),
-    Language(
-        ids=("typescript",),
-        grammar=("tree_sitter_typescript", "language_typescript"),
-        line_comments=("//",),
-        block_comments=(_C_COMMENT,),
-        quotes=('"', "'", "`"),
-        multiline_quotes=("`",),
-        import_line=r"import\b|export\b.*\bfrom\b",
-        functions=_JS_FUNCTIONS,
-        types=_JS_TYPES,
-        imports=("import_statement",),
-    ),
-    Language(
-        ids=("typescriptreact",),
-        grammar=("tree_sitter_typescript", "language_tsx"),
-        line_comments=("//",),
-        block_comments=(_C_COMMENT,),
-        quotes=('"', "'", "`"),
-        multiline_quotes=("`",),
-        import_line=r"import\b|export\b.*\bfrom\b",
-        functions=_JS_FUNCTIONS,
-        types=_JS_TYPES,
-        imports=("import_statement",),
-    ),
-    Language(
+    _JAVASCRIPT,
+    replace(_JAVASCRIPT, ids=("typescript",), grammar=("tree_sitter_typescript", "language_typescript")),
+    replace(_JAVASCRIPT, ids=("typescriptreact",), grammar=("tree_sitter_typescript", "language_tsx")),
+    replace(
+        _C_LIKE,
         ids=("go",),
         grammar=("tree_sitter_go", "language"),
         statement_ends="\n",
-        line_comments=("//",),
-        block_comments=(_C_COMMENT,),
         quotes=('"', "'", "`"),
         multiline_quotes=("`",),
         functions=("function_declaration", "method_declaration", "func_literal"),
         types=("type_declaration",),
         imports=("import_spec",),
     ),
-    Language(
+    replace(
+        _C_LIKE,
         ids=("rust",),
         grammar=("tree_sitter_rust", "language"),
-        line_comments=("//",),
-        block_comments=(_C_COMMENT,),
         quotes=('"',),
         multiline_quotes=('"',),
         char_quote="'",
@@ -145,46 +146,21 @@ LANGUAGES = (
         types=("struct_item", "enum_item", "trait_item", "impl_item", "mod_item", "type_item"),
         imports=("use_declaration",),
     ),
-    Language(
-        ids=("java",),
-        grammar=("tree_sitter_java", "language"),
-        line_comments=("//",),
-        block_comments=(_C_COMMENT,),
-        quotes=('"""', '"', "'"),
-        multiline_quotes=('"""',),
-        functions=("method_declaration", "constructor_declaration", "lambda_expression"),
-        types=("class_declaration", "interface_declaration", "enum_declaration", "record_declaration"),
-        imports=("import_declaration",),
-    ),
-    Language(
-        ids=("c",),
-        grammar=("tree_sitter_c", "language"),
-        statement_ends=";{}#",
-        line_comments=("//",),
-        block_comments=(_C_COMMENT,),
-        import_line=r"#\s*include\b",
-        functions=("function_definition",),
-        types=("struct_specifier", "enum_specifier", "union_specifier", "type_definition"),
-        imports=("preproc_include",),
-    ),
-    Language(
+    _JAVA,
+    _C,
+    replace(
+        _C,
         ids=("cpp", "cuda-cpp", "objective-cpp"),
         grammar=("tree_sitter_cpp", "language"),
-        statement_ends=";{}#",
-        line_comments=("//",),
-        block_comments=(_C_COMMENT,),
         import_line=r"#\s*include\b|using\b|import\b",
         functions=("function_definition", "lambda_expression"),
         types=("class_specifier", "struct_specifier", "enum_specifier", "namespace_definition"),
         imports=("preproc_include", "using_declaration"),
     ),
-    Language(
+    replace(
+        _JAVA,
         ids=("csharp",),
         grammar=("tree_sitter_c_sharp", "language"),
-        line_comments=("//",),
-        block_comments=(_C_COMMENT,),
-        quotes=('"""', '"', "'"),
-        multiline_quotes=('"""',),
         import_line=r"using\b",
         functions=(
             "method_declaration",
@@ -251,14 +227,12 @@ LANGUAGES = (
         import_line=r"local\s+\w+\s*=\s*require\b",
         functions=("function_declaration", "function_definition"),
     ),
-    Language(
+    replace(
+        _DATA,
         ids=("html", "vue", "svelte"),
         grammar=("tree_sitter_html", "language"),
-        statement_ends="",
         block_comments=(("<!--", "-->"),),
-        quotes=(),
         opener=r"<[A-Za-z][^<>/]*>",
-        import_line=r"(?!)",
     ),
     Language(
         ids=("css", "scss", "less"),
@@ -268,44 +242,38 @@ LANGUAGES = (
         import_line=r"@(?:import|use)\b",
         imports=("import_statement",),
     ),
-    Language(
+    replace(
+        _DATA,
         ids=("json", "jsonc"),
         grammar=("tree_sitter_json", "language"),
-        statement_ends="",
         line_comments=("//",),
         block_comments=(_C_COMMENT,),
         quotes=('"',),
         opener=r"[{\[]",
-        import_line=r"(?!)",
     ),
-    Language(
+    replace(
+        _DATA,
         ids=("yaml",),
         grammar=("tree_sitter_yaml", "language"),
-        statement_ends="",
         line_comments=(r"(?<!\S)#",),
-        quotes=(),
         opener=r":(?:\s*[|>][+-]?)?",
         indented=True,
-        import_line=r"(?!)",
     ),
-    Language(
+    replace(
+        _DATA,
         ids=("toml",),
         grammar=("tree_sitter_toml", "language"),
-        statement_ends="",
         line_comments=("#",),
         quotes=('"""', "'''", '"', "'"),
         multiline_quotes=('"""', "'''"),
         opener=r"\[",
-        import_line=r"(?!)",
     ),
-    Language(
+    replace(
+        _DATA,
         ids=("markdown",),
         grammar=("tree_sitter_markdown", "language"),
-        statement_ends="",
-        quotes=(),
         brackets=False,
-        opener=r"(?!)",
-        import_line=r"(?!)",
+        opener=_NOTHING,
     ),
 )
 

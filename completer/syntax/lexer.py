@@ -24,7 +24,7 @@ _BLOCK_CP = 2_000
 Inside = Literal["code", "string", "line_comment", "block_comment"]
 
 
-class Token(NamedTuple):  # not a dataclass: a window of text has thousands, and these are cheaper to make
+class Lexeme(NamedTuple):  # not a dataclass: a window of text has thousands, and these are cheaper to make
     """A string, comment or bracket at `[start, end)`. closed: False for a literal that the end of the text cut off."""
 
     kind: Literal["string", "line_comment", "block_comment", "bracket"]
@@ -48,23 +48,23 @@ class Balance:
     delimiter: str = ""
 
 
-def tokens(text: str, language: Language) -> list[Token]:
+def tokens(text: str, language: Language) -> list[Lexeme]:
     """Return the strings, comments and brackets of `text`, which starts in plain code."""
     found = []
     for match in _pattern(language).finditer(text):
         kind = match.lastgroup
         start, end, piece = match.start(), match.end(), match.group()
         if kind == "bracket":
-            found.append(Token("bracket", start, end, piece))
+            found.append(Lexeme("bracket", start, end, piece))
         elif kind == "line_comment":
-            found.append(Token("line_comment", start, end, piece, closed=end < len(text)))
+            found.append(Lexeme("line_comment", start, end, piece, closed=end < len(text)))
         elif kind == "block_comment":
             closed = end < len(text) or any(
                 piece.startswith(a) and piece.endswith(b) and len(piece) >= len(a) + len(b) for a, b in language.block_comments
             )
-            found.append(Token("block_comment", start, end, piece, closed))
+            found.append(Lexeme("block_comment", start, end, piece, closed))
         else:
-            found.append(Token("string", start, end, piece, end < len(text) or _string_closed(piece, language)))
+            found.append(Lexeme("string", start, end, piece, end < len(text) or _string_closed(piece, language)))
     return found
 
 
@@ -73,7 +73,7 @@ def balance(text: str, language: Language, stack: str = "") -> Balance:
     return balance_of(tokens(text, language), language, stack)
 
 
-def balance_of(found: list[Token], language: Language, stack: str = "") -> Balance:
+def balance_of(found: list[Lexeme], language: Language, stack: str = "") -> Balance:
     """The same as `balance`, for tokens already found."""
     opened, excess = list(stack), []
     for token in found:
@@ -94,7 +94,7 @@ def balance_of(found: list[Token], language: Language, stack: str = "") -> Balan
     return Balance("".join(opened), "".join(excess), inside, delimiter)
 
 
-def balance_behind(before: Balance, found: list[Token], language: Language) -> Balance:
+def balance_behind(before: Balance, found: list[Lexeme], language: Language) -> Balance:
     """Return the balance behind `found`, which follow a text of the balance `before`."""
     here = balance_of(found, language, before.stack)
     return Balance(here.stack, before.excess + here.excess, here.inside, here.delimiter)
@@ -200,7 +200,7 @@ def _pattern(language: Language) -> re.Pattern[str]:
 
 
 def literals(language: Language) -> str:
-    """Return the regular expression of a literal, comment or bracket of the language, in groups named as `Token.kind`."""
+    """Return the regular expression of a literal, comment or bracket of the language, in groups named as `Lexeme.kind`."""
     blocks = "|".join(rf"{re.escape(a)}(?s:.*?)(?:{re.escape(b)}|\Z)" for a, b in language.block_comments)
     lines = "|".join(language.line_comments)
     strings = [_string(mark, mark in language.multiline_quotes) for mark in language.quotes]

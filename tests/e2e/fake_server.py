@@ -79,14 +79,8 @@ class FakeCompleter:
         self.mirror.pop(uri)
         self._event("close", uri=uri)
 
-    def did_show(self, suggestion: Suggestion) -> None:
-        self._event("show", text=suggestion.text)
-
     def did_accept(self, suggestion: Suggestion, n_chars: int) -> None:
         self._event("accept", text=suggestion.text, n_chars=n_chars)
-
-    def did_dismiss(self, suggestion: Suggestion) -> None:
-        self._event("dismiss", text=suggestion.text)
 
     def set_settings(self, settings: Settings) -> None:
         self.settings = settings

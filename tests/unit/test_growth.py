@@ -14,14 +14,12 @@ from completer.config import Settings
 from completer.document.secrets import SecretScan, find_secret
 from completer.prompt.context.gather import base_names
 from completer.prompt.context.imports import read_imports, settings_of
-from completer.prompt.context.ring import similar
 from completer.prompt.context.skeleton import constant, listing, skeletons
 from completer.suggest.block_end import stop_rule
 from completer.suggest.partial import clean_partial
 from completer.suggest.trim import Showing, trim
 from completer.syntax.cursor import cursor_context
 from completer.syntax.languages import LANGUAGES
-from completer.syntax.outline import outline
 from completer.syntax.tree import OVERDUE_S, PARSE_S, SyntaxTree
 from completer.types import Edit, Snapshot
 
@@ -84,7 +82,6 @@ def in_code(language_id: str, text: str, tree: SyntaxTree) -> list[Callable[[], 
 def in_trees(language_id: str, tree: SyntaxTree) -> list[Callable[[], object]]:
     """What the context reads of a file's tree."""
     return [
-        lambda: outline(tree),
         lambda: read_imports(tree, language_id),
         lambda: skeletons(tree, {"a"}),
         lambda: listing(tree),
@@ -98,7 +95,6 @@ def in_texts(text: str) -> list[Callable[[], object]]:
         lambda: find_secret(text),
         lambda: base_names(text),
         lambda: settings_of(text),
-        lambda: similar(text, {"a": text}, 2),
     ]
 
 

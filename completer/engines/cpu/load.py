@@ -22,6 +22,7 @@ from completer.models import store
 from completer.models.store import ModelFiles
 from completer.system.cachefile import require_writable
 from completer.tokens.tokenizer import Tokenizer
+from completer.types import Progress
 
 if TYPE_CHECKING:
     from completer.engines.kv import KvSlots
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Progress = Callable[[str, int, int], None]
 MAX_LEN = 2048
 
 
@@ -39,7 +39,7 @@ def physical_threads(settings: Settings) -> int:
     return settings.threads or len(os.sched_getaffinity(0))
 
 
-class Opened(NamedTuple):
+class LoadedConversion(NamedTuple):
     """An engine over converted files. health: is told what fails later, in the background."""
 
     engine: StepEngine
@@ -47,7 +47,7 @@ class Opened(NamedTuple):
     health: Health
 
 
-def load_converted(name: str, files: ModelFiles, settings: Settings, progress: Progress) -> Opened:
+def load_converted(name: str, files: ModelFiles, settings: Settings, progress: Progress) -> LoadedConversion:
     """Return the engine `name` over our own form of the weights, and the tokenizer.
 
     The form is made first where it is missing or damaged. Where an engine cannot be made of it, every hash is compared:
@@ -119,7 +119,7 @@ def _not_loaded(folder: Path, error: Exception) -> CompleterError:
     )
 
 
-def _open(name: str, files: ModelFiles, settings: Settings, progress: Progress) -> Opened:
+def _open(name: str, files: ModelFiles, settings: Settings, progress: Progress) -> LoadedConversion:
     folder, health = files.converted, Health()
     progress("loading", 0, 1)
     # Three parts that hardly wait for each other: the vocabulary, torch with its packed rows, and the rest here.
@@ -130,7 +130,7 @@ def _open(name: str, files: ModelFiles, settings: Settings, progress: Progress) 
             engine: StepEngine = _build_from_source(files.path, settings)
         else:
             engine = _build(name, folder, settings, background, health)
-        return Opened(engine, tokenizer.result(), health)
+        return LoadedConversion(engine, tokenizer.result(), health)
     finally:
         background.shutdown(wait=False)  # what was submitted goes on
 

@@ -59,7 +59,7 @@ class DeviceSlots(SlotLengths):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class CapturedStep:
     """One static shape, ready to run. ids: [width] int64 and start: [1] int64 are read; logits and choices are written."""
 
     ids: Tensor
@@ -90,7 +90,7 @@ class CudaEngine:
         self._device = device
         self._n_ordinary = n_ordinary
         self._capture = capture
-        self._steps: dict[tuple[int, int, int], Step] = {}
+        self._steps: dict[tuple[int, int, int], CapturedStep] = {}
         cos, sin = model.spec.rope_table(slots.max_len)
         self._rope = torch.from_numpy(cos).to(device), torch.from_numpy(sin).to(device)  # [max_len, D / 2] each
 
@@ -169,14 +169,14 @@ class CudaEngine:
         self.slots.lengths[slot] += n
         return logits, choices
 
-    def _step(self, slot: int, width: int, bucket: int) -> Step:
+    def _step(self, slot: int, width: int, bucket: int) -> CapturedStep:
         """Return the step of a static shape, captured at its first use."""
         key = (slot, width, bucket)
         if key not in self._steps:
             self._steps[key] = self._with_memory(lambda: self._make_step(*key))
         return self._steps[key]
 
-    def _make_step(self, slot: int, width: int, bucket: int) -> Step:
+    def _make_step(self, slot: int, width: int, bucket: int) -> CapturedStep:
         model = self._open()
         ids = torch.zeros(width, dtype=torch.long, device=self._device)
         start = torch.zeros(1, dtype=torch.long, device=self._device)
@@ -191,7 +191,7 @@ class CudaEngine:
 
         start.fill_(self.slots.lengths[slot])  # what is tried before the capture writes behind the slot's length only
         run()
-        return Step(ids, start, logits, choices, self._captured(run, width, bucket))
+        return CapturedStep(ids, start, logits, choices, self._captured(run, width, bucket))
 
     def _captured(self, run: Callable[[], None], width: int, bucket: int) -> Callable[[], None]:
         if self._capture is None:
@@ -301,7 +301,7 @@ def as_floats(ids: Tensor, probabilities: Tensor) -> Tensor:
 class CudaCapture:
     """A Capture with CUDA graphs, which share one pool for what they need in between.
 
-    They may: replays follow each other on one stream, and no result stays in the pool (a Step's tensors lie outside of it).
+    They may: replays follow each other on one stream, and no result stays in the pool (the tensors of a CapturedStep do not).
     Source: torch.cuda.graph, "CUDA Graphs" in PyTorch's CUDA semantics.
     """
 

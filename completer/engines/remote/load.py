@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +17,8 @@ from completer.errors import ConfigError
 from completer.models.manifest import ModelEntry, load_manifest
 from completer.models.store import model_dir
 from completer.tokens.tokenizer import Tokenizer
+from completer.types import Progress
 
-Progress = Callable[[str, int, int], None]
 _SIZE = re.compile(r"-\d+(\.\d+)?b\b")
 _SUFFIX = re.compile(r"-(base|instruct|awq|gptq|gguf)$")
 

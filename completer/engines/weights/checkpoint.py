@@ -22,8 +22,6 @@ from completer.engines.weights.quantize import Groups
 from completer.engines.weights.spec import ModelSpec, spec_from_gguf, spec_from_hf
 from completer.errors import ModelError
 
-PROJECTIONS = ("q", "k", "v", "o", "gate", "up", "down")
-
 
 class Checkpoint(Protocol):
     """Weights by canonical name; each access reads (and dequantises) that tensor only."""

@@ -23,12 +23,11 @@ from completer.engines.weights.spec import ModelSpec
 from completer.errors import CompleterError, ModelError
 from completer.models.calibration import calibration_texts
 from completer.tokens.tokenizer import Tokenizer, tokenizer_json
+from completer.types import Progress
 
 CALIBRATION_TOKENS = 400  # of each text
 PARTS = ("qkv", "o", "gate_up", "down")
 _PROJECTIONS = {"qkv": ("q", "k", "v"), "o": ("o",), "gate_up": ("gate", "up"), "down": ("down",)}
-
-Progress = Callable[[str, int, int], None]
 
 
 def convert(source: Path, folder: Path, progress: Progress = lambda *_: None) -> None:

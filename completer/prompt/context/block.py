@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from completer.config import ContextPart
 from completer.tokens.tokenizer import Tokenizer
 
 STALE_SHARE = 0.35
@@ -21,9 +20,8 @@ STALE_SHARE = 0.35
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A part of a file, for the model to know. path: as the model sees it.  part: who proposed it."""
+    """A part of a file, for the model to know. path: as the model sees it."""
 
-    part: ContextPart
     path: str
     text: str
 

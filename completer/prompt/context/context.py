@@ -10,13 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from completer.config import ContextPart
 from completer.document.secrets import find_secret
 from completer.prompt.context.block import Block, BlockMaker
 from completer.prompt.context.gather import Gatherer, GatherRequest
-from completer.prompt.context.recent import RecentEdits
 from completer.tokens.tokenizer import Tokenizer
-from completer.types import Edit, Snapshot
+from completer.types import Snapshot
 
 log = logging.getLogger(__name__)
 
@@ -38,16 +36,14 @@ class _Doc:
 class Context:
     """Owned by the event loop. Its thread gets snapshots and gives pieces; it shares nothing else with the loop."""
 
-    def __init__(self, tokenizer: Tokenizer, budget: int, window_cp: tuple[int, int]) -> None:
-        """budget: most tokens of a block.  window_cp: characters before and after the cursor that a prompt shows."""
+    def __init__(self, tokenizer: Tokenizer, budget: int, *, on: bool) -> None:
+        """budget: most tokens of a block.  on: whether blocks are made."""
         self._maker = BlockMaker(tokenizer, budget)
-        self._window_cp = window_cp
         self._docs: dict[str, _Doc] = {}
-        self._recent = RecentEdits()
         self._gatherer = Gatherer(())
         self._thread: ThreadPoolExecutor | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._parts: tuple[ContextPart, ...] = ()
+        self._on = on
 
     def set_folders(self, folders: Sequence[Path]) -> None:
         """Take the workspace folders; nothing outside them is ever read. Mutates: all blocks are empty and due."""
@@ -55,20 +51,14 @@ class Context:
         self._gatherer = Gatherer(folders)
         self._docs.clear()
 
-    def set_parts(self, parts: tuple[ContextPart, ...]) -> None:
-        """Use these parts only. Mutates: when they change, all blocks are empty and due."""
-        if parts != self._parts:
-            self._parts = parts
-            self._docs.clear()
-
-    def edited(self, uri: str, edits: Sequence[Edit]) -> None:
-        """Remember where the user edits."""
-        self._recent.edited(uri, edits)
+    def switch(self, on: bool) -> None:
+        """Make blocks from now on, or none. Mutates: all blocks are empty and due."""
+        self._on = on
+        self._docs.clear()
 
     def closed(self, uri: str) -> None:
         """Forget a document."""
         self._docs.pop(uri, None)
-        self._recent.closed(uri)
 
     def lead_ids(self, uri: str) -> tuple[int, ...]:
         """Return the tokens in front of a document's prompt: its block, then the document's own name; () without a block."""
@@ -91,7 +81,7 @@ class Context:
         others: the other open documents.  on_ready: called once on the event loop when it is over, whatever came of it;
         of several calls meanwhile only the first one's.
         """
-        if not self._parts or self._maker.budget <= 0:
+        if not self._on or self._maker.budget <= 0:
             return False
         doc = self._docs.setdefault(snapshot.uri, _Doc())
         if doc.gathering:
@@ -100,9 +90,7 @@ class Context:
         if doc.gathered_for == state or (doc.started is not None and now - doc.started < REFRESH_S):
             return False
         doc.started, doc.gathered_for, doc.gathering = now, state, True
-        before, after = self._window_cp
-        window = (max(0, snapshot.cursor_cp - before), snapshot.cursor_cp + after)
-        place = GatherRequest(snapshot, tuple(others), tuple(self._recent.places), window, self._parts, self._maker.budget)
+        place = GatherRequest(snapshot, tuple(others), self._maker.budget)
         task = asyncio.get_running_loop().create_task(self._refresh(doc, place, on_ready))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -122,7 +110,7 @@ class Context:
         loop, gatherer = asyncio.get_running_loop(), self._gatherer
         try:
             block, lead = await loop.run_in_executor(self._thread, _grown, gatherer, self._maker, place, doc.block)
-            # A document that was forgotten meanwhile, for new folders or parts, keeps nothing of this.
+            # A document that was forgotten meanwhile, for new folders or settings, keeps nothing of this.
             doc.block, doc.lead_ids = block, lead
         except Exception:
             # Reading strangers' files can fail in more ways than one can list; without context we still complete.

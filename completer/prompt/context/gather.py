@@ -12,16 +12,12 @@ from pathlib import Path
 
 from cachetools import LRUCache
 
-from completer.config import ContextPart
 from completer.document.uri import path_of
 from completer.prompt.context.block import Piece, by_relevance
 from completer.prompt.context.imports import Target, imported_files, reexports
-from completer.prompt.context.recent import Edited, snippet
-from completer.prompt.context.ring import similar
 from completer.prompt.context.skeleton import constant, listing, skeletons
 from completer.prompt.context.workspace import Workspace, real_path
 from completer.syntax.languages import language_of_file
-from completer.syntax.outline import outline
 from completer.syntax.tree import SyntaxTree
 from completer.types import Snapshot
 
@@ -35,12 +31,8 @@ MAX_PARSED_CP = 200_000
 """A longer document is read for its imports only, which stand at its head."""
 MAX_TREES_BYTES = 4_000_000
 """Text of the parsed files that are kept; their trees take many times that."""
-SHARES: dict[ContextPart, float] = {"imports": 0.9, "edits": 0.3, "outline": 0.4, "similar": 0.6}
-"""Largest share of the block for each part, in order of precedence."""
-MAX_COMPARED_CP = 1_000_000
-"""Text of other documents that is searched for windows like the cursor's."""
-SNIPPET_LINES = 6
-N_SIMILAR = 2
+SHARE = 0.9
+"""Of the block's tokens, as far as characters can tell; the names of the files need some, too."""
 _CHARS_PER_TOKEN = 3.5
 _MAX_HOPS = 3
 _WORD = re.compile(r"[^\W\d]\w*")
@@ -49,16 +41,10 @@ _BASES = re.compile(r"\bclass \w++[^\n:{]{0,200}?(?:\(|extends |: ?(?:public )?)
 
 @dataclass(frozen=True, slots=True)
 class GatherRequest:
-    """The place to gather for. window: the part of the text that the prompt shows anyway, in code points.
-
-    others: the other open documents.  budget: tokens of the block.
-    """
+    """The place to gather for. others: the other open documents.  budget: tokens of the block."""
 
     snapshot: Snapshot
     others: tuple[Snapshot, ...]
-    edited: tuple[Edited, ...]
-    window: tuple[int, int]
-    parts: tuple[ContextPart, ...]
     budget: int
 
 
@@ -85,10 +71,7 @@ class Gatherer:
         """Return what could go into the block. Mutates: the parsed files that are kept. Ends soon after GATHER_S."""
         end = time.monotonic() + GATHER_S
         search = _Search(place, self._open_workspace(place, end), self._trees, end, self.stop)
-        pieces: list[Piece] = []
-        for part, share in SHARES.items():
-            if part in place.parts:
-                pieces += _up_to(getattr(search, part)(), share * place.budget * _CHARS_PER_TOKEN)
+        pieces = _up_to(search.imports(), SHARE * place.budget * _CHARS_PER_TOKEN)
         return Gathered(search.repository, search.path, tuple(pieces))
 
     def _open_workspace(self, place: GatherRequest, end: float) -> Workspace:
@@ -104,7 +87,7 @@ class Gatherer:
 
 
 class _Search:
-    """One gathering: what every part needs to know."""
+    """One gathering: the document, its words, and the files around it."""
 
     def __init__(
         self,
@@ -114,7 +97,7 @@ class _Search:
         end: float,
         stop: threading.Event,
     ) -> None:
-        self._place, self._workspace, self._trees, self._end, self._stop = place, workspace, trees, end, stop
+        self._workspace, self._trees, self._end, self._stop = workspace, trees, end, stop
         snapshot = place.snapshot
         self._text = snapshot.text
         written = path_of(snapshot.uri)
@@ -124,11 +107,10 @@ class _Search:
         self.path = workspace.name_of(self._file) if self._file is not None else snapshot.uri.rsplit("/", 1)[-1]
         self._tree = SyntaxTree(snapshot.language_id, self._text[:MAX_PARSED_CP], in_thread=True)
         cursor = snapshot.cursor_cp
-        self._near = self._text[max(0, cursor - NEAR_CP) : cursor + NEAR_CP]
         self._counts = Counter(_WORD.findall(self._text[:MAX_PARSED_CP]))
         self._bases = base_names(self._text[:MAX_PARSED_CP])
         self._just_before = Counter(_WORD.findall(self._text[max(0, cursor - JUST_BEFORE_CP) : cursor + JUST_BEFORE_CP // 4]))
-        self._near_counts = Counter(_WORD.findall(self._near))
+        self._near_counts = Counter(_WORD.findall(self._text[max(0, cursor - NEAR_CP) : cursor + NEAR_CP]))
         self._languages = {path_of(other.uri): other.language_id for other in place.others}
 
     def imports(self) -> Iterator[Piece]:
@@ -143,44 +125,6 @@ class _Search:
                 found[piece] = max(found.get(piece, 0.0), self._score(name))
         return by_relevance([(score, piece) for piece, score in found.items()])
 
-    def outline(self) -> Iterator[Piece]:
-        """Signatures of the document's own definitions outside the window, those named near the cursor first."""
-        start, end = self._place.window
-        if (start == 0 and end >= len(self._text)) or len(self._text) > MAX_PARSED_CP:
-            return iter(())
-        lines = []
-        for found in outline(self._tree):
-            if found.start_cp >= start and found.end_cp <= end:
-                continue
-            doc = f"  # {found.doc[:80]}" if found.doc else ""
-            text = f"{'    ' * found.depth}{found.signature[:160]}{doc}"
-            lines.append((self._score(found.name), Piece("outline", self.path, text)))
-        return by_relevance([scored for scored in lines if scored[0] > 1])
-
-    def edits(self) -> Iterator[Piece]:
-        """The lines around recent edits elsewhere, latest first."""
-        texts = {other.uri: other.text for other in self._place.others} | {self._place.snapshot.uri: self._text}
-        for place in self._place.edited:
-            start, end = self._place.window
-            here = place.uri == self._place.snapshot.uri
-            name = self.path if here else self._name_of_open(place.uri)
-            if name is None or place.uri not in texts or (here and start <= place.at_cp <= end):
-                continue
-            text = snippet(texts[place.uri].replace("\r\n", "\n"), place.at_cp, SNIPPET_LINES)
-            if text.strip():
-                yield Piece("edits", name, text)
-
-    def similar(self) -> Iterator[Piece]:
-        """Windows of open documents that resemble the place."""
-        documents, left = {}, MAX_COMPARED_CP
-        for other in self._place.others:
-            name = self._name_of_open(other.uri)
-            left -= len(other.text) if name is not None and len(other.text) <= MAX_PARSED_CP else 0
-            if name is not None and len(other.text) <= MAX_PARSED_CP and left >= 0:
-                documents[name] = other.text.replace("\r\n", "\n")
-        for window in similar(self._near, documents, N_SIMILAR):
-            yield Piece("similar", window.name, window.text.strip("\n"))
-
     def _definitions(self, target: Target, n_hops: int) -> Iterator[tuple[str, Piece]]:
         """Yield name and piece of each definition that the document takes from a file, through what hands it on."""
         text = self._workspace.read(target.path)
@@ -190,17 +134,17 @@ class _Search:
         path = self._workspace.name_of(target.path)
         wanted: Collection[str] = target.names or self._counts
         if not target.names and (listed := listing(tree)):
-            yield target.path.stem, Piece("imports", path, listed)
+            yield target.path.stem, Piece(path, listed)
         known = set()
         for definition in skeletons(tree, self._counts, self._bases):
             if definition.name in wanted and definition.text:
                 known.add(definition.name)
-                yield definition.name, Piece("imports", path, definition.text)
+                yield definition.name, Piece(path, definition.text)
         for name in target.names:
             if name in known or self._late():
                 continue
             if line := constant(text, name):
-                yield name, Piece("imports", path, line)
+                yield name, Piece(path, line)
             elif n_hops < _MAX_HOPS:
                 for further in reexports(tree, target.path, self._workspace, name):
                     if self._late():
@@ -220,12 +164,6 @@ class _Search:
     def _score(self, name: str) -> float:
         just_before, near, elsewhere = self._just_before[name], self._near_counts[name], self._counts[name]
         return 12.0 * min(just_before, 3) + 4.0 * min(near, 4) + min(elsewhere, 8)
-
-    def _name_of_open(self, uri: str) -> str | None:
-        """Return the name of an open document that may be used, or None."""
-        path = path_of(uri)
-        real = self._workspace.locate(path) if path is not None else None
-        return self._workspace.name_of(real) if real is not None else None
 
     def _late(self) -> bool:
         return self._stop.is_set() or time.monotonic() > self._end

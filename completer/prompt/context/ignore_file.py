@@ -34,7 +34,7 @@ class Work:
             raise TooMuchWork
 
 
-class Rule:
+class IgnoreRule:
     """One line of an ignore file.
 
     takes_back: a `!` line.  only_folders: it ended with a slash.
@@ -80,7 +80,7 @@ class IgnoreFile:
 
     def __init__(self, data: bytes, *, fold: bool, everything: bool = False) -> None:
         """data: the file's content, which may be anything."""
-        self._fold, self.everything, self.rules = fold, everything, list[Rule]()
+        self._fold, self.everything, self.rules = fold, everything, list[IgnoreRule]()
         for line in data.removeprefix(b"\xef\xbb\xbf").split(b"\n"):
             if line.startswith(b"#") or not line:
                 continue
@@ -106,7 +106,7 @@ class IgnoreFile:
         return None
 
 
-def rule_of(line: bytes, fold: bool) -> Rule | None:
+def rule_of(line: bytes, fold: bool) -> IgnoreRule | None:
     """Return the rule of a line that is no comment; None where it can match nothing."""
     line = line.split(b"\0", 1)[0]
     if (found := _TRAILING_SPACES.match(line)) and not line[found.end() :].strip(b" "):
@@ -117,4 +117,4 @@ def rule_of(line: bytes, fold: bool) -> Rule | None:
     line = line[: len(line) - only_folders]
     in_path = b"/" in line
     line = line[line.startswith(b"/") :]
-    return Rule(line, in_path=in_path, takes_back=takes_back, only_folders=only_folders, fold=fold) if line else None
+    return IgnoreRule(line, in_path=in_path, takes_back=takes_back, only_folders=only_folders, fold=fold) if line else None

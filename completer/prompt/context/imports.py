@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from completer.prompt.context.workspace import Workspace
-from completer.syntax.outline import Import, imports
+from completer.syntax.imports import Import, imports
 from completer.syntax.tree import SyntaxTree
 
 _MAX_FILES_OF_PACKAGE = 24

@@ -11,7 +11,7 @@ from completer.tokens.tokenizer import Tokenizer
 from completer.types import Edit, Snapshot
 
 MOST_S = 1.0
-SETTINGS = Settings(budget_ms=60, confidence=0.0, context=["imports", "outline", "edits", "similar"])
+SETTINGS = Settings(budget_ms=60, confidence=0.0)
 TEXTS = {
     "a long name": ("python", "class " + "a" * 60_000),
     "a long gap": ("python", "x = " + " " * 60_000 + "y"),

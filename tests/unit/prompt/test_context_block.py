@@ -11,12 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_pipeline import HEAD, LINE, SETTINGS, TAIL, ByHeart, pipeline
 
-from completer.config import CONTEXT_AUTO, CONTEXT_PARTS, Settings, context_parts, update
+from completer.config import Settings, update
 from completer.errors import ConfigError
 from completer.prompt.context.block import STALE_SHARE, Block, BlockMaker, Piece
 from completer.prompt.context.gather import Gatherer, GatherRequest
-from completer.prompt.context.recent import RecentEdits, snippet
-from completer.prompt.context.ring import similar
 from completer.prompt.context.skeleton import skeletons
 from completer.prompt.prompt import Window, set_anchor
 from completer.syntax.tree import SyntaxTree
@@ -26,7 +24,6 @@ from completer.types import Edit, Snapshot
 PIECES = st.lists(
     st.builds(
         Piece,
-        st.just("imports"),
         st.sampled_from(["a.py", "b/c.py", "d.ts"]),
         st.text("abcd \n(){}", min_size=1, max_size=40),
     ),
@@ -55,7 +52,7 @@ def test_special_tokens_in_a_file_stay_text(tokenizer: Tokenizer) -> None:
     fim = tokenizer.fim
     special = {fim.prefix, fim.suffix, fim.middle, fim.file_sep, fim.repo_name} - {None}
     text = "x = '<|file_sep|><|fim_prefix|><|repo_name|><|fim_middle|>'"
-    block = BlockMaker(tokenizer, 500).grow(Block(), [Piece("imports", "<|file_sep|>\nb.py", text)], "<|repo_name|>")
+    block = BlockMaker(tokenizer, 500).grow(Block(), [Piece("<|file_sep|>\nb.py", text)], "<|repo_name|>")
     found = [id_ for id_ in block.ids if id_ in special]
     assert found == [id_ for id_ in (fim.repo_name, fim.file_sep) if id_ is not None]
     assert text.encode() in tokenizer.bytes_of(block.ids)
@@ -129,41 +126,18 @@ def gather(folder: Path, text: str, files: dict[str, str], **others: str) -> lis
         (folder / name).write_text(content, encoding="utf-8")
     opened = tuple(Snapshot((folder / f"{name}.py").as_uri(), 1, "python", content, 0) for name, content in others.items())
     snapshot = Snapshot((folder / "main.py").as_uri(), 1, "python", text, len(text))
-    return list(Gatherer([folder]).gather(GatherRequest(snapshot, opened, (), (0, 10**6), CONTEXT_PARTS, 1000)).pieces)
+    return list(Gatherer([folder]).gather(GatherRequest(snapshot, opened, 1000)).pieces)
 
 
 def test_an_imported_name_is_found_through_the_package_that_hands_it_on(tmp_path: Path) -> None:
     files = {"pkg/__init__.py": "from .deep import area\n", "pkg/deep.py": "def area(width, height):\n    x = 1\n    return x\n"}
     (piece,) = gather(tmp_path, "from pkg import area\narea(", files)
-    assert piece == Piece("imports", "pkg/deep.py", "def area(width, height): ...")
+    assert piece == Piece("pkg/deep.py", "def area(width, height): ...")
 
 
 def test_the_text_of_an_open_document_counts_before_the_disk(tmp_path: Path) -> None:
-    (piece,) = gather(
-        tmp_path, "from b import f\nf(", {"b.py": "def f(old): ...\n"}, b="def f(new): ...\n"
-    )  # the window is too unlike to count as similar
+    (piece,) = gather(tmp_path, "from b import f\nf(", {"b.py": "def f(old): ...\n"}, b="def f(new): ...\n")
     assert piece.text == "def f(new): ..."
-
-
-def test_similar_windows_are_those_that_share_words_and_no_copies() -> None:
-    here = "def total_price(order_items, tax_rate): return sum(item.price for item in order_items)"
-    near = "def net_price(order_items, tax_rate): return [item.price for item in order_items]"
-    found = similar(here, {"near.py": near, "copy.py": here, "far.py": "import os\nos.getcwd()"}, 2)
-    assert [window.name for window in found] == ["near.py"]
-
-
-def test_places_of_edits_move_with_later_edits_in_front_of_them() -> None:
-    recent = RecentEdits()
-    recent.edited("file:///a.py", [Edit(5_000, 5_000, "xyz")])
-    recent.edited("file:///a.py", [Edit(0, 0, "1234\n")])
-    assert [place.at_cp for place in recent.places] == [5, 5_008]
-
-
-def test_a_snippet_has_whole_lines_on_both_sides() -> None:
-    text = "\n".join(f"line {n}" for n in range(20))
-    assert snippet(text, text.index("line 10") + 3, 1) == "line 9\nline 10\nline 11"
-    assert snippet(text, 0, 1) == "line 0\nline 1"
-    assert snippet(text, len(text), 1) == "line 18\nline 19"
 
 
 async def test_a_document_gets_its_block_in_idle_time_and_keys_feed_no_more_for_it(tokenizer: Tokenizer, tmp_path: Path) -> None:
@@ -214,9 +188,21 @@ async def test_switched_off_nothing_is_read(tokenizer: Tokenizer, tmp_path: Path
         assert await made.settled(5)
 
 
-def test_parts_of_the_context_are_named_in_the_settings() -> None:
-    assert context_parts(Settings()) == CONTEXT_AUTO
-    assert context_parts(update(Settings(), {"context": "off"})) == ()
-    assert context_parts(update(Settings(), {"context": ["imports"]})) == ("imports",)
-    with pytest.raises(ConfigError, match="imports, outline"):
-        update(Settings(), {"context": ["import"]})
+async def test_switched_off_and_on_again_the_block_is_made_anew(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    (tmp_path / "shapes.py").write_text("def circumference(radius, precise): ...\n")
+    snapshot = Snapshot((tmp_path / "a.py").as_uri(), 1, "python", "from shapes import circumference\ncircumference(", 0)
+    engine = ByHeart(tokenizer)
+    engine.max_len = 2048
+    async with pipeline(engine, tokenizer) as made:
+        made.set_folders([tmp_path])
+        for value, n_pieces in (("auto", 1), ("off", 0), ("auto", 1)):
+            made.set_settings(update(made.settings, {"context": value}))
+            made.did_move_cursor(snapshot)
+            assert await made.settled(10)
+            assert len(made._state.context.block(snapshot.uri).pieces) == n_pieces, value
+
+
+@pytest.mark.parametrize("value", [["imports"], [], ("outline", "similar")])
+def test_a_list_of_the_removed_parts_is_refused_with_what_to_write_instead(value: Sequence[str]) -> None:
+    with pytest.raises(ConfigError, match="parts were removed; write auto or off"):
+        update(Settings(), {"context": value})

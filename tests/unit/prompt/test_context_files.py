@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from completer.config import CONTEXT_PARTS
 from completer.prompt.context.gather import Gatherer, GatherRequest
 from completer.prompt.context.imports import imported_files
 from completer.prompt.context.workspace import MAX_FILE_BYTES, Workspace
@@ -117,9 +116,7 @@ def test_no_piece_ever_comes_from_a_forbidden_file(
     names = " ".join(f"of_{number} value_{number}" for number in range(len(everything)))
     text = "".join(f"from {module} import *\n" for module in modules) + f"# {names}\n"
     others = tuple(Snapshot((folder / name).as_uri(), 1, "python", texts[name] + f"# {names}\n", 0) for name in opened)
-    place = GatherRequest(
-        Snapshot((folder / "main.py").as_uri(), 1, "python", text, 0), others, (), (0, 10**6), CONTEXT_PARTS, 2000
-    )
+    place = GatherRequest(Snapshot((folder / "main.py").as_uri(), 1, "python", text, 0), others, 2000)
     found = Gatherer([folder]).gather(place)
     assert not forbidden & {piece.path for piece in found.pieces}
     said = "\n".join(piece.text.split("#")[0] for piece in found.pieces)
