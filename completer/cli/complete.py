@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from rich.console import Console
 from rich.text import Text
@@ -25,6 +25,8 @@ from completer.syntax.languages import language_of_file
 from completer.types import Snapshot, Suggestion
 
 T = TypeVar("T")
+Trigger = Literal["typing", "explicit"]
+"""What makes an editor ask."""
 
 CONTEXT_LINES = 4
 NO_HURRY_MS = 30_000

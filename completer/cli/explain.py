@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Literal
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from completer.cli.complete import read_snapshot, with_completer
+from completer.cli.complete import Trigger, read_snapshot, with_completer
 from completer.complete.explanation import Explanation
 from completer.complete.pipeline import Pipeline
 from completer.config import Settings
 from completer.types import Snapshot
 
-Trigger = Literal["typing", "explicit"]
 REST_S = 60.0
 """The full window is prefilled first, as when a user rests at the place; a slow machine may need so long."""
 

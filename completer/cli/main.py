@@ -18,7 +18,6 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 
 ModelOption = Annotated[str | None, typer.Option(help="Model id, GGUF file or Hugging Face folder.")]
 EngineOption = Annotated[str | None, typer.Option(help="Engine, see `completer doctor`.")]
-Trigger = Literal["typing", "explicit"]
 SetOption = Annotated[list[str], typer.Option("--set", metavar="NAME=VALUE", help="Any setting; lists as JSON. May be repeated.")]
 
 
@@ -62,7 +61,9 @@ def complete(
 @app.command()
 def explain(
     place: Annotated[str, typer.Argument(metavar="FILE:LINE:COL", help="Line and column from 1, columns in characters.")],
-    trigger: Annotated[Trigger, typer.Option(help="Explain what you see while typing, or after an explicit request.")] = "typing",
+    trigger: Annotated[
+        Literal["typing", "explicit"], typer.Option(help="Explain what you see while typing, or after an explicit request.")
+    ] = "typing",
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     no_text: Annotated[bool, typer.Option("--no-text", help="Print lengths instead of texts of the file and the model.")] = False,
     model: ModelOption = None,
