@@ -84,7 +84,7 @@ def cursor_context(snapshot: Snapshot, tree: SyntaxTree | None = None) -> Cursor
     lang = language(snapshot.language_id)
     lex_start_cp, stack, at_cursor = _lex(snapshot, lang, tree)
     in_code = at_cursor.inside == "code"
-    owed = _owed(at_cursor.stack, snapshot, lang) if in_code else ""
+    owed, wanted = _unmatched(at_cursor.stack, snapshot, lang) if in_code else ("", "")
     kind = _kind(snapshot, lang, at_cursor)
     opener_indent = _opener_indent(snapshot, lang) if in_code else None
     line_indent = columns(snapshot.line_prefix) if snapshot.line_prefix.strip() else _indent_above(snapshot)
@@ -107,7 +107,7 @@ def cursor_context(snapshot: Snapshot, tree: SyntaxTree | None = None) -> Cursor
         lex_start_cp=lex_start_cp,
         stack=stack[-_MAX_OPEN:],
         owed=owed[:_MAX_OPEN],
-        wanted=_wanted(_without(at_cursor.stack, owed), snapshot, lang)[:_MAX_OPEN] if in_code else "",
+        wanted=wanted[:_MAX_OPEN],
         wanted_literal=_wanted_literal(snapshot, lang) if in_code else "",
         inside=at_cursor.inside,
         delimiter=at_cursor.delimiter,
@@ -210,19 +210,24 @@ def _lex(snapshot: Snapshot, lang: Language, tree: SyntaxTree | None) -> tuple[i
     return resume + found[-1].start, stack_before_last, balance_behind(above.balance, found, lang)
 
 
-def _owed(stack: str, snapshot: Snapshot, lang: Language) -> str:
-    suffix = _suffix(snapshot)
-    return "" if suffix is None else unclosed(stack, closing(suffix, lang))
+def _unmatched(stack: str, snapshot: Snapshot, lang: Language) -> tuple[str, str]:
+    """Return what is owed and what is wanted (see `CursorContext`), counted over the text on both sides of the cursor.
 
-
-def _wanted(stack: str, snapshot: Snapshot, lang: Language) -> str:
-    """Return the closing brackets after the cursor that close nothing yet. stack: what is open before it, but what is owed."""
+    stack: the brackets that are open before the cursor.
+    """
     suffix = _suffix(snapshot)
     if not lang.brackets or suffix is None:
-        return ""
-    excess = _excess(suffix, lang)
-    closing = "".join(CLOSER[opener] for opener in reversed(stack))
-    return excess.removesuffix(closing) if excess.endswith(closing) else ""
+        return "", ""
+    excess, partners = _excess(suffix, lang), _closing(stack)
+    if excess.endswith(partners):
+        return "", excess.removesuffix(partners)  # what is open has its partners at the end
+    owed = unclosed(stack, closing(suffix, lang))
+    partners = _closing(_without(stack, owed))
+    return owed, excess.removesuffix(partners) if excess.endswith(partners) else ""
+
+
+def _closing(stack: str) -> str:
+    return "".join(CLOSER[opener] for opener in reversed(stack))
 
 
 def _without(stack: str, owed: str) -> str:
