@@ -134,7 +134,7 @@ def _why_nothing(answer: LastAnswer, steps: list[Step]) -> str:
         return late if entry.reason in (None, "cancelled") else f"the model ended at once ({entry.reason})"
     if sure(answer.hit, question.settings.confidence).end_cp <= answer.hit.n_typed:
         return "the model is not sure enough of its first word (setting confidence)"
-    removed = next((step.stage for step in reversed(steps) if not step.text.strip()), "")
+    removed = next((step.stage for step in steps if not step.text.strip()), "")
     return f"nothing was left after the step '{removed}'" if removed else "nothing that could be shown was left"
 
 

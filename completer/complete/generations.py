@@ -104,7 +104,10 @@ class Generations:
             return  # the loop is closed: nobody listens any more
 
     def _take(self, event: Tokens | Done) -> None:
-        """Take an event of a generation or a prefill. Mutates: the entry, what runs."""
+        """Take an event of a generation or a prefill; those of requests that are over are ignored.
+
+        Mutates: the entry, what runs.
+        """
         match event:
             case Tokens(request_id, tokens, stats) if request_id in self._growing:
                 growing = self._growing[request_id]
@@ -117,7 +120,7 @@ class Generations:
                 entry.stats, entry.reason = stats, entry.reason or reason
                 growing.on_done(entry)
                 self._notify()
-            case Done(request_id, reason):
+            case Done(request_id, reason) if request_id in self._prefills:
                 self._prefills.pop(request_id)(reason)
 
     def _grow(self, growing: _Growing, tokens: Sequence[Token]) -> None:

@@ -147,14 +147,18 @@ def closer_column(snapshot: Snapshot, cursor: CursorContext) -> int | None:
     start = snapshot.text.find("\n", start, snapshot.line_start_cp) + 1 if start else 0
     above = snapshot.text[start : snapshot.line_start_cp]
     opened: list[int] = []
+    partners: list[tuple[int, int]] = []
     for token in tokens(above, cursor.language):
         if token.kind == "bracket" and token.text in CLOSER:
             opened.append(token.start)
         elif token.kind == "bracket" and opened:
-            opened.pop()
+            partners.append((opened.pop(), token.start))
     if not opened or above[opened[-1]] != cursor.owed[:1]:
         return None
-    lines = above[: opened[-1]].splitlines()
+    line_start = above.rfind("\n", 0, opened[-1]) + 1
+    # `int b) {` belongs to the line with the parenthesis that it closes.
+    heads = [start for start, end in partners if line_start <= end < opened[-1] and above[start] == "("]
+    lines = above[: min([opened[-1], *heads])].split("\n")
     column = columns(lines[-1])
     before = next((line for line in reversed(lines[:-1]) if line.strip()), "")
     braces = above[opened[-1]] == "{" and not cursor.language.enders
@@ -354,8 +358,8 @@ def _suppress(snapshot: Snapshot, lang: Language, at_cursor: Balance) -> Suppres
     rest = snapshot.line_suffix
     if _is_word(rest[:1]) and _is_word(snapshot.line_prefix[-1:]):
         return "word"
-    if at_cursor.inside == "code":
-        rest = _without_comment(rest, lang)
+    if at_cursor.inside != "line_comment":
+        rest = _without_comment(at_cursor.delimiter + rest, lang)[len(at_cursor.delimiter) :]
     return "" if _CLOSING_REST.fullmatch(rest) else "rest"
 
 

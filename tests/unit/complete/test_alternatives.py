@@ -14,7 +14,7 @@ from completer.complete.pipeline import Pipeline
 from completer.engines.base import Logits
 from completer.tokens.tokenizer import Tokenizer
 from completer.types import Edit, Snapshot, Suggestion
-from tests.unit.complete.test_pipeline import HEAD, SCRIPT, SETTINGS, ByHeart, at, key, pipeline, text_of
+from tests.by_heart import HEAD, SCRIPT, SETTINGS, ByHeart, at, key, pipeline, text_of
 
 OTHERS = ("height * width", "2 * width", "None", "0")
 

@@ -4,11 +4,11 @@ import time
 from pathlib import Path
 
 import pytest
-from test_pipeline import ByHeart, pipeline
 
 from completer.config import Settings
 from completer.tokens.tokenizer import Tokenizer
 from completer.types import Edit, Snapshot
+from tests.by_heart import ByHeart, pipeline
 
 MOST_S = 1.0
 SETTINGS = Settings(budget_ms=60, confidence=0.0)

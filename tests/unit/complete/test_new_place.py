@@ -13,7 +13,7 @@ from completer.complete.pipeline import Pipeline
 from completer.engines.base import CostCurve, Logits
 from completer.tokens.tokenizer import Tokenizer
 from completer.types import Snapshot, Suggestion
-from tests.unit.complete.test_pipeline import SETTINGS, ByHeart, pipeline, text_of
+from tests.by_heart import SETTINGS, ByHeart, pipeline, text_of
 
 DOCUMENT = "".join(f"def area_{n}(width, height):\n    result = width * height + {n}\n    return result\n\n" for n in range(60))
 UNHURRIED = replace(SETTINGS, budget_ms=10_000)

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_pipeline import HEAD, LINE, SETTINGS, TAIL, ByHeart, pipeline
 
 from completer.config import Settings, update
 from completer.errors import ConfigError
@@ -20,6 +19,7 @@ from completer.prompt.prompt import Window, set_anchor
 from completer.syntax.tree import SyntaxTree
 from completer.tokens.tokenizer import Tokenizer
 from completer.types import Edit, Snapshot
+from tests.by_heart import HEAD, LINE, SETTINGS, TAIL, ByHeart, pipeline
 
 PIECES = st.lists(
     st.builds(

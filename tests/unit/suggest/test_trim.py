@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from completer.suggest.fit import fit
 from completer.suggest.overlap import duplicates_suffix
 from completer.suggest.partial import clean_partial
 from completer.suggest.special import cut_special
@@ -71,34 +70,10 @@ def test_selected_entry_must_begin_the_suggestion() -> None:
     assert trim("se", snapshot, cursor, Showing(selected=Replacement("balance", 5, 7))) is None
 
 
-@pytest.mark.parametrize(
-    ("raw", "kept"),
-    [
-        ("foo(bar", "foo("),
-        ("snapshot", "snapshot"),
-        ("x.snapshot", "x.snapshot"),
-        ('f("ab', "f("),
-        ("", ""),
-        ("zzz", ""),
-    ],
-)
-def test_partial_output_ends_at_a_clean_boundary(raw: str, kept: str) -> None:
-    snapshot = Snapshot("file:///x", 1, "python", "snapshot = 1\ny = ", 17)
-    assert clean_partial(raw, snapshot, cursor_context(snapshot)) == kept
-
-
 def test_explicit_request_is_answered_inside_a_word() -> None:
     snapshot = Snapshot("file:///x", 1, "python", "foobar = 1\n", 3)
     assert trim("d_", snapshot, cursor_context(snapshot)) is None
     assert trim("d_", snapshot, cursor_context(snapshot), Showing(explicit=True)) is not None
-
-
-@pytest.mark.parametrize(("text", "fitted"), [(")) {", ")) {"), (") {", ")"), (" {", None)])
-def test_a_block_below_is_opened_only_when_the_line_owes_no_bracket(text: str, fitted: str | None) -> None:
-    document = "if (isReady(state‸\n  start();\n}\n"
-    snapshot = Snapshot("file:///a.js", 1, "javascript", document.replace("‸", ""), document.index("‸"))
-    found = fit(text, snapshot, cursor_context(snapshot))
-    assert (found.text if found else None) == fitted
 
 
 @pytest.mark.parametrize(
