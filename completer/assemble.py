@@ -22,6 +22,7 @@ from completer.engines.cpu.load import condemn, physical_threads
 from completer.engines.factory import Loaded, Served, load, load_lmdeploy, load_remote, resolve
 from completer.engines.health import Health
 from completer.engines.measure import MachineLimits, measure_limits
+from completer.engines.registry import leaves_machine
 from completer.engines.weights.background_check import BackgroundCheck
 from completer.errors import ConfigError, EngineUnavailable, HashMismatch, ModelNotPulled
 from completer.generate.generator import Generator
@@ -261,7 +262,7 @@ def make_pipeline(
         engine.max_len,
         name=loaded.model,
         engine=engine.name,
-        leaves_machine=engine.name == "remote",
+        leaves_machine=leaves_machine(engine.name),
         health=health,
     )
     return Pipeline(model, settings, on_close=on_close)

@@ -1,1 +1,1 @@
-"""Inference engines. Imported lazily: only the registry, the factory and `folder` know their names."""
+"""Inference engines. registry.py lists them, factory.py builds them; each is imported only when it is used."""

@@ -1,4 +1,4 @@
-"""Builds the engine that the settings ask for. The only place that knows all engines by name."""
+"""Builds the engine that the settings name, with its tokenizer and its costs. Which engines there are: registry.py."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ class Requirements:
     """What an engine needs. packages: names on the index, the same as the modules; the first gives the engine its version.
 
     device: "cpu", "cuda" and "server" name the only one that it runs on; with "any" it takes CUDA where torch has it.
+        "server": prompts leave this machine, so documents that appear to contain a secret are not sent.
     capability: the least compute capability of a card that it uses.  streams: it is a StreamEngine.
     """
 
@@ -43,6 +44,11 @@ ENGINES: dict[str, Requirements] = {
     "lmdeploy": Requirements(("lmdeploy", "torch"), "lmdeploy", "cuda", streams=True),
     "remote": Requirements(("httpx", "httpx_sse"), "", "server", streams=True),
 }
+
+
+def leaves_machine(name: str) -> bool:
+    """Return whether the engine `name` sends prompts to a server; True for one without a row, of which nothing is known."""
+    return name not in ENGINES or ENGINES[name].device == "server"
 
 
 def availability(name: str, try_import: bool = True) -> Availability:

@@ -1,4 +1,4 @@
-"""What the syntax and trimming code knows about each language, as data. Adding a language is one entry here.
+"""What the syntax and trimming code knows about each language, as data. To add one: docs/how-to/add-a-language.md.
 
 The lexical part (quotes and comments) is enough to find strings and to balance brackets; the grammar part names
 the node kinds of the official tree-sitter grammar. A language without an entry gets `PLAIN`. An entry made by

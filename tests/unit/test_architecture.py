@@ -1,12 +1,15 @@
-"""Modules import in one direction only: the arrows of docs/explanation/architecture.md."""
+"""Packages import downwards only: the levels in the table of docs/explanation/architecture.md hold."""
 
 import ast
-from graphlib import TopologicalSorter
+import re
 from pathlib import Path
 
-PACKAGE = Path(__file__).parents[2] / "completer"
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "completer"
 ENGINES_MAY_IMPORT = {"errors", "types", "tokens", "config", "models", "system"}
 ONLY_COMMANDS_IMPORT = {"cli", "assemble", "server"}
+ROW = re.compile(r"^\| (\d+) \| `(\w+)(?:/|\.py)` \|", re.MULTILINE)
+"""A row of the map of packages: level and package."""
 
 
 def imported(file: Path) -> set[str]:
@@ -15,6 +18,8 @@ def imported(file: Path) -> set[str]:
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("completer."):
             found.add((node.module or "").split(".")[1])
+        if isinstance(node, ast.ImportFrom) and node.module == "completer":
+            found.update(alias.name for alias in node.names if alias.name != "__version__")
         if isinstance(node, ast.Import):
             found.update(alias.name.split(".")[1] for alias in node.names if alias.name.startswith("completer."))
     return found
@@ -30,11 +35,35 @@ def arrows() -> dict[str, set[str]]:
     return graph
 
 
-def test_imports_have_no_cycles() -> None:
-    TopologicalSorter(arrows()).prepare()  # raises CycleError, which names the cycle
+def levels() -> dict[str, int]:
+    """Return the level of each package, in the order of the table."""
+    page = (ROOT / "docs" / "explanation" / "architecture.md").read_text(encoding="utf-8")
+    return {name: int(level) for level, name in ROW.findall(page)}
 
 
-def test_engines_know_nothing_of_the_front() -> None:
+def test_the_map_lists_every_package_once_from_top_to_bottom() -> None:
+    assert levels().keys() == arrows().keys()
+    in_order = list(levels().values())
+    assert in_order == sorted(in_order, reverse=True)
+
+
+def test_the_diagram_has_the_levels_of_the_table() -> None:
+    page = (ROOT / "docs" / "explanation" / "architecture.md").read_text(encoding="utf-8")
+    drawn = {
+        name: int(level) for level, row in re.findall(r"^(\d) │(.*)│$", page, re.MULTILINE) for name in re.findall(r"\w+", row)
+    }
+    assert drawn == {name: level for name, level in levels().items() if name != "__main__"}
+
+
+def test_a_package_imports_only_packages_of_a_lower_level() -> None:
+    level = levels()
+    wrong = [
+        f"{package} imports {other}" for package, others in arrows().items() for other in others if level[other] >= level[package]
+    ]
+    assert wrong == []
+
+
+def test_engines_know_nothing_of_prompts_and_documents() -> None:
     assert arrows()["engines"] <= ENGINES_MAY_IMPORT
 
 

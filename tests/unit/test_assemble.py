@@ -11,6 +11,7 @@ from completer.complete.pipeline import Pipeline
 from completer.config import Settings
 from completer.engines.factory import Loaded
 from completer.engines.fake import FakeEngine
+from completer.engines.registry import ENGINES, Device, Requirements, leaves_machine
 from completer.errors import HashMismatch
 from completer.tokens.tokenizer import Tokenizer
 
@@ -40,6 +41,21 @@ def test_a_damaged_model_that_may_not_be_pulled_is_an_error(monkeypatch: pytest.
     monkeypatch.setattr(assemble, "resolve", lambda _: None)
     with pytest.raises(HashMismatch):
         assemble.load_engine(Settings(model="tiny"), lambda *_: None, may_pull=False)
+
+
+@pytest.mark.parametrize(("device", "is_checked"), [("server", True), ("cpu", False), ("cuda", False)])
+def test_documents_are_checked_for_secrets_with_every_engine_that_is_a_server(
+    tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch, device: Device, is_checked: bool
+) -> None:
+    monkeypatch.setitem(ENGINES, "fake", Requirements((), "", device))
+    running, pipeline = started(tokenizer, None)
+    assert pipeline._state.model.leaves_machine is is_checked
+    running.close()
+
+
+def test_an_engine_without_a_row_is_taken_for_a_server() -> None:
+    assert leaves_machine("unheard-of")
+    assert [name for name in ENGINES if leaves_machine(name)] == ["remote"]
 
 
 def started(tokenizer: Tokenizer, converted: Path | None) -> tuple[assemble.Running, Pipeline]:
