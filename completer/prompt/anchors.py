@@ -50,7 +50,8 @@ def context_budget(costs: CostCurve, max_len: int) -> int:
     return max(0, int(min(MAX_CONTEXT, CONTEXT_MS / costs.prefill_ms_per_token, max_len - RESERVE - n_full - PATH_TOKENS)))
 
 
-def _full_window(costs: CostCurve, max_len: int) -> Window:
+def full_window(costs: CostCurve, max_len: int) -> Window:
+    """Return the window of idle time and of explicit requests on a machine with these costs."""
     n_full = min(max_len - RESERVE, max(MIN_FULL, FULL_MS / costs.prefill_ms_per_token))
     share = min(1.0, n_full / (FULL_BEFORE + FULL_AFTER))
     return Window(int(FULL_BEFORE * share), int(FULL_AFTER * share), full=True)
@@ -71,7 +72,7 @@ class Anchors:
         self._costs = costs
         self._cached = cached
         self._anchors: list[Anchor] = []
-        self._full = _full_window(costs, max_len)
+        self._full = full_window(costs, max_len)
         self._longest = max_len - RESERVE
         n_cold = max(64, min(int(COLD_MS / costs.prefill_ms_per_token), FULL_BEFORE))
         self._cold = Window(n_cold * 3 // 4, n_cold // 4, full=False)

@@ -11,7 +11,7 @@ from completer.complete.pipeline import Pipeline
 from completer.config import Settings
 from completer.engines.factory import Loaded
 from completer.engines.fake import FakeEngine
-from completer.engines.registry import ENGINES, Device, Requirements, leaves_machine
+from completer.engines.registry import ENGINES, RunsOn, Requirements, leaves_machine
 from completer.errors import HashMismatch
 from completer.tokens.tokenizer import Tokenizer
 
@@ -45,7 +45,7 @@ def test_a_damaged_model_that_may_not_be_pulled_is_an_error(monkeypatch: pytest.
 
 @pytest.mark.parametrize(("device", "is_checked"), [("server", True), ("cpu", False), ("cuda", False)])
 def test_documents_are_checked_for_secrets_with_every_engine_that_is_a_server(
-    tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch, device: Device, is_checked: bool
+    tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch, device: RunsOn, is_checked: bool
 ) -> None:
     monkeypatch.setitem(ENGINES, "fake", Requirements((), "", device))
     running, pipeline = started(tokenizer, None)

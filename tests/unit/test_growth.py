@@ -23,6 +23,8 @@ from completer.syntax.languages import LANGUAGES
 from completer.syntax.tree import OVERDUE_S, PARSE_S, SyntaxTree
 from completer.types import Edit, Snapshot
 
+pytestmark = pytest.mark.slow
+
 SHORT, LONG = 5_000, 20_000
 SLACK_S = 0.05
 MOST_S = 1.0

@@ -22,6 +22,8 @@ from completer.errors import ContextOverflow, ModelError, UnsupportedModel
 from completer.tokens.tokenizer import Tokenizer
 from tests import tiny
 
+pytestmark = pytest.mark.slow
+
 CONFIG: dict[str, Any] = {
     "model_type": "llama",
     "num_attention_heads": 4,

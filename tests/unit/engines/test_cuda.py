@@ -27,6 +27,8 @@ from completer.types import StopRule
 from tests import tiny
 from tests.law import Run, prompt_of
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 MAX_LEN = 300
 TOLERANCE = 2e-4

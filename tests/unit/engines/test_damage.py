@@ -29,6 +29,8 @@ from completer.models import store
 from completer.models.store import ModelFiles
 from tests import tiny
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = Settings(engine="phased", threads=1, kv_memory_mb=8)
 IDS = tiny.some_ids(120)
 

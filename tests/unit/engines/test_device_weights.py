@@ -19,6 +19,8 @@ from tests import tiny
 from tests.quantised import Layout, save_quantised
 from tests.unit.engines.test_cuda import CPU, IDS, Recorder
 
+pytestmark = pytest.mark.slow
+
 
 def test_eight_bit_rows_on_a_device_compute_what_they_stand_for() -> None:
     w, x = torch.randn(48, 128), torch.randn(5, 128)

@@ -18,6 +18,8 @@ from completer.errors import ConfigError, ModelError, UnsupportedModel
 from completer.models.store import locate
 from tests import tiny, tiny_hf
 
+pytestmark = pytest.mark.slow
+
 IDS = tiny.some_ids(90)
 OTHER = tiny.some_ids(60, seed=9)
 

@@ -28,6 +28,8 @@ from completer.engines.weights.spec import ModelSpec
 from completer.errors import ContextOverflow, EngineClosed
 from tests import tiny
 
+pytestmark = pytest.mark.slow
+
 IDS = tiny.some_ids(40)
 FAMILIES = ("llama", "llama-biased", "llama3-tied", "qwen2", "qwen3")
 """Without biases, with all biases, with scaled rotary frequencies, with biases of q, k, v, with norms of q and k."""

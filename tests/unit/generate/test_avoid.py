@@ -28,6 +28,7 @@ def opening(tokenizer: Tokenizer, prompt: Prompt, ids: Sequence[int], n_tokens: 
     return texts[:n_tokens][-1] if texts else b""
 
 
+@pytest.mark.slow
 @law
 @given(data=st.data())
 def test_an_alternative_is_what_a_cold_slot_says_without_the_tokens_to_avoid(tokenizer: Tokenizer, data: st.DataObject) -> None:
@@ -71,6 +72,7 @@ def test_an_alternative_needs_the_prompt_no_second_time(tokenizer: Tokenizer) ->
     assert sum(call.n for call in shared_engine.calls if call.name != "truncate") <= len(other.ids)
 
 
+@pytest.mark.slow
 @law
 @given(data=st.data())
 def test_cancelling_an_alternative_after_any_step_leaves_a_true_slot(tokenizer: Tokenizer, data: st.DataObject) -> None:

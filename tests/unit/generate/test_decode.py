@@ -61,6 +61,7 @@ def test_a_warm_slot_gives_what_a_cold_one_gives(tokenizer: Tokenizer, data: st.
     assert_true(warm.slot, warm_engine)
 
 
+@pytest.mark.slow
 @law
 @given(data=st.data())
 def test_known_rows_never_change_the_output(tokenizer: Tokenizer, data: st.DataObject) -> None:
@@ -106,6 +107,7 @@ def test_drafts_never_change_the_output(tokenizer: Tokenizer, data: st.DataObjec
     assert_true(drafted.slot, drafted_engine)
 
 
+@pytest.mark.slow
 @law
 @given(data=st.data())
 def test_cancelling_after_any_step_leaves_a_true_slot(tokenizer: Tokenizer, data: st.DataObject) -> None:
@@ -126,6 +128,7 @@ def test_cancelling_after_any_step_leaves_a_true_slot(tokenizer: Tokenizer, data
     assert (run.ids, run.reason) == expected
 
 
+@pytest.mark.slow
 @law
 @given(text=st.one_of(st.sampled_from(TEXTS), st.text(min_size=1, max_size=12)), n_heal=st.integers(1, 3))
 def test_healed_text_begins_with_the_bytes_that_were_typed(tokenizer: Tokenizer, text: str, n_heal: int) -> None:
@@ -282,6 +285,7 @@ class BlockwiseEngine(FakeEngine):
         return super().truncate(slot, length if length >= held else length // 8 * 8)
 
 
+@pytest.mark.slow
 @law
 @given(data=st.data())
 def test_an_engine_that_keeps_less_than_asked_gives_the_same(tokenizer: Tokenizer, data: st.DataObject) -> None:

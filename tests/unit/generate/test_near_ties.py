@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,6 +36,7 @@ class NoisyEngine(FakeEngine):
         return rows
 
 
+@pytest.mark.slow
 @law
 @given(data=st.data())
 def test_drafts_never_change_a_choice_that_kernels_are_unsure_of(tokenizer: Tokenizer, data: st.DataObject) -> None:

@@ -18,6 +18,8 @@ from completer.models.manifest import GGUFFile, HubSource, IndexSource, ModelEnt
 from completer.models.pull import pull
 from tests.unit.models.model_server import ModelServer, serve
 
+pytestmark = pytest.mark.slow
+
 DATA = b"GGUF" + random.Random(1).randbytes(300_000)
 HALVES = (DATA[:170_000], DATA[170_000:])
 FILE = GGUFFile("tiny.gguf", len(DATA), hashlib.sha256(DATA).hexdigest())

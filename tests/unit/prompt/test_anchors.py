@@ -18,7 +18,7 @@ from completer.prompt.anchors import (
     RESERVE,
     Anchors,
     context_budget,
-    full_window_cp,
+    full_window,
 )
 from completer.prompt.prompt import CHARS_PER_TOKEN, Anchor, build_prompt
 from completer.tokens.prefix import common_length
@@ -220,14 +220,16 @@ def test_with_room_enough_for_the_window_alone_the_block_goes_and_the_window_sta
 
 
 def test_a_slow_machine_gets_a_smaller_full_window_but_never_less_than_the_floor() -> None:
-    sizes = [full_window_cp(CostCurve({1: 1.0}, ms), 4096) for ms in (0.1, 1.5, 3.0, 1000.0)]
-    assert sizes[0] == sizes[1] == (FULL_BEFORE * 3, FULL_AFTER * 3)
+    windows = [full_window(CostCurve({1: 1.0}, ms), 4096) for ms in (0.1, 1.5, 3.0, 1000.0)]
+    sizes = [(window.n_before, window.n_after) for window in windows]
+    assert sizes[0] == sizes[1] == (FULL_BEFORE, FULL_AFTER)
     assert sizes[1] > sizes[2] > sizes[3]
-    assert sum(sizes[3]) == MIN_FULL * CHARS_PER_TOKEN
+    assert sum(sizes[3]) == MIN_FULL
 
 
 def test_a_short_slot_makes_even_the_floor_smaller() -> None:
-    assert sum(full_window_cp(CostCurve({1: 1.0}, 1000.0), RESERVE + 200)) == pytest.approx(200 * CHARS_PER_TOKEN, abs=6)
+    window = full_window(CostCurve({1: 1.0}, 1000.0), RESERVE + 200)
+    assert window.n_before + window.n_after == pytest.approx(200, abs=2)
 
 
 @pytest.mark.parametrize(("ms", "max_len", "expected"), [(0.1, 4096, MAX_CONTEXT), (4.0, 4096, CONTEXT_MS / 4), (0.1, 1024, 0)])

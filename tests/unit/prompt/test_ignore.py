@@ -16,6 +16,8 @@ from completer.prompt.context.ignore import MAX_DEPTH, MAX_RULES_BYTES, IgnoreRu
 from completer.prompt.context.ignore_file import MAX_RULES, IgnoreFile, TooMuchWork, Work
 from completer.prompt.context.wildmatch import Wildmatch
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from in_process import INITIALIZE, framed, request, say
@@ -75,6 +76,8 @@ message_parts = st.fixed_dictionaries(
         "error": anything,
     },
 )
+
+pytestmark = pytest.mark.slow
 likely = st.builds(
     lambda method, params, more: {"jsonrpc": "2.0", "method": method, "params": params, **more},
     st.sampled_from(COMMON),
