@@ -25,7 +25,7 @@ from completer.syntax.lexer import (
     tokens,
     unclosed,
 )
-from completer.syntax.tree import Scope, SyntaxTree
+from completer.syntax.tree import SyntaxTree
 from completer.types import Snapshot
 
 Kind = Literal["body", "statement", "name", "member", "arguments", "expression", "import", "string", "docstring", "comment"]
@@ -48,11 +48,9 @@ class CursorContext:
 
     kind: "body": right behind a block opener with an empty body; "statement": on a blank line; "name": behind the first
         letters of a statement; "member": after a dot; "arguments": inside ( or [; the others as they say.
-    in_word: the cursor stands behind an identifier character.
     multiline: a block may be suggested.  suppress: why nothing should be suggested unless asked for: the cursor is
         inside a word, or the rest of the line is code ("rest": worth showing only if the model bridges it).
     indent: columns at which a new line of this block starts.  block_indent: for `StopRule`, or None.
-    scopes: functions and types around the cursor, innermost first.
     lex_start_cp: start of the last literal or bracket before the cursor; from there the text lexes as it does
         in the document, below the open brackets `stack` (outermost first).
     owed: open brackets that nothing behind the cursor closes, innermost first.
@@ -63,12 +61,10 @@ class CursorContext:
 
     language: Language
     kind: Kind
-    in_word: bool
     multiline: bool
     suppress: Suppress
     indent: int
     block_indent: int | None
-    scopes: tuple[Scope, ...]
     lex_start_cp: int
     stack: str
     owed: str
@@ -80,7 +76,7 @@ class CursorContext:
 
 
 def cursor_context(snapshot: Snapshot, tree: SyntaxTree | None = None) -> CursorContext:
-    """Return where the cursor stands. tree: the document's tree at the snapshot's version, for the scopes."""
+    """Return where the cursor stands. tree: the document's tree at the snapshot's version, to find where to lex from."""
     lang = language(snapshot.language_id)
     lex_start_cp, stack, at_cursor = _lex(snapshot, lang, tree)
     in_code = at_cursor.inside == "code"
@@ -98,12 +94,10 @@ def cursor_context(snapshot: Snapshot, tree: SyntaxTree | None = None) -> Cursor
     return CursorContext(
         language=lang,
         kind=kind,
-        in_word=_is_word(snapshot.line_prefix[-1:]),
         multiline=kind in ("body", "docstring") or (kind == "statement" and _below_comment(snapshot, lang)),
         suppress=_suppress(snapshot, lang, at_cursor),
         indent=indent,
         block_indent=block_indent,
-        scopes=_scopes(snapshot, tree) if tree is not None else (),
         lex_start_cp=lex_start_cp,
         stack=stack[-_MAX_OPEN:],
         owed=owed[:_MAX_OPEN],
@@ -112,20 +106,6 @@ def cursor_context(snapshot: Snapshot, tree: SyntaxTree | None = None) -> Cursor
         inside=at_cursor.inside,
         delimiter=at_cursor.delimiter,
         closed=_literal_closed(at_cursor, snapshot, lang),
-    )
-
-
-def _scopes(snapshot: Snapshot, tree: SyntaxTree) -> tuple[Scope, ...]:
-    """On a blank line the tree ends with the line above; of what encloses that, keep what is indented less."""
-    if snapshot.line_prefix.strip() or snapshot.line_suffix.strip():
-        return tree.scopes(snapshot.cursor_cp)
-    above = snapshot.text[max(0, snapshot.line_start_cp - 4_000) : snapshot.line_start_cp]
-    last_cp = snapshot.line_start_cp - (len(above) - len(above.rstrip()))
-    here, text = columns(snapshot.line_prefix), snapshot.text
-    return tuple(
-        scope
-        for scope in tree.scopes(last_cp)
-        if scope.end_cp > snapshot.cursor_cp or columns(text[text.rfind("\n", 0, scope.start_cp) + 1 :][:200]) < here
     )
 
 

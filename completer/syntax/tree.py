@@ -30,16 +30,6 @@ _Moved = tuple[int, int, int, _Point, _Point, _Point]
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
-    """A function or type around the cursor: `text[start_cp:end_cp]`, from its first character to its last."""
-
-    kind: str
-    name: str
-    start_cp: int
-    end_cp: int
-
-
-@dataclass(frozen=True, slots=True)
 class _Mark:
     """One position in the three units that we convert between."""
 
@@ -186,7 +176,7 @@ class SyntaxTree:
         """Parse the largest definition around the cursor that begins near, or just the lines near, with `new` inserted."""
         assert self._parser is not None
         cursor, top_cp = self.byte_at(cursor_cp), self.top_level_start(cursor_cp)
-        definitions = [scope.start_cp for scope in self.scopes(cursor_cp)] + ([top_cp] if top_cp is not None else [])
+        definitions = self._definition_starts(cursor_cp) + ([top_cp] if top_cp is not None else [])
         near = max(0, cursor - EXCERPT_BYTES)
         start = next((at for at in map(self.byte_at, reversed(definitions)) if at >= near), self._data.rfind(b"\n", 0, near) + 1)
         start = start if start >= near - EXCERPT_BYTES else near  # one endless line: take its end
@@ -232,14 +222,10 @@ class SyntaxTree:
             return None
         return self.cp_at(around[-2].start_byte)
 
-    def scopes(self, cp: int) -> tuple[Scope, ...]:
-        """Return the functions and types around a position, innermost first."""
+    def _definition_starts(self, cp: int) -> list[int]:
+        """Return where the functions and types around a position start, in code points, innermost first."""
         kinds = self.language.functions + self.language.types
-        found = []
-        for node in self.ancestors(cp):
-            if node.type in kinds:
-                found.append(Scope(node.type, name_of(node, self._data), self.cp_at(node.start_byte), self.cp_at(node.end_byte)))
-        return tuple(found)
+        return [self.cp_at(node.start_byte) for node in self.ancestors(cp) if node.type in kinds]
 
     def _locate(self, cp: int, near: _Mark | None = None) -> _Mark:
         """Return the position of a code point, walking from `near` or from the last position. Mutates: the latter."""

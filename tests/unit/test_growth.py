@@ -139,7 +139,7 @@ def test_a_parse_is_given_up_and_the_document_lives_without_a_tree(language_id: 
     assert process_time_of(lambda: tree.root) < 0.05  # not tried again at each look
     tree.edit(Edit(0, 0, "x"))
     assert process_time_of(lambda: tree.settled_root) < 0.05
-    assert cursor_context(Snapshot("file:///a", 1, language_id, "x" + text, 1), tree).in_word
+    assert cursor_context(Snapshot("file:///a", 1, language_id, "x" + text, 1), tree).kind
 
 
 def test_an_overdue_parse_is_given_up_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -111,11 +111,6 @@ def test_place_knows_which_brackets_nothing_closes() -> None:
     assert cursor_context(snap("function f() {\n  ‸\n", "javascript")).owed == "{"
 
 
-def test_scopes_of_a_blank_line_are_what_is_indented_less() -> None:
-    snapshot = snap("class A:\n    def f(self):\n        return 1\n\n    ‸\n")
-    assert [s.name for s in cursor_context(snapshot, SyntaxTree("python", snapshot.text)).scopes] == ["A"]
-
-
 @pytest.mark.parametrize(
     ("marked", "language_id", "generated", "kept"),
     [
