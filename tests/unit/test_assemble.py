@@ -11,7 +11,7 @@ from completer.complete.pipeline import Pipeline
 from completer.config import Settings
 from completer.engines.factory import Loaded
 from completer.engines.fake import FakeEngine
-from completer.engines.registry import ENGINES, RunsOn, Requirements, leaves_machine
+from completer.engines.registry import ENGINES, Requirements, RunsOn, leaves_machine
 from completer.errors import HashMismatch
 from completer.tokens.tokenizer import Tokenizer
 

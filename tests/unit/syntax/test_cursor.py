@@ -206,11 +206,6 @@ def test_the_literal_around_the_cursor_and_whether_it_ends(
     assert (cursor.inside, cursor.delimiter, cursor.closed) == (inside, delimiter, closed)
 
 
-@pytest.mark.parametrize(("marked", "in_word"), [("ab‸", True), ("a_‸", True), ("a1‸", True), ("a.‸", False), ("‸a", False)])
-def test_in_a_word_is_after_an_identifier_character(marked: str, in_word: bool) -> None:
-    assert at(marked).in_word is in_word
-
-
 def test_the_lexing_resumes_at_the_last_literal_or_bracket() -> None:
     marked = "x = f('a', ‸\n"
     cursor = at(marked)
@@ -230,14 +225,6 @@ def test_the_tree_changes_nothing_but_the_scopes(marked: str) -> None:
     assert {name: getattr(with_tree, name) for name in CursorContext.__slots__ if name != "scopes"} == {
         name: getattr(without, name) for name in CursorContext.__slots__ if name != "scopes"
     }
-
-
-def test_scopes_are_named_innermost_first() -> None:
-    cursor = at("class A:\n    def f(self):\n        return a‸\n")
-    assert [(scope.kind, scope.name) for scope in cursor.scopes] == [("function_definition", "f"), ("class_definition", "A")]
-
-
-LONG = "def g():\n    return (1, [2])\n\n\n" * 2_000  # longer than what is read on one side
 
 
 @pytest.mark.parametrize(("line", "owed"), [("x = f(‸\n", "("), ("x = f(‸)\n", "")])
