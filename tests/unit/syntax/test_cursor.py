@@ -227,6 +227,9 @@ def test_the_tree_changes_nothing_but_the_scopes(marked: str) -> None:
     }
 
 
+LONG = "def g():\n    return (1, [2])\n\n\n" * 2_000  # longer than what is read on one side
+
+
 @pytest.mark.parametrize(("line", "owed"), [("x = f(‸\n", "("), ("x = f(‸)\n", "")])
 def test_a_long_suffix_is_read_up_to_a_definition_at_the_margin(line: str, owed: str) -> None:
     assert at(line + LONG).owed == owed
