@@ -9,7 +9,8 @@ import re
 
 from completer.config import Settings
 from completer.suggest.confidence import DECODED_ON
-from completer.syntax.cursor import CursorContext, columns
+from completer.syntax.columns import columns
+from completer.syntax.cursor import CursorContext
 from completer.syntax.lexer import CLOSER, OPENER, tokens
 from completer.syntax.tree import SyntaxTree
 from completer.types import Snapshot, StopRule

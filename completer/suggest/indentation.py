@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-from completer.syntax.cursor import TAB_COLUMNS, CursorContext, closer_column, columns, indent_unit, line_above, lines_below
+from completer.syntax.brackets import closer_column
+from completer.syntax.columns import TAB_COLUMNS, columns, indent_unit
+from completer.syntax.cursor import CursorContext, line_above, lines_below
 from completer.syntax.lexer import OPENER
 from completer.types import Snapshot
 
@@ -31,7 +33,7 @@ def indented(text: str, snapshot: Snapshot, cursor: CursorContext) -> str:
 def _at_column(first: str, snapshot: Snapshot, cursor: CursorContext) -> str:
     """Return the first line of a blank line's suggestion with the white space that belongs between cursor and text."""
     body, at_cursor = first.lstrip(" \t"), columns(snapshot.line_prefix)
-    if body[0] in OPENER and cursor.owed and (column := closer_column(snapshot, cursor)) is not None:
+    if body[0] in OPENER and cursor.owed and (column := closer_column(snapshot, cursor.language, cursor.owed)) is not None:
         return " " * max(0, column - at_cursor) + body
     below = lines_below(snapshot, 1)
     deepest = max(cursor.indent, columns(below[0]) if below else 0)

@@ -1,29 +1,25 @@
 """Where the cursor stands, and how much may be suggested there.
 
 The text decides (strings, brackets, block openers), because a tree of a line that is being typed is mostly error nodes;
-the tree adds the enclosing scopes. Everything is computed once per request into one frozen `Place`.
+the tree tells where the surroundings begin. Everything is computed once per request into one frozen `CursorContext`.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import islice
 from typing import Literal
 
+from completer.syntax.brackets import AT_MARGIN, WINDOW_CP, literal_closed, unmatched, wanted_literal
+from completer.syntax.columns import columns, indent_unit
 from completer.syntax.languages import Language, language
 from completer.syntax.lexer import (
-    CLOSER,
     Balance,
-    balance,
     balance_behind,
     balance_of,
-    close_of,
-    closing,
     lex_lines,
     tokens,
-    unclosed,
 )
 from completer.syntax.tree import SyntaxTree
 from completer.types import Snapshot
@@ -31,12 +27,7 @@ from completer.types import Snapshot
 Kind = Literal["body", "statement", "name", "member", "arguments", "expression", "import", "string", "docstring", "comment"]
 Suppress = Literal["", "word", "rest"]
 
-TAB_COLUMNS = 4
-_WINDOW_CP = 32_000
-_NEAR_CP = 8_000
-"""How far above the line is looked for that a closing bracket belongs to."""
 _CLOSING_REST = re.compile(r"""[\s)\]}>"'`;,:{]*(?:\*/|-->|</[\w.-]*>|=>)?[\s)\]}>;,:{]*""")
-_AT_MARGIN = re.compile(r"^[A-Za-z@#]", re.MULTILINE)
 _MEMBER = re.compile(r"(?:\.|->|::|\?\.)\s*\Z")
 _MAX_OPEN = 1_000
 """Innermost brackets that are counted: what is open further out is not the business of one suggestion."""
@@ -80,7 +71,7 @@ def cursor_context(snapshot: Snapshot, tree: SyntaxTree | None = None) -> Cursor
     lang = language(snapshot.language_id)
     lex_start_cp, stack, at_cursor = _lex(snapshot, lang, tree)
     in_code = at_cursor.inside == "code"
-    owed, wanted = _unmatched(at_cursor.stack, snapshot, lang) if in_code else ("", "")
+    owed, wanted = unmatched(at_cursor.stack, snapshot, lang) if in_code else ("", "")
     kind = _kind(snapshot, lang, at_cursor)
     opener_indent = _opener_indent(snapshot, lang) if in_code else None
     line_indent = columns(snapshot.line_prefix) if snapshot.line_prefix.strip() else _indent_above(snapshot)
@@ -102,49 +93,11 @@ def cursor_context(snapshot: Snapshot, tree: SyntaxTree | None = None) -> Cursor
         stack=stack[-_MAX_OPEN:],
         owed=owed[:_MAX_OPEN],
         wanted=wanted[:_MAX_OPEN],
-        wanted_literal=_wanted_literal(snapshot, lang) if in_code else "",
+        wanted_literal=wanted_literal(snapshot, lang) if in_code else "",
         inside=at_cursor.inside,
         delimiter=at_cursor.delimiter,
-        closed=_literal_closed(at_cursor, snapshot, lang),
+        closed=literal_closed(at_cursor, snapshot, lang),
     )
-
-
-def columns(line: str) -> int:
-    """Return the width of a line's indentation in columns; a tab counts `TAB_COLUMNS`."""
-    head = line[: len(line) - len(line.lstrip(" \t"))]
-    return len(head) + (TAB_COLUMNS - 1) * head.count("\t")
-
-
-def indent_unit(text: str) -> int:
-    """Return the columns of one level of indentation in a file: 2, 4 or 8 (`TAB_COLUMNS` where tabs indent it)."""
-    found = re.search(r"^(\t| {2}(?! *\*)| {4}| {8})(?=\S)", text[:_WINDOW_CP], re.MULTILINE)
-    return TAB_COLUMNS if found is None or found[1] == "\t" else len(found[1])
-
-
-def closer_column(snapshot: Snapshot, cursor: CursorContext) -> int | None:
-    """Return the column of the line whose bracket the next closing one closes, or None if that is not near."""
-    start = max(0, snapshot.line_start_cp - _NEAR_CP)
-    start = snapshot.text.find("\n", start, snapshot.line_start_cp) + 1 if start else 0
-    above = snapshot.text[start : snapshot.line_start_cp]
-    opened: list[int] = []
-    partners: list[tuple[int, int]] = []
-    for token in tokens(above, cursor.language):
-        if token.kind == "bracket" and token.text in CLOSER:
-            opened.append(token.start)
-        elif token.kind == "bracket" and opened:
-            partners.append((opened.pop(), token.start))
-    if not opened or above[opened[-1]] != cursor.owed[:1]:
-        return None
-    line_start = above.rfind("\n", 0, opened[-1]) + 1
-    # `int b) {` belongs to the line with the parenthesis that it closes.
-    heads = [start for start, end in partners if line_start <= end < opened[-1] and above[start] == "("]
-    lines = above[: min([opened[-1], *heads])].split("\n")
-    column = columns(lines[-1])
-    before = next((line for line in reversed(lines[:-1]) if line.strip()), "")
-    braces = above[opened[-1]] == "{" and not cursor.language.enders
-    if braces and before and columns(before) < column and not before.rstrip().endswith(("{", "}", ";", ":", ",", "(", "[")):
-        return columns(before)  # the head of the block goes on over two lines
-    return column
 
 
 def opens_block(line: str, lang: Language) -> bool:
@@ -175,13 +128,13 @@ def lines_below(snapshot: Snapshot, n: int) -> list[str]:
 
 def _lex(snapshot: Snapshot, lang: Language, tree: SyntaxTree | None) -> tuple[int, str, Balance]:
     """Return the start of the last literal or bracket, the open brackets before it, and what is open at the cursor."""
-    start = max(0, snapshot.cursor_cp - _WINDOW_CP)
+    start = max(0, snapshot.cursor_cp - WINDOW_CP)
     top = tree.top_level_start(snapshot.cursor_cp) if tree is not None else None
     # In a broken tree the statement may be a part of what is really around the cursor: only one at the margin is whole.
     if top is not None and top >= start and snapshot.text[top - 1 : top] in ("", "\n", "\r"):
         start = top
     elif start:  # begin at a definition, where no literal is open
-        head = _AT_MARGIN.search(snapshot.text, start, snapshot.cursor_cp)
+        head = AT_MARGIN.search(snapshot.text, start, snapshot.cursor_cp)
         start = head.start() if head else start
     # What stands above the cursor's line stays the same from key to key, so it is lexed once.
     line_start = max(start, snapshot.line_start_cp)
@@ -192,81 +145,6 @@ def _lex(snapshot: Snapshot, lang: Language, tree: SyntaxTree | None) -> tuple[i
         return (start + above.last if above.last >= 0 else line_start), above.stack_before_last, above.balance
     stack_before_last = balance_of(found[:-1], lang, above.balance.stack).stack
     return resume + found[-1].start, stack_before_last, balance_behind(above.balance, found, lang)
-
-
-def _unmatched(stack: str, snapshot: Snapshot, lang: Language) -> tuple[str, str]:
-    """Return what is owed and what is wanted (see `CursorContext`), counted over the text on both sides of the cursor.
-
-    stack: the brackets that are open before the cursor.
-    """
-    suffix = _suffix(snapshot)
-    if not lang.brackets or suffix is None:
-        return "", ""
-    excess, partners = _excess(suffix, lang), _closing(stack)
-    if excess.endswith(partners):
-        return "", excess.removesuffix(partners)  # what is open has its partners at the end
-    owed = unclosed(stack, closing(suffix, lang))
-    partners = _closing(_without(stack, owed))
-    return owed, excess.removesuffix(partners) if excess.endswith(partners) else ""
-
-
-def _closing(stack: str) -> str:
-    return "".join(CLOSER[opener] for opener in reversed(stack))
-
-
-def _without(stack: str, owed: str) -> str:
-    """Return the open brackets of `stack` but for those that are owed."""
-    for opener in owed:
-        at = stack.rfind(opener)
-        stack = stack[:at] + stack[at + 1 :]
-    return stack
-
-
-def _suffix(snapshot: Snapshot) -> str | None:
-    """Return the text after the cursor in which its brackets find their partners; None if that is too far to read.
-
-    A long suffix is read up to the last definition that begins at the margin: no bracket is open there.
-    """
-    if len(snapshot.text) - snapshot.cursor_cp <= _WINDOW_CP:
-        return snapshot.suffix
-    near = snapshot.text[snapshot.cursor_cp : snapshot.cursor_cp + _WINDOW_CP]
-    margins = [match.start() for match in _AT_MARGIN.finditer(near) if match.start() > 0]
-    return near[: margins[-1]] if margins else None
-
-
-def _wanted_literal(snapshot: Snapshot, lang: Language) -> str:
-    """Return the delimiter of a literal that ends after the cursor and that nothing opens, or ""."""
-    suffix = _suffix(snapshot)
-    if suffix is None or snapshot.line_suffix.strip():
-        return ""
-    for quote in lang.multiline_quotes:
-        if close_of(quote, lang) == quote and len(quote) > 1 and suffix.count(quote) % 2 == 1:
-            return quote
-    for opener, closer in lang.block_comments:
-        ends, begins = suffix.find(closer), suffix.find(opener)
-        if ends >= 0 and (begins < 0 or ends < begins):
-            return opener
-    return ""
-
-
-@lru_cache(maxsize=8)
-def _excess(text: str, lang: Language) -> str:
-    """Return the closing brackets of `text` that it does not open. What stands behind the cursor is the same for many keys."""
-    return balance(text, lang).excess
-
-
-def _literal_closed(at_cursor: Balance, snapshot: Snapshot, lang: Language) -> bool:
-    if at_cursor.inside == "string":
-        end = close_of(at_cursor.delimiter, lang)
-        if at_cursor.delimiter in lang.multiline_quotes:
-            return snapshot.suffix.count(end) % 2 == 1 if end == at_cursor.delimiter else end in snapshot.suffix
-        rest = balance(at_cursor.delimiter + snapshot.line_suffix, lang)
-        return rest.inside != "string" and end in snapshot.line_suffix
-    if at_cursor.inside == "block_comment":
-        closer = close_of(at_cursor.delimiter, lang)
-        ahead = snapshot.suffix.split(closer, 1)
-        return len(ahead) == 2 and at_cursor.delimiter not in ahead[0]
-    return False
 
 
 def _kind(snapshot: Snapshot, lang: Language, at_cursor: Balance) -> Kind:

@@ -4,18 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from completer.syntax.cursor import (
-    TAB_COLUMNS,
-    CursorContext,
-    closer_column,
-    columns,
-    cursor_context,
-    indent_unit,
-    line_above,
-    lines_below,
-    opens_block,
-    without_word,
-)
+from completer.syntax.brackets import closer_column
+from completer.syntax.columns import TAB_COLUMNS, columns, indent_unit
+from completer.syntax.cursor import CursorContext, cursor_context, line_above, lines_below, opens_block, without_word
 from completer.syntax.languages import language
 from completer.syntax.tree import SyntaxTree
 from completer.types import Snapshot
@@ -263,7 +254,8 @@ def test_a_long_prefix_is_lexed_from_a_definition_at_the_margin() -> None:
 )
 def test_a_closer_belongs_at_the_column_of_the_line_that_opened(marked: str, language_id: str, column: int | None) -> None:
     snapshot = snap(marked, language_id)
-    assert closer_column(snapshot, cursor_context(snapshot)) == column
+    cursor = cursor_context(snapshot)
+    assert closer_column(snapshot, cursor.language, cursor.owed) == column
 
 
 @pytest.mark.parametrize(("line", "width"), [("  a", 2), ("\ta", 4), ("\t  a  b", 6), ("", 0), ("a\t", 0), ("   ", 3)])
