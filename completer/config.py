@@ -123,6 +123,12 @@ RULES: Mapping[str, Rule] = types.MappingProxyType({f.name: f.metadata["rule"] f
 _HINTS = get_type_hints(Settings)
 
 
+MAX_NAME_CP = 60
+MAX_PROBLEMS = 20
+MAX_NUMBER = 10**15
+"""Limits for what a repository may have an editor relay."""
+
+
 def check(changes: Mapping[str, Any]) -> Checked:
     """Return which of `changes` are settings with a value of the right type and range. Mutates: nothing.
 
@@ -136,6 +142,9 @@ def check(changes: Mapping[str, Any]) -> Checked:
             values[key] = _checked(key, value)
         except ConfigError as error:
             problems.append(str(error))
+            if len(problems) == MAX_PROBLEMS:  # whoever sends thousands of wrong names is told of some
+                problems.append("there are more problems of this kind")
+                break
     return Checked(values, problems)
 
 
@@ -158,8 +167,8 @@ def may_come_from_workspace(name: str, value: Any, model_ids: Collection[str]) -
 
 def _checked(key: str, value: Any) -> Any:
     if key not in RULES:
-        near = difflib.get_close_matches(key, RULES, n=1, cutoff=0.0)
-        raise ConfigError(f"unknown setting {key!r}: did you mean {near[0]!r}?")
+        near = difflib.get_close_matches(key[:MAX_NAME_CP], RULES, n=1, cutoff=0.0)
+        raise ConfigError(f"unknown setting {key[:MAX_NAME_CP]!r}: did you mean {near[0]!r}?")
     if key == "context" and isinstance(value, list | tuple):
         raise ConfigError(f"setting {key!r}: the parts were removed; write auto or off")
     typed = _of_type(key, value, _HINTS[key])
@@ -179,6 +188,8 @@ def _of_type(key: str, value: Any, hint: Any) -> Any:
             raise ConfigError(f"setting {key!r} must be a list of strings; got {reprlib.repr(value)}")
         return tuple(_of_type(key, item, get_args(hint)[0]) for item in value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        if abs(value) > MAX_NUMBER:
+            raise ConfigError(f"setting {key!r} must be a number; got one of {len(str(value)[:5_000])} digits")
         return float(value)
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
         raise ConfigError(f"setting {key!r} must be of type {hint.__name__}; got {reprlib.repr(value)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from lsprotocol import types as lsp
@@ -113,7 +114,11 @@ def _command(suggestion_id: str) -> lsp.Command:
 
 
 def _preview(language_id: str, text: str) -> lsp.MarkupContent:
-    return lsp.MarkupContent(lsp.MarkupKind.Markdown, f"````{language_id}\n{text}\n````")
+    """Return the text in a fence that it cannot end."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    name = re.sub(r"[^\w+#.-]", "", language_id)
+    return lsp.MarkupContent(lsp.MarkupKind.Markdown, f"{fence}{name}\n{text}\n{fence}")
 
 
 def register(ls: CompleterServer) -> None:

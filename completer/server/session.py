@@ -129,7 +129,11 @@ class CompleterServer(LanguageServer):
             self.say_once(f"completer: {problem}; the other settings hold", lsp.MessageType.Warning)
 
     def say_once(self, message: str, kind: lsp.MessageType = lsp.MessageType.Error) -> None:
-        """Show the user a message, the same one only once per connection."""
+        """Show the user a message, the same one only once per connection.
+
+        Parts of it may come from a workspace or a server: some editors make a link that runs a command of `[text](link)`.
+        """
+        message = "".join(c if c.isprintable() else " " for c in message).replace("](", "] (")
         if message not in self._said:
             self._said.add(message)
             self.window_show_message(lsp.ShowMessageParams(kind, message))

@@ -15,6 +15,8 @@ from completer.syntax.lexer import CLOSER, Balance, balance, tokens
 from completer.types import Snapshot
 
 _JOINS_FROM = 4
+MAX_CUTS = 48
+"""Ends that are tried; each costs a lexing of the text, and a text of brackets alone has hundreds."""
 _DANGLING = " \t,+-*/%=<>&|^.:!?~"
 
 
@@ -209,4 +211,4 @@ def _cuts(text: str) -> list[int]:
     ends = {len(text)}
     ends.update(i for i, character in enumerate(text) if character in "()[]{}\n\"'`#/-<")
     ends.update(i + 1 for i, character in enumerate(text) if character in ")]}\"'`")
-    return sorted(ends, reverse=True)
+    return sorted(ends, reverse=True)[:MAX_CUTS]

@@ -20,6 +20,8 @@ from completer.syntax.lexer import close_of
 from completer.types import MAX_LINE_CP, Replacement, Snapshot
 
 _MIN_VISIBLE = 2
+MAX_SHOWN_CP = 4_000
+"""More than anybody reads as ghost text; single tokens of a hundred dashes make as much."""
 _SEARCHED_CP = 400_000
 """How much of the document is searched for its line ends."""
 
@@ -53,7 +55,7 @@ def trim(
     raw: str, snapshot: Snapshot, cursor: CursorContext, showing: Showing = SHOWING, note: Note = lambda *_: None
 ) -> Replacement | None:
     """Return the suggestion made of the model's raw output, or None if there is nothing worth a Tab."""
-    text, finished = raw, showing.finished
+    text, finished = raw[:MAX_SHOWN_CP], showing.finished
     for name, stage in STAGES:
         before, text = text, stage(text, snapshot, cursor)
         if text != before:

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, NamedTuple, cast
 
 ROOT = Path(__file__).parents[2]
 URI = "file:///project/example.py"
-TIMEOUT_S = 20
+TIMEOUT_S = 90
 CLIENT_KEY = "a key that no repository knows"
 
 

@@ -188,8 +188,12 @@ def documents() -> list[Path]:
     return [path for path in (*pages, *sources, ROOT / "Makefile") if path.name not in ("SECURITY.md", "CHANGELOG.md")]
 
 
+ATTACKS = ("reliability.md",)
+"""Pages that name the unsafe form because it was tried."""
+
+
 def test_no_page_or_editor_starts_the_package_without_a_safe_path() -> None:
     for path in documents():
         for line in path.read_text(encoding="utf-8").splitlines():
-            if re.search(r"-m[\"', ]+completer\b", line):
+            if re.search(r"-m[\"', ]+completer\b", line) and path.name not in ATTACKS:
                 assert re.search(r"-[PI][\"', ]+-m", line), f"{path.name}: {line}"

@@ -24,6 +24,9 @@ _MAX_MODULE_CP = 300
 _MAX_LINE_CP = 1_000
 """A manifest with a longer line was made for a program, if not against one: it is not parsed."""
 _JS_ENDINGS = (".ts", ".tsx", ".d.ts", ".js", ".jsx", ".mjs", ".cjs", ".mts", ".cts")
+MAX_TARGETS = 20
+MAX_TARGET_CP = 300
+"""Targets of one pattern in a tsconfig.json that are tried, and characters of each."""
 
 
 class Target(NamedTuple):
@@ -178,7 +181,10 @@ def _tsconfig_paths(module: str, file: Path, workspace: Workspace) -> Iterator[P
         for pattern, targets in _table(options.get("paths")).items():
             head, star, _ = pattern.partition("*")
             if isinstance(targets, list) and (module == pattern or (star and module.startswith(head))):
-                yield from (root / str(target).replace("*", module[len(head) :]) for target in targets)
+                # A target has one star, and the first one that exists counts: hostile files have thousands of both.
+                for target in map(str, targets[:MAX_TARGETS]):
+                    if len(target) <= MAX_TARGET_CP and (written := target.replace("*", module[len(head) :], 1)).strip("/."):
+                        yield root / written
         if "baseUrl" in options:
             yield root / module
         return

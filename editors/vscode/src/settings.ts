@@ -56,9 +56,15 @@ function serverProperties(extension: vscode.Extension<unknown>): { readonly name
   return Object.entries(server?.properties ?? {}).map(([key, { scope }]) => ({ name: key.slice(SECTION.length + 1), scope }));
 }
 
+/** Return the languages that are switched off; a workspace may have put anything there. */
+function disabledLanguages(): readonly string[] {
+  const languages = setting<unknown>("disabled_languages");
+  return Array.isArray(languages) ? languages.filter((id): id is string => typeof id === "string") : [];
+}
+
 /** Whether suggestions while typing are switched off in a language. */
 export function isOff(languageId: string): boolean {
-  return setting<string[]>("disabled_languages").includes(languageId);
+  return disabledLanguages().includes(languageId);
 }
 
 /** Switch suggestions on or off, for the user everywhere or for the workspace alone. */
@@ -69,7 +75,7 @@ export async function toggle(target: vscode.ConfigurationTarget): Promise<void> 
 /** Switch a language on or off; in the workspace's settings where those name languages, else in the user's. */
 export async function toggleLanguage(languageId: string): Promise<void> {
   const section = vscode.workspace.getConfiguration(SECTION);
-  const languages = setting<string[]>("disabled_languages");
+  const languages = disabledLanguages();
   const inWorkspace = section.inspect("disabled_languages")?.workspaceValue !== undefined;
   const target = inWorkspace ? vscode.ConfigurationTarget.Workspace : vscode.ConfigurationTarget.Global;
   const without = languages.filter((id) => id !== languageId);
