@@ -31,6 +31,7 @@ class Foreground:
     async def answer(self, question: Question, doc: OpenDocument) -> Suggestion | None:
         """Return what to show, by the question's deadline. Mutates: doc, the reuse store, the question's trace."""
         site = self._site(question, doc)
+        question.trace.n_context, question.trace.tokenise_ms = site.anchor.n_context, question.elapsed_ms
         hit = self._state.reuse.lookup(site.anchor.number, site.typed)
         fresh = hit is None or (question.explicit and hit.entry.stops_unsure)  # the user asked for what is not sure enough
         if hit is None or fresh:
@@ -56,11 +57,10 @@ class Foreground:
             self._generations.cancel(doc.prefill_id)
 
     def _site(self, question: Question, doc: OpenDocument) -> Site:
-        """Return where the question is asked. Mutates: the document's anchors, the trace."""
+        """Return where the question is asked. Mutates: the document's anchors."""
         snapshot = question.snapshot
         context_ids = self._state.context.lead_ids(snapshot.uri)
         anchor, prompt = doc.anchors.choose(snapshot, context_ids, explicit=question.explicit)
-        question.trace.n_context, question.trace.tokenise_ms = anchor.n_context, question.elapsed_ms
         return Site(snapshot, question.cursor, doc.tree, anchor, lf(anchor.typed(snapshot)), prompt)
 
     def _start(self, question: Question, doc: OpenDocument, site: Site) -> Entry:
@@ -113,8 +113,8 @@ class Foreground:
         if answer is None or answer.site.anchor.full or answer.question.snapshot.at != doc.snapshot.at:
             return
         site = self._site(answer.question, doc)
-        if not site.anchor.full:
-            return
+        if not site.anchor.full or self._state.reuse.lookup(site.anchor.number, site.typed) is not None:
+            return  # not ready yet, or it was made again already
 
         def replace(entry: Entry) -> None:
             hit = Hit(entry, 0)

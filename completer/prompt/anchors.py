@@ -46,7 +46,8 @@ Cached = Callable[[Sequence[int]], int]
 
 def context_budget(costs: CostCurve, max_len: int) -> int:
     """Return the most tokens of a context block that idle time and a slot have room for beside a full window."""
-    n_full = min(FULL_BEFORE + FULL_AFTER, FULL_MS / costs.prefill_ms_per_token)
+    window = full_window(costs, max_len)
+    n_full = window.n_before + window.n_after
     return max(0, int(min(MAX_CONTEXT, CONTEXT_MS / costs.prefill_ms_per_token, max_len - RESERVE - n_full - PATH_TOKENS)))
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from functools import lru_cache
 
 import numpy as np
 import tree_sitter
+from numpy.typing import NDArray
 
 PARSE_S = 0.25
 """What a parse may cost while a key waits; a document that takes longer is treated like a large one."""
@@ -16,7 +18,11 @@ MAX_OPERATORS = 700
 begun, one of its steps takes minutes, and nothing can interrupt it."""
 _CHUNK_BYTES = 16_384
 
-_IS_OPERATOR = np.isin(np.arange(256), list(b"<>(?[|&`"))
+
+@lru_cache(maxsize=64)
+def _is_one_of(characters: bytes) -> NDArray[np.bool_]:
+    """Return a table that tells for each byte whether it is one of these: a look-up at each key, not a search."""
+    return np.isin(np.arange(256), list(characters))
 
 
 def is_tangled(data: bytes, ends: str) -> bool:
@@ -24,8 +30,8 @@ def is_tangled(data: bytes, ends: str) -> bool:
     if not ends:
         return False
     codes = np.frombuffer(data, np.uint8)
-    n_operators = np.cumsum(_IS_OPERATOR[codes], dtype=np.int64)
-    at_ends = n_operators[np.isin(codes, list(ends.encode()))]
+    n_operators = np.cumsum(_is_one_of(b"<>(?[|&`")[codes], dtype=np.int64)
+    at_ends = n_operators[_is_one_of(ends.encode())[codes]]
     return bool(np.diff(at_ends, prepend=0, append=n_operators[-1:]).max(initial=0) > MAX_OPERATORS)
 
 

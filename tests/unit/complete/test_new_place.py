@@ -117,3 +117,14 @@ async def test_a_window_of_many_tokens_is_shortened_until_it_fits_a_slot(tokeniz
     async with pipeline(engine, tokenizer, UNHURRIED) as made:
         assert text_of(await made.complete(at_line(101), explicit=True)) in (SMALL, FULL)
         assert 500 < made.metrics()[-1]["n_feed"] < 1024
+
+
+async def test_an_answer_that_is_made_again_leaves_the_trace_of_the_first_as_it_was(
+    teller: WindowTeller, tokenizer: Tokenizer
+) -> None:
+    async with pipeline(teller, tokenizer, UNHURRIED) as made:
+        made.on_extend = lambda _: None
+        await made.complete(at_line(101), explicit=False)
+        before = made.metrics()[-1]["tokenise_ms"]
+        assert await made.settled(5)
+        assert made.metrics()[-1]["tokenise_ms"] == before
