@@ -113,8 +113,8 @@ class Foreground:
         if answer is None or answer.site.anchor.full or answer.question.snapshot.at != doc.snapshot.at:
             return
         site = self._site(answer.question, doc)
-        if not site.anchor.full or self._state.reuse.lookup(site.anchor.number, site.typed) is not None:
-            return  # not ready yet, or it was made again already
+        if not site.anchor.full:
+            return
 
         def replace(entry: Entry) -> None:
             hit = Hit(entry, 0)
