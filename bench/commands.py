@@ -16,7 +16,7 @@ from bench.diagnose import diagnose
 from bench.drive import Tool
 from bench.editor import EDITORS
 from bench.figures import Summary
-from bench.gate import FLOORS, check, read_floors, recorded
+from bench.gate import FLOORS, PATIENT, PATIENT_BUDGET_MS, check, read_floors, recorded
 from bench.load import breaks_at, measure, read_token, serving
 from bench.peers.registry import PEERS, make_peer
 from bench.provenance import provenance
@@ -113,9 +113,11 @@ def gate(
     model: o.Model = None,
     url: Annotated[str, typer.Option(help="A running llama-server, instead of one started from the wheel.")] = "",
     options: o.Settings = "",
-    lines: Annotated[int, typer.Option(help="Lines typed of each trace; 1 stays below five minutes.")] = 1,
+    lines: Annotated[
+        int, typer.Option(help="Lines typed of each trace; 1 takes about five minutes, most of them the peer's.")
+    ] = 1,
     threads: Annotated[int, typer.Option(help="Threads of the started llama.cpp server.")] = 2,
-    budget: Annotated[float, typer.Option(help="Begin no further trace after so many seconds of typing.")] = 120.0,
+    budget: Annotated[float, typer.Option(help="Begin no further trace after so many seconds of typing.")] = 900.0,
     record: Annotated[bool, typer.Option("--record", help="Move the floors to what was measured, less a fifth.")] = False,
     floors: Annotated[Path, typer.Option(help="The recorded floors.")] = FLOORS,
     out: o.Out = Path("out/bench/gate"),
@@ -123,7 +125,11 @@ def gate(
     """Fail (status 1) when the ratio to the peer or the tokens fed per key are worse than recorded."""
     bounds = read_floors(floors)
     traces = o.read_traces(None, lines)
-    tools: list[Tool] = [o.make_editor(server, "plain", options, name=OURS)]
+    patient = json.dumps(o.read_settings(options) | {"budget_ms": PATIENT_BUDGET_MS})
+    tools: list[Tool] = [
+        o.make_editor(server, "plain", options, name=OURS),
+        o.make_editor(server, "plain", patient, name=PATIENT),
+    ]
     tools += [make_peer(name, model=model, url=url, threads=threads, closed=True) for name in bounds["ratios"]]
     with o.progress_bar(traces, [tool.name for tool in tools]) as progress:
         runs = o.run(replay(tools, traces, closed=True, budget_s=budget, progress=progress))

@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.compare import ratios
 from bench.results import Result
 
 FLOORS = Path(__file__).parent / "floors.json"
 SLACK = 0.8
 """`record` keeps this much of what was measured, so that noise does not fail the gate."""
+PATIENT = "patient"
+"""Our server with a budget that no machine exceeds: what it matches there depends on what it says, not on how fast it is."""
+PATIENT_BUDGET_MS = 5_000
 LIMITS = {
     "fed_per_key_p50": ("model", "fed_per_key", "p50"),
     "fed_per_key_p95": ("model", "fed_per_key", "p95"),
@@ -42,11 +46,13 @@ class Check:
 
 
 def check(result: Result, floors: dict[str, Any], ours: str) -> list[Check]:
-    """Return one Check per floor of `floors`: ratios to each peer, and limits of our own counts."""
+    """Return one Check per floor of `floors`: ratios of ours and of the patient server to each peer, and limits of our own counts."""
     checks = [
-        Check(f"{name} against {peer}", result.get("ratios", {}).get(peer, {}).get(name), float(bound), at_least=True)
-        for peer, bounds in floors.get("ratios", {}).items()
+        Check(f"{name} against {peer}{', patient' if tool == PATIENT else ''}", value, float(bound), at_least=True)
+        for tool, floor in ((ours, "ratios"), (PATIENT, PATIENT))
+        for peer, bounds in floors.get(floor, {}).items()
         for name, bound in bounds.items()
+        for value in (ratios(result, tool).get(peer, {}).get(name),)
     ]
     mine = result["tools"][ours]
     for name, bound in floors.get("limits", {}).items():
@@ -56,12 +62,13 @@ def check(result: Result, floors: dict[str, Any], ours: str) -> list[Check]:
 
 def recorded(result: Result, floors: dict[str, Any], ours: str) -> dict[str, Any]:
     """Return `floors` with each bound moved to what `result` measured, less the slack; the unmeasured stay."""
-    moved: dict[str, Any] = {**floors, "commit": result["commit"], "ratios": {}, "limits": {}}
-    for peer, bounds in floors.get("ratios", {}).items():
-        values = result.get("ratios", {}).get(peer, {})
-        moved["ratios"][peer] = {
-            name: bound if values.get(name) is None else round(values[name] * SLACK, 2) for name, bound in bounds.items()
-        }
+    moved: dict[str, Any] = {**floors, "commit": result["commit"], "ratios": {}, PATIENT: {}, "limits": {}}
+    for tool, floor in ((ours, "ratios"), (PATIENT, PATIENT)):
+        for peer, bounds in floors.get(floor, {}).items():
+            values = ratios(result, tool).get(peer, {})
+            moved[floor][peer] = {
+                name: bound if (value := values.get(name)) is None else round(value * SLACK, 2) for name, bound in bounds.items()
+            }
     for name, bound in floors.get("limits", {}).items():
         value = _dig(result["tools"][ours], LIMITS[name])
         moved["limits"][name] = bound if value is None else round(value / SLACK, 2)

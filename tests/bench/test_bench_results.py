@@ -43,17 +43,24 @@ def test_ratios_say_how_many_times_better_ours_is() -> None:
 
 
 def test_the_gate_fails_below_a_floor_above_a_limit_and_without_a_measurement() -> None:
-    result = {"commit": "x", "tools": {"ours": tool(fed=9.0)}, "ratios": {"p": {"model_p50": 12.0}}}
-    floors = {"ratios": {"p": {"model_p50": 15, "matched": 1}}, "limits": {"fed_per_key_p50": 3}}
+    result = {"commit": "x", "tools": {"ours": tool(fed=9.0), "patient": tool(matched=40), "p": tool(p50=120.0)}}
+    floors = {
+        "ratios": {"p": {"model_p50": 15, "memory": 1}},
+        "patient": {"p": {"matched": 0.5}},
+        "limits": {"fed_per_key_p50": 3},
+    }
     assert {c.name: c.ok for c in check(result, floors, "ours")} == {
         "model_p50 against p": False,
-        "matched against p": False,
+        "memory against p": False,
+        "matched against p, patient": False,
         "fed_per_key_p50": False,
     }
 
 
 def test_recorded_floors_pass_on_what_they_were_recorded_from() -> None:
-    result = {"commit": "x", "tools": {"ours": tool()}, "ratios": {"llama.vim": {"model_p50": 12.0, "matched": 1.1}}}
+    peer = tool(p50=120.0)
+    del peer["latency_ms"]["model"]["p95"]
+    result = {"commit": "x", "tools": {"ours": tool(), "patient": tool(matched=110), "llama.vim": peer}}
     moved = recorded(result, read_floors(), "ours")
     passed = {c.name: c.ok for c in check(result, moved, "ours")}
     assert passed.pop("model_p95 against llama.vim") is False  # was not measured, so the old floor stays and fails
