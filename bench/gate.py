@@ -46,7 +46,7 @@ class Check:
 
 
 def check(result: Result, floors: dict[str, Any], ours: str) -> list[Check]:
-    """Return one Check per floor of `floors`: ratios of ours and of the patient server to each peer, and limits of our own counts."""
+    """Return one Check per floor of `floors`: ratios of ours and of the patient server to each peer, and limits of our counts."""
     checks = [
         Check(f"{name} against {peer}{', patient' if tool == PATIENT else ''}", value, float(bound), at_least=True)
         for tool, floor in ((ours, "ratios"), (PATIENT, PATIENT))
