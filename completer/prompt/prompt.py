@@ -50,6 +50,7 @@ class Anchor:
     """A frozen prompt head. start_cp <= anchor_cp; head = text[start_cp:anchor_cp]; tail: the suffix as it was.
 
     fixed_ids: all tokens in front of the typed ones.  n_context: how many of them are the context block.
+    overtaken: the window began where the document did, and text was inserted there since: an import, often.
     number: unique, so that what was made for one anchor is never taken for another's.
     """
 
@@ -61,6 +62,7 @@ class Anchor:
     fixed_ids: tuple[int, ...]
     full: bool
     n_context: int = 0
+    overtaken: bool = False
     number: int = field(default_factory=lambda: next(_numbers))
 
     def match(self, snapshot: Snapshot) -> Match | None:
@@ -86,7 +88,8 @@ class Anchor:
 
     def moved(self, by_cp: int) -> Anchor:
         """Return the same anchor after text in front of its window grew by `by_cp`; it keeps its number."""
-        return replace(self, start_cp=self.start_cp + by_cp, anchor_cp=self.anchor_cp + by_cp)
+        overtaken = self.overtaken or self.start_cp == 0
+        return replace(self, start_cp=self.start_cp + by_cp, anchor_cp=self.anchor_cp + by_cp, overtaken=overtaken)
 
 
 def set_anchor(snapshot: Snapshot, window: Window, tokenizer: Tokenizer, context_ids: Sequence[int] = ()) -> Anchor:
