@@ -28,7 +28,8 @@ ENDINGS: dict[str, str] = {
     "fsharp": "fs fsi fsx", "fortran": "f90 f95 f03 f08 f for", "gdscript": "gd", "gleam": "gleam", "glsl": "glsl vert frag comp",
     "go": "go", "graphql": "graphql gql", "groovy": "groovy gradle", "haskell": "hs lhs", "hcl": "hcl", "hlsl": "hlsl",
     "html": "html htm xhtml", "ini": "ini cfg conf properties", "java": "java", "javascript": "js mjs cjs jsx",
-    "javascriptreact": "jsx js", "json": "json", "jsonc": "jsonc json json5", "julia": "jl", "kotlin": "kt kts", "latex": "tex sty cls",
+    "javascriptreact": "jsx js", "json": "json", "jsonc": "jsonc json json5", "julia": "jl", "kotlin": "kt kts",
+    "latex": "tex sty cls",
     "less": "less", "lua": "lua", "makefile": "mk make mak", "markdown": "md markdown mdx", "matlab": "m", "meson": "build",
     "nim": "nim nims", "nix": "nix", "objective-c": "m h", "objective-cpp": "mm h", "ocaml": "ml mli", "pascal": "pas pp",
     "perl": "pl pm t", "php": "php phtml", "powershell": "ps1 psm1 psd1", "prisma": "prisma", "proto": "proto", "proto3": "proto",
@@ -36,12 +37,13 @@ ENDINGS: dict[str, str] = {
     "rust": "rs", "sass": "sass", "scala": "scala sc", "scheme": "scm ss", "scss": "scss", "shellscript": "sh bash zsh ksh",
     "sh": "sh bash", "bash": "sh bash", "solidity": "sol", "sql": "sql", "svelte": "svelte", "swift": "swift", "tcl": "tcl",
     "terraform": "tf tfvars", "toml": "toml", "typescript": "ts mts cts tsx", "typescriptreact": "tsx ts", "verilog": "v vh",
-    "systemverilog": "sv svh", "vhdl": "vhd vhdl", "vb": "vb", "vue": "vue", "xml": "xml xsd xsl svg", "yaml": "yaml yml", "zig": "zig",
+    "systemverilog": "sv svh", "vhdl": "vhd vhdl", "vb": "vb", "vue": "vue", "xml": "xml xsd xsl svg",
+    "yaml": "yaml yml", "zig": "zig",
 }  # fmt: skip
 COMMENTS = {
     "--": "ada elm haskell lua sql vhdl",
-    "//": "astro c coffeescript cpp csharp cuda-cpp d dart fsharp gleam glsl go groovy hlsl java javascript javascriptreact jsonc kotlin"
-    " objective-c objective-cpp pascal php prisma proto proto3 razor rust sass scala scss solidity swift systemverilog typescript"
+    "//": "astro c coffeescript cpp csharp cuda-cpp d dart fsharp gleam glsl go groovy hlsl java javascript javascriptreact jsonc"
+    " kotlin objective-c objective-cpp pascal php prisma proto proto3 razor rust sass scala scss solidity swift systemverilog typescript"
     " typescriptreact verilog zig less",
     "%": "erlang latex matlab",
     ";": "clojure scheme",
