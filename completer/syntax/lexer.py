@@ -78,11 +78,11 @@ def tokens(text: str, language: Language, start_cp: int = 0) -> list[Lexeme]:
 
 
 def matches(text: str, language: Language, start_cp: int = 0) -> Iterator[re.Match[str]]:
-    """Yield the literals, comments and brackets one by one; `lastgroup` is the kind. Brackets of case patterns are left out."""
-    for match in _pattern(language).finditer(text, start_cp):
-        if language.case_patterns and match.group() == ")" and _ends_case_pattern(text, match.start()):
-            continue
-        yield match
+    """Return the literals, comments and brackets one by one; `lastgroup` is the kind. Brackets of case patterns are left out."""
+    found = _pattern(language).finditer(text, start_cp)
+    if not language.case_patterns:
+        return found
+    return (match for match in found if match.group() != ")" or not _ends_case_pattern(text, match.start()))
 
 
 def _ends_case_pattern(text: str, at: int) -> bool:
@@ -249,9 +249,9 @@ def _string(mark: str, language: Language) -> str:
         return r"\[\[(?s:.*?)(?:\]\]|\Z)"
     end = re.escape(mark)
     inner = "".join(
-        rf"{re.escape(one.opener)}[^{re.escape(one.opener[-1] + CLOSER[one.opener[-1]])}\r\n]*{re.escape(CLOSER[one.opener[-1]])}|"
+        rf"{re.escape(one.opener)}[^{re.escape(one.opener[-1] + closer)}\r\n]*{re.escape(closer)}|"
         for one in language.interpolations
-        if one.quote == mark and one.opener[-1] in CLOSER and len(one.opener) > 1
+        if one.quote == mark and len(one.opener) > 1 and (closer := CLOSER.get(one.opener[-1]))
     )
     if mark in language.multiline_quotes:
         return rf"{end}(?>\\(?s:.)|{inner}[^\\])*?(?:{end}|\\?\Z)"
