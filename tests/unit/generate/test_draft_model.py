@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from completer.engines.base import CostCurve, Logits
@@ -18,12 +18,13 @@ from completer.generate.slots import PREFILL_FROM
 from completer.tokens.tokenizer import Tokenizer
 from completer.types import Request, StopRule
 from tests import tiny
+from tests.examples import examples
 from tests.law import Run, plain_greedy, prompt_of, submit
 
 MAX_LEN = 128
 TARGET = CostCurve({1: 10.0, 16: 12.0}, 1.0)
 QUICK = CostCurve({1: 0.5, 16: 0.6}, 0.05)
-law = settings(max_examples=100, deadline=None)
+law = examples(100)
 
 
 class OtherModel(FakeEngine):

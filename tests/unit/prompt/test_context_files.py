@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from completer.prompt.context.gather import Gatherer, GatherRequest
@@ -16,6 +16,7 @@ from completer.prompt.context.imports import imported_files
 from completer.prompt.context.workspace import MAX_FILE_BYTES, Workspace
 from completer.syntax.tree import SyntaxTree
 from completer.types import Snapshot
+from tests.examples import examples
 
 MARKER = "forbidden_fruit"
 
@@ -102,7 +103,7 @@ def test_without_folders_nothing_is_read(folder: Path) -> None:
 NAMES = st.sampled_from(["a.py", "b.py", ".env", "deep/c.py", "build/d.py", "id_rsa"])
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(ignored=st.lists(NAMES, max_size=3), opened=st.lists(NAMES, max_size=3), imported=st.lists(NAMES, max_size=4))
 def test_no_piece_ever_comes_from_a_forbidden_file(
     tmp_path_factory: pytest.TempPathFactory, ignored: list[str], opened: list[str], imported: list[str]
