@@ -11,7 +11,8 @@ from safetensors.torch import load_file
 from completer.engines.base import StepEngine
 from completer.engines.cpu.ort import OnnxEngine
 from completer.engines.cpu.phased import PhasedEngine
-from completer.engines.cuda.engine import CudaEngine, DeviceSlots
+from completer.engines.cuda.engine import CudaEngine
+from completer.engines.cuda.static import DeviceSlots
 from completer.engines.fake import FakeEngine
 from completer.engines.kv import KvSlots
 from completer.engines.lean.build import dense, lean_model
