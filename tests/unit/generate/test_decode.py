@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from completer.engines.base import Logits
-from completer.engines.fake import FakeEngine
 from completer.errors import ContextOverflow, EngineError
 from completer.generate.choice import Bounds, choose
 from completer.generate.known_rows import KnownRows
@@ -19,6 +18,7 @@ from completer.tokens.tokenizer import Tokenizer
 from completer.types import Prompt, StopRule, Token
 from tests import tiny
 from tests.examples import examples
+from tests.fake_engine import FakeEngine
 from tests.law import Run, plain_greedy, prompt_of
 
 STOP = StopRule(max_tokens=12, single_line=False)

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from completer.engines.base import CostCurve, Logits
-from completer.engines.fake import FakeEngine
 from completer.errors import ConfigError, EngineError
 from completer.generate.drafts.draft_model import PRIOR_RATE, DraftModel
 from completer.generate.scheduler import LocalGenerator
@@ -19,6 +18,7 @@ from completer.tokens.tokenizer import Tokenizer
 from completer.types import Request, StopRule
 from tests import tiny
 from tests.examples import examples
+from tests.fake_engine import FakeEngine
 from tests.law import Run, plain_greedy, prompt_of, submit
 
 MAX_LEN = 128

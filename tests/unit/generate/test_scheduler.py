@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from completer.engines.base import Logits
-from completer.engines.fake import FakeEngine
 from completer.errors import EngineError
 from completer.generate.scheduler import LocalGenerator
 from completer.tokens.tokenizer import Tokenizer
 from completer.types import Done, Tokens
 from tests import tiny
 from tests.examples import examples
+from tests.fake_engine import FakeEngine
 from tests.gate import NOTHING, STOP, GatedEngine, engine, request
 from tests.law import plain_greedy, prompt_of, submit
 
