@@ -28,16 +28,16 @@ FULL_AFTER = 192
 MIN_FULL = 320
 """Tokens of a full window at the least: costs that were measured on a busy machine must not blind the model."""
 MAX_TYPED = 160
-"""Tokens behind an anchor above which idle time moves it."""
+"""Tokens after an anchor above which idle time moves it."""
 MAX_ANCHORS = 4
 MAX_COLD_CONTEXT = 16
 """Tokens of the context block that a first answer at a new place may have to prefill."""
 CONTEXT_MS = 1200.0
 """What the prefill of the context block may take in idle time."""
 PATH_TOKENS = 64
-"""Kept for the document's own path behind the block."""
+"""Kept for the document's own path after the block."""
 MAX_CONTEXT = 720
-"""Longest context block; each token behind it costs a little in every decode step."""
+"""Longest context block; each token after it costs a little in every decode step."""
 
 RESERVE = MAX_TYPED + 128
 """Tokens of a slot for what is typed and what is generated."""

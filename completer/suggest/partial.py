@@ -17,7 +17,7 @@ def clean_partial(raw: str, snapshot: Snapshot, cursor: CursorContext, *, whole_
     """Return what of an unfinished output ends at a clean boundary, for `trim` to go on with; "" where nothing does.
 
     Dropped from its end: the last of several lines, a string begun and not ended, and an identifier that may go on,
-    unless the whole word stands somewhere in the document already, or `whole_words` says that none goes on.
+    unless the whole word is somewhere in the document already, or `whole_words` tells that none goes on.
     Brackets may stay open: who accepts goes on inside them.
     """
     text = cut_special(raw)

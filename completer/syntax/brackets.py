@@ -79,7 +79,7 @@ def wanted_literal(snapshot: Snapshot, lang: Language) -> str:
 
 @lru_cache(maxsize=8)
 def _excess(text: str, lang: Language) -> str:
-    """Return the closing brackets of `text` that it does not open. What stands behind the cursor is the same for many keys."""
+    """Return the closing brackets of `text` that it does not open. The text after the cursor is the same for many keys."""
     return balance(text, lang).excess
 
 

@@ -105,7 +105,7 @@ class CudaEngine:
                 self.chunk //= 2  # what a chunk needs besides weights and slots grows with its length
                 continue
             if self._device.type == "cuda":
-                torch.cuda.current_stream().synchronize()  # else a key would queue behind all chunks, not behind one
+                torch.cuda.current_stream().synchronize()  # else a key would wait for all chunks, not for one
             self.slots.lengths[slot] += len(piece)
             done += len(piece)
             yield
@@ -170,7 +170,7 @@ class CudaEngine:
                 logits.copy_(self._head(model, x))
                 choices.copy_(as_floats(*choose_rows(logits[:, : self._n_ordinary])))
 
-        start.fill_(self.slots.lengths[slot])  # what is tried before the capture writes behind the slot's length only
+        start.fill_(self.slots.lengths[slot])  # what is tried before the capture writes after the slot's end only
         run()
         return CapturedStep(ids, start, logits, choices, self._captured(run, width, bucket))
 

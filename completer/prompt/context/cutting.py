@@ -13,7 +13,7 @@ from completer.syntax.languages import Language
 from completer.syntax.tree import SyntaxTree, name_of, text_of
 
 MAX_CP = 1_100
-"""Longest skeleton of one definition; a longer one says less of each function."""
+"""Longest skeleton of one definition; a longer one shows less of each function."""
 MAX_LINE_CP = 140
 _CONSTRUCTORS = frozenset(("__init__", "constructor", "new", "New"))
 _MAX_FIELDS = 16
@@ -95,13 +95,13 @@ def _without(cuts: list[tuple[int, int, bytes]], node: tree_sitter.Node, data: b
 
 Detail = Literal["documented", "signatures", "names"]
 _DETAILS: dict[Detail, int] = {"documented": 600, "signatures": 1_000, "names": MAX_CP}
-"""The longest skeleton that says so much of each function."""
+"""The longest skeleton with so much of each function."""
 _BODY, _BODY_IN_BRACES = b" ...", b";"
 
 
 @dataclass(slots=True)
 class _Cutter:
-    """Finds the byte ranges of a definition that go, and what stands in their place: (start, end, instead).
+    """Finds the byte ranges of a definition that go, and what replaces them: (start, end, instead).
 
     detail: how much of functions stays; "names" cuts the parameters of those that the caller's file does not name.
     When the time is up, what was found so far is all.
@@ -180,7 +180,7 @@ class _Cutter:
         if body is None:
             return
         if body.start_point[0] == body.end_point[0] and body.end_byte - body.start_byte < MAX_LINE_CP:
-            return  # what it does in a line says more than its absence
+            return  # one line of code tells more than its absence
         self.cuts += [(child.start_byte, child.end_byte, b"") for child in node.named_children if child.type == "comment"]
         if not self.language.docstrings:
             in_braces = self.data.startswith(b"{", body.start_byte)

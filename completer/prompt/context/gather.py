@@ -29,7 +29,7 @@ NEAR_CP = 2_400
 JUST_BEFORE_CP = 800
 """Characters before the cursor whose names count still more."""
 MAX_PARSED_CP = 200_000
-"""A longer document is read for its imports only, which stand at its head."""
+"""A longer document is read for its imports only, which are at its head."""
 MAX_TREES_BYTES = 4_000_000
 """Text of the parsed files that are kept; their trees take many times that."""
 SHARE = 0.9

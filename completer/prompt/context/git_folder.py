@@ -1,4 +1,4 @@
-"""What git keeps outside of the working tree that says what is ignored. Found without running git.
+"""The ignore rules that git keeps outside of the working tree. Found without running git.
 
 Only the user's own configuration is read for `core.excludesFile`: a repository's may come from anybody.
 """

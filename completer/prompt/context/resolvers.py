@@ -221,7 +221,7 @@ def _java(imported: Import, file: Path, workspace: Workspace) -> Iterator[Target
     parts = imported.module.split(".")
     if parts[-1] == "*":
         return
-    # A nested class or a static member is named behind the class that the file bears the name of.
+    # A nested class or a static member is named after the class that gives the file its name.
     for n in range(len(parts), max(len(parts) - 2, 0), -1):
         tail = "/".join(parts[:n]) + ".java"
         near = (base / tail for base in file.parents if workspace.folder_of(base) is not None)
