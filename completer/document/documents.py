@@ -91,6 +91,10 @@ class Documents:
                 return notebook.snapshot(document, cursor_cp, self._documents)
         return document.snapshot_at(cursor_cp)
 
+    def position(self, uri: str, offset_cp: int) -> Position:
+        """Return the position of an offset in a document that is no notebook. Raises: BadPosition when it is not open."""
+        return self._open_document(uri).position(offset_cp)
+
     def snapshots(self) -> list[Snapshot]:
         """Return every open document and notebook once, cursor at 0; no cell of a notebook by itself."""
         cells = {cell.uri for notebook in self._notebooks.values() for cell in notebook.cells if cell.is_code}

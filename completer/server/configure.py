@@ -16,6 +16,7 @@ from completer.document.uri import path_of
 from completer.server.complete import register_fallback
 from completer.server.layers import KEY, MARKED
 from completer.server.loading import needs_reload, start_loading
+from completer.server.next_edit import wants_notifications
 from completer.server.session import CompleterServer
 
 logger = logging.getLogger(__name__)
@@ -29,6 +30,7 @@ def initialize(ls: CompleterServer, params: lsp.InitializeParams) -> None:
     capabilities = params.capabilities
     offered = (capabilities.general and capabilities.general.position_encodings) or ()
     ls.documents = Documents(next((known for one in offered for known in ENCODINGS if one == known), "utf-16"))
+    ls.wants_next_edits = wants_notifications(capabilities)
     text_document = capabilities.text_document
     if text_document is None or text_document.inline_completion is None:
         register_fallback(ls)

@@ -9,7 +9,7 @@ from pygls.exceptions import JsonRpcInvalidParams
 from completer.document.position import Position, n_code_points
 from completer.models import store
 from completer.models.manifest import load_manifest
-from completer.server import messages
+from completer.server import messages, next_edit
 from completer.server.convert import is_empty, range_on_line, to_position
 from completer.server.session import CompleterServer
 from completer.types import Suggestion
@@ -21,8 +21,13 @@ def did_move_cursor(ls: CompleterServer, params: messages.DidMoveCursorParams) -
         ls.completer.did_move_cursor(snapshot)
 
 
-def did_show_or_dismiss(_ls: CompleterServer, _params: messages.SuggestionParams) -> None:
+def did_show(_ls: CompleterServer, _params: messages.SuggestionParams) -> None:
     """Accepted because clients report it; no completer needs it."""
+
+
+def did_dismiss(ls: CompleterServer, params: messages.SuggestionParams) -> None:
+    """A next edit that was dismissed is not offered again; of a suggestion no completer needs to know."""
+    next_edit.dismiss(ls, params.id)
 
 
 def did_accept(ls: CompleterServer, params: messages.DidAcceptParams) -> None:
@@ -123,9 +128,9 @@ def _accepted(ls: CompleterServer, suggestion_id: str, suggestion: Suggestion, n
 def register(ls: CompleterServer) -> None:
     """Mutates: the server's tables of handlers and commands."""
     ls.feature(messages.DID_MOVE_CURSOR)(did_move_cursor)
-    ls.feature(messages.DID_SHOW)(did_show_or_dismiss)
+    ls.feature(messages.DID_SHOW)(did_show)
     ls.feature(messages.DID_ACCEPT)(did_accept)
-    ls.feature(messages.DID_DISMISS)(did_show_or_dismiss)
+    ls.feature(messages.DID_DISMISS)(did_dismiss)
     ls.feature(messages.METRICS)(metrics)
     ls.feature(messages.STATUS)(status)
     ls.feature(messages.EXPLAIN)(explain)

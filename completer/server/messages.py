@@ -28,6 +28,8 @@ METRICS = "completer/metrics"
 STATUS = "completer/status"
 EXPLAIN = "completer/explain"
 MODELS = "completer/models"
+NEXT_EDIT = "completer/nextEdit"
+DID_FIND_NEXT_EDIT = "completer/didFindNextEdit"
 
 ACCEPT_COMMAND = "completer.didAccept"
 """Command of each item: any standard client runs it after inserting, and so reports the acceptance."""

@@ -17,6 +17,8 @@ from completer import __version__
 from completer.complete.api import Completer, MakeCompleter
 from completer.config import Settings
 from completer.document.documents import Documents
+from completer.next_edit.offer import NextEdit
+from completer.next_edit.state import NextEdits
 from completer.server.layers import Layers, Resolved
 from completer.server.messages import make_converter
 from completer.server.protocol import CompleterProtocol
@@ -27,6 +29,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _N_REMEMBERED = 64
+_N_EDITS_REMEMBERED = 256
 
 
 class Asked(NamedTuple):
@@ -44,6 +47,8 @@ class CompleterServer(LanguageServer):
     state, state_message: of the loading, for `completer/status`.
     given: the suggestions sent last, by id.  latest: the last id of each URI.  accepted: code points of each, by id.
     folders: those of the workspace.  layers: settings by origin; settings: those of them that hold.
+    next_edits: what follows from the last changes.  given_edits: those that the client knows, by id.
+    wants_next_edits: whether it hears of them unasked.  next_edit_timer: runs until the next pause.
     asked: by the URI of the snapshot, which for a cell is its notebook.
     """
 
@@ -74,6 +79,10 @@ class CompleterServer(LanguageServer):
         self.accepted: LRUCache[str, int] = LRUCache(_N_REMEMBERED)
         self.latest: dict[str, str] = {}
         self.asked: dict[str, Asked] = {}
+        self.next_edits = NextEdits()
+        self.given_edits: LRUCache[str, NextEdit] = LRUCache(_N_EDITS_REMEMBERED)
+        self.wants_next_edits = False
+        self.next_edit_timer: asyncio.TimerHandle | None = None
         self._ids = itertools.count(1)
         self._running: dict[str, asyncio.Task[Any]] = {}
         self._background: set[asyncio.Task[Any]] = set()
@@ -85,6 +94,12 @@ class CompleterServer(LanguageServer):
         self.given[suggestion_id] = suggestion
         self.latest[uri] = suggestion_id
         return suggestion_id
+
+    def remember_edit(self, edit: NextEdit) -> str:
+        """Give a next edit the id under which the client will speak of it. Mutates: given_edits."""
+        edit_id = f"next-{next(self._ids)}"
+        self.given_edits[edit_id] = edit
+        return edit_id
 
     async def newest(self, uri: str, work: Coroutine[Any, Any, T]) -> T | None:
         """Await `work` and cancel what still runs for the same document; None when this one was overtaken itself.
@@ -145,6 +160,8 @@ class CompleterServer(LanguageServer):
     async def end(self) -> None:
         """Free everything that belongs to this client. Mutates: all; nothing may be sent afterwards."""
         self.closed = True
+        if self.next_edit_timer is not None:
+            self.next_edit_timer.cancel()
         for task in (*self._running.values(), *self._background):
             task.cancel()
         completer, self.completer = self.completer, None

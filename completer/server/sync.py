@@ -8,6 +8,7 @@ from lsprotocol import types as lsp
 
 from completer.document.documents import CellsChanged, Changed
 from completer.errors import BadPosition
+from completer.server import next_edit
 from completer.server.convert import to_cell, to_changes, to_opened
 from completer.server.session import CompleterServer
 
@@ -22,13 +23,16 @@ _KEEPS_A_MIRROR = {
 
 def did_open(ls: CompleterServer, params: lsp.DidOpenTextDocumentParams) -> None:
     snapshot = ls.documents.open(to_opened(params.text_document))
+    next_edit.opened(ls, snapshot)
     if ls.completer is not None:
         ls.completer.did_open(snapshot)
 
 
 def did_change(ls: CompleterServer, params: lsp.DidChangeTextDocumentParams) -> None:
     document = params.text_document
-    _changed(ls, ls.documents.change(document.uri, document.version, to_changes(params.content_changes)))
+    changed = ls.documents.change(document.uri, document.version, to_changes(params.content_changes))
+    next_edit.changed(ls, changed.snapshot, changed.edits)
+    _changed(ls, changed)
 
 
 def did_close(ls: CompleterServer, params: lsp.DidCloseTextDocumentParams) -> None:
@@ -104,6 +108,7 @@ def _changed(ls: CompleterServer, changed: Changed) -> None:
 
 def _close(ls: CompleterServer, uri: str) -> None:
     ls.forget(uri)
+    ls.next_edits.did_close(uri)
     if ls.completer is not None:
         ls.completer.did_close(uri)
 
