@@ -22,6 +22,20 @@ _MIN_WIDE_NAME = 3
 """A shorter name is no reason to look at other functions, let alone documents."""
 
 
+_IN_PROSE = 0.5
+"""What is left of a probability if the change was made in a string or a comment."""
+_PART = 0.6
+"""What is left if more than the rule changed in each of its lines: then it is a part of the change at best."""
+
+
+def weight(rule: Rule, *, in_code: bool) -> float:
+    """Return what the probabilities of a rule are multiplied by. in_code: whether it was made in code."""
+    if isinstance(rule, Insertion):
+        return 1.0
+    part = 1.0 if any(example.alone for example in rule.examples) else _PART
+    return part * (1.0 if in_code or len(rule.examples) > 2 else _IN_PROSE)
+
+
 def is_recent(rule: Rule, age: int) -> bool:
     """Whether the user may still be at it. age: of the newest example; of inserted lines it does not matter."""
     return isinstance(rule, Insertion) or age <= MAX_AGE

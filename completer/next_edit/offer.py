@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from completer.next_edit.gate import SHOWN, is_recent, p_insert, p_rename, p_repeat
+from completer.next_edit.gate import SHOWN, is_recent, p_insert, p_rename, p_repeat, weight
 from completer.next_edit.history import PastEdit
 from completer.next_edit.places import Place, is_code, places
 from completer.next_edit.rules import Insertion, Rule, Substitution, rules_of
 from completer.next_edit.scope import Scope, scope_of
-from completer.next_edit.words import is_identifier, occurrences
+from completer.next_edit.words import occurrences
 from completer.syntax.languages import language
 from completer.types import Snapshot
 
@@ -109,6 +109,7 @@ def _of_rule(rule: Rule, moment: Moment) -> list[NextEdit]:
         ]
         for place in candidates:
             p = _probability(rule, place, snapshot, moment, renamed, len(candidates))
+            p *= weight(rule, in_code=in_code)
             reason = _reason(rule, renamed=renamed)
             span = place.start_cp, place.end_cp, place.new_text
             found.append(NextEdit(snapshot.uri, snapshot.version, *span, reason, p, name_of(rule), _n_examples(rule)))
@@ -135,18 +136,21 @@ def _p_of_scope(rule: Substitution, index: int, place: Place, snapshot: Snapshot
     holds = scope.holds if here else scope.fits
     if not (here or scope.wide) or not holds(snapshot, place.start_cp, place.end_cp):
         return 0.0
-    return p_rename(scope.role, rule.old[0], same_document=here, wide=scope.wide)
+    same_owner = scope.role != "member" or place.left >= 2
+    return p_rename(scope.role, rule.old[0], same_document=here, wide=scope.wide) if same_owner else 0.0
 
 
 def _is_novel(rule: Substitution, moment: Moment) -> bool:
-    """Whether the new name was nowhere before the user wrote it: else a use was changed, not a name."""
+    """Whether the new name is only where the user replaced the old one: else a use was changed, not a name."""
+    replaced = {(example.uri, example.at_cp) for example in rule.examples}
     for snapshot in moment.documents.values():
-        ours = [past for past in moment.edits if past.uri == snapshot.uri]
+        accepted = [past for past in moment.edits if past.uri == snapshot.uri and past.kind == "accepted"]
         for at in occurrences(snapshot.text, rule.new[0]):
             end = at + len(rule.new[0])
-            if not any(past.start_cp <= end and at <= past.end_cp for past in ours):
+            ours = any(past.start_cp <= end and at <= past.end_cp for past in accepted)
+            if not ours and (snapshot.uri, at) not in replaced:
                 return False
-    return is_identifier(rule.new[0])
+    return True
 
 
 def _just_edited(place: Place, uri: str, edits: Sequence[PastEdit]) -> bool:

@@ -17,7 +17,7 @@ from completer.types import Snapshot
 MAX_LINE_CP = 400
 MAX_LINES = 12
 """An edit of longer lines, or of more of them, is no example."""
-MAX_WORDS = 12
+MAX_WORDS = 24
 """A change of more tokens in one place is a new thought, not one to repeat."""
 
 
@@ -27,6 +27,7 @@ class Example:
 
     line: the tokens of the line before it; first, last: those of them that were replaced, half-open.
     at_cp: where the new text stands now.  age: edits since then, 0 for the last one.
+    alone: whether nothing else changed in the line, or the rule holds all that did.
     """
 
     uri: str
@@ -35,6 +36,7 @@ class Example:
     first: int
     last: int
     age: int
+    alone: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +139,17 @@ def _inserted(lines: Sequence[str], anchor: str, uri: str, at: int) -> list[Rule
 def _changes_of_line(old: str, new: str, uri: str, at: int, age: int) -> list[Rule]:
     before, after = words(old), words(new)
     old_words, new_words = [word.text for word in before], [word.text for word in after]
+    codes = [code[1:] for code in SequenceMatcher(None, old_words, new_words, autojunk=False).get_opcodes() if code[0] != "equal"]
+    changes = {(tuple(old_words[i:j]), tuple(new_words[k:m])) for i, j, k, m in codes}
+    alone = len(changes) == 1
+    if not alone and codes:  # first the change as a whole
+        codes.insert(0, (codes[0][0], codes[-1][1], codes[0][2], codes[-1][3]))
     found: list[Rule] = []
-    for tag, i, j, k, m in SequenceMatcher(None, old_words, new_words, autojunk=False).get_opcodes():
-        if tag == "equal" or max(j - i, m - k) > MAX_WORDS:
+    for n, (i, j, k, m) in enumerate(codes):
+        if max(j - i, m - k) > MAX_WORDS:
             continue
-        example = Example(uri, at + (after[k].start if k < m else _end_before(after, k)), tuple(old_words), i, j, age)
+        start = at + (after[k].start if k < m else _end_before(after, k))
+        example = Example(uri, start, tuple(old_words), i, j, age, alone=alone or n == 0)
         raws = _between(old, before, i, j), _between(new, after, k, m)
         found.append(Substitution(tuple(old_words[i:j]), tuple(new_words[k:m]), *raws, (example,)))
     return found

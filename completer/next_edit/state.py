@@ -79,10 +79,18 @@ class NextEdits:
             self._given = ()
             return ()
         recent = [uri, *(other for other in reversed(self._documents) if other != uri)][: 1 + MAX_OTHERS]
-        safe = {one: self._documents[one] for one in recent if not _find_secret(self._documents[one].text)}
-        moment = Moment([past for past in self.edits if past.uri in safe], safe, uri, cursor_cp)
-        self._given = offers(moment, self._is_refused) if uri in safe else ()
+        moment = Moment(self.edits, {one: self._documents[one] for one in recent}, uri, cursor_cp)
+        self._given = offers(moment, self._is_refused)
+        while self._given and (secret := self._secrets_of(moment, self._given)):
+            moment = _without(moment, secret)
+            self._given = offers(moment, self._is_refused)
         return self._given
+
+    @staticmethod
+    def _secrets_of(moment: Moment, found: Sequence[NextEdit]) -> set[str]:
+        """Return which documents hold secrets, of those that offers come from or go to: to look takes a while."""
+        uris = {past.uri for past in moment.edits} | {edit.uri for edit in found}
+        return {uri for uri in uris & moment.documents.keys() if _find_secret(moment.documents[uri].text)}
 
     def is_in_word(self, uri: str, cursor_cp: int, now_s: float, *, explicit: bool) -> bool:
         """Whether the user may be in the middle of a word: it ends at the cursor and was typed a moment ago."""
@@ -111,6 +119,11 @@ class NextEdits:
                 return ""
             done.append(edit)
         return rule
+
+
+def _without(moment: Moment, uris: set[str]) -> Moment:
+    documents = {uri: snapshot for uri, snapshot in moment.documents.items() if uri not in uris}
+    return moment._replace(edits=[past for past in moment.edits if past.uri not in uris], documents=documents)
 
 
 def _is_generated(uri: str) -> bool:
