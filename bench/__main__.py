@@ -12,6 +12,7 @@ from bench.engine import engine
 from bench.invariants import invariants
 from bench.large import large
 from bench.logits import logits
+from bench.next_edit.command import next_edit
 from bench.places.command import places
 from bench.quality import quality
 from bench.shortcut import shortcut
@@ -31,6 +32,7 @@ measured = (
     quality,
     places,
     invariants,
+    next_edit,
 )
 for command in measured:
     app.command()(command)

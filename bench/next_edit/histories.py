@@ -121,7 +121,9 @@ def _made_whole(case: Case, n: int, span: tuple[int, int], text: str, found: lis
 
 def _changed_files(repository: Path, commit: str) -> list[str]:
     names = _git(repository, "diff-tree", "-r", "--no-commit-id", "--name-only", "--diff-filter=M", commit).splitlines()
-    return [name for name in names if language_of_file(name) not in NO_PROGRAMS and language(language_of_file(name)) is not PLAIN][:8]
+    return [
+        name for name in names if language_of_file(name) not in NO_PROGRAMS and language(language_of_file(name)) is not PLAIN
+    ][:8]
 
 
 def _blob(repository: Path, name: str) -> str:

@@ -81,8 +81,8 @@ def rules_of(edits: Sequence[PastEdit], documents: Mapping[str, Snapshot]) -> li
     """
     substitutions: dict[tuple[object, ...], Substitution] = {}
     insertions: dict[tuple[str, ...], Insertion] = {}
-    typed = [past for past in edits if past.uri in documents]
-    for age, past in enumerate(reversed(typed)):
+    others = [past for past in edits if past.uri in documents and past.kind != "accepted"]
+    for age, past in enumerate(reversed(others)):
         if past.kind != "typed":
             continue
         for rule in _lessons(past, documents[past.uri].text, age):
