@@ -9,7 +9,7 @@ from completer.next_edit.places import Place
 from completer.next_edit.rules import Insertion, Rule, Substitution
 from completer.next_edit.scope import Role
 
-SHOWN = 0.5
+SHOWN = 0.4
 """What is less probable stays silent."""
 MAX_AGE = 2
 """Edits since a rule's newest example, above which the user has gone on to something else."""

@@ -47,13 +47,29 @@ class PastEdit:
 
 
 def kind_of(text: str, edits: Sequence[Edit]) -> Kind:
-    """Tell apart how edits of one notification came about. text: the document before them."""
+    """Tell apart how edits of one notification came about. text: the document before them.
+
+    An editor may send several keys at once, so edits that go on at one place count once.
+    """
     n_lines = sum(edit.new_text.count("\n") + text.count("\n", edit.start_cp, edit.old_end_cp) for edit in edits)
-    if len(edits) > MAX_CURSORS or n_lines > BULK_LINES or len({edit.new_text for edit in edits}) > 1:
+    n_places = _n_places(edits)
+    differ = n_places > 1 and len({edit.new_text for edit in edits}) > 1
+    if n_places > MAX_CURSORS or n_lines > BULK_LINES or differ:
         return "bulk"
     if any(edit.new_text.count("\n") > PASTED_LINES and len(edit.new_text) > 1 for edit in edits):
         return "paste"
     return "typed"
+
+
+def _n_places(edits: Sequence[Edit]) -> int:
+    """Count runs of edits that each touch what the run has written so far."""
+    n, start, end = 0, -1, -1
+    for edit in edits:
+        if not n or edit.start_cp > end or edit.old_end_cp < start:
+            n, start, end = n + 1, edit.start_cp, edit.start_cp
+        start = min(start, edit.start_cp)
+        end = max(end, edit.old_end_cp) + len(edit.new_text) - (edit.old_end_cp - edit.start_cp)
+    return n
 
 
 class EditHistory:

@@ -372,3 +372,41 @@ def test_server_that_dies_is_left_alone_until_the_user_wants_it_back(start: Star
     assert "has ended: see :Completer log, then :Completer restart" in editor.command("Completer status")
     editor.command("Completer restart")
     editor.wait_for_lua("return #vim.fn.readfile('starts') == 2")
+
+
+# Next edits.
+
+RENAMED = "def area(x):\n    return x\n\nprint(area(1))\nprint(area(2))"
+
+
+@pytest.fixture
+def served(start: Start) -> Nvim:
+    """An editor with the real server over a completer that needs no model."""
+    server = Path(__file__).parents[1] / "e2e/fake_server.py"
+    return start(f'require("completer").setup({{ cmd = {{ {sys.executable!r}, {server.as_posix()!r} }} }})')
+
+
+def rename_area(editor: Nvim) -> None:
+    start_line(editor, RENAMED)
+    editor.wait_for_lua("return (require('completer.commands').ask('completer/status') or {}).state == 'ready'")
+    editor.keys("<Esc>gg0wcwsurface<Esc>")
+    editor.wait(lambda frame: frame.shows("def surface"))
+
+
+def test_next_goes_to_the_next_edit_and_applies_it(served: Nvim) -> None:
+    rename_area(served)
+    served.command("Completer next")
+    assert served.text == RENAMED.replace("def area", "def surface").replace("area(1)", "surface(1)")
+    assert served.lua("return vim.api.nvim_win_get_cursor(0)") == [4, 6]
+    served.command("Completer next")
+    assert "area" not in served.text
+    served.keys("u")
+    served.wait(lambda frame: frame.shows("area(2)"))
+
+
+def test_next_all_applies_every_edit_like_it(served: Nvim) -> None:
+    rename_area(served)
+    served.command("Completer next all")
+    assert "area" not in served.text
+    said = served.lua("return vim.api.nvim_exec2('Completer next', { output = true }).output")
+    assert "there is no next edit" in said

@@ -38,9 +38,10 @@ def test_an_undone_edit_vanishes() -> None:
 def test_paste_and_formatter_are_told_apart_from_typing() -> None:
     assert kind_of("abc", [Edit(0, 0, "x")]) == "typed"
     assert kind_of("abc", [Edit(0, 0, "x"), Edit(2, 2, "x")]) == "typed"  # two cursors
+    assert kind_of("abc", [Edit(0, 2, ""), Edit(0, 0, "x"), Edit(1, 1, "y"), Edit(1, 2, "z")]) == "typed"  # four keys at once
     assert kind_of("abc", [Edit(0, 0, "1\n2\n3\n4\n5\n")]) == "paste"
     assert kind_of("abc", [Edit(0, 0, "x"), Edit(2, 2, " ")]) == "bulk"
-    assert kind_of("abc", [Edit(i, i, " ") for i in range(20)]) == "bulk"
+    assert kind_of("abc", [Edit(3 * i, 3 * i, " ") for i in range(20)]) == "bulk"
     assert kind_of("x\n" * 100, [Edit(0, 200, "y\n")]) == "bulk"  # another branch was checked out
 
 

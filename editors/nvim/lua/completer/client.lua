@@ -26,11 +26,13 @@ local function call(client, name, ...)
   return client[name](...)
 end
 
---- Return client capabilities that name inline completion, so that the server offers it and no list in its place.
+--- Return client capabilities that name inline completion, so that the server offers it and no list in its place, and
+--- changes of documents with their versions, which Neovim checks but does not name.
 ---@return lsp.ClientCapabilities
 function M.capabilities()
   local capabilities = vim.lsp.protocol.make_client_capabilities()
   capabilities.textDocument.inlineCompletion = { dynamicRegistration = false }
+  capabilities.workspace.workspaceEdit.documentChanges = true
   return capabilities
 end
 

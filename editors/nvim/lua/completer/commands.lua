@@ -32,7 +32,8 @@ function M.ask(method, params)
     return nil
   end
   local result, problem
-  client.request(asked, method, params, 0, function(answer, error)
+  local buf = vim.api.nvim_get_current_buf() -- by its number: for 0 Neovim would not send pending changes first
+  client.request(asked, method, params, buf, function(answer, error)
     result, problem = answer, error
   end)
   vim.wait(ANSWER_MS, function()
@@ -142,7 +143,38 @@ function M.explain_lines(found)
   return lines
 end
 
+--- Jump to the place of the next edit and apply it, or all edits like it; says so where there is none.
+---
+--- By the code action that every editor has. One undo takes all of a buffer back.
+---@param all boolean
+function M.next_edit(all)
+  local asked = client.of(0)
+  if not asked then
+    need_client()
+    return
+  end
+  local encoding = asked.offset_encoding
+  local params = vim.lsp.util.make_range_params(0, encoding)
+  params.context = { diagnostics = {}, only = { "refactor.rewrite" }, triggerKind = client.INVOKED }
+  local actions = M.ask("textDocument/codeAction", params)
+  if not actions then
+    return
+  end
+  local action = type(actions) == "table" and actions[all and #actions or 1]
+  if not action then
+    say({ "completer: there is no next edit" })
+    return
+  end
+  local changes = action.edit.documentChanges
+  vim.lsp.util.apply_workspace_edit(action.edit, encoding)
+  local first = { uri = changes[1].textDocument.uri, range = changes[1].edits[1].range }
+  vim.lsp.util.show_document(first, encoding, { focus = true })
+end
+
 M.subcommands = {
+  next = function(which)
+    M.next_edit(which == "all")
+  end,
   explain = function(what)
     local params = { textDocument = { uri = vim.uri_from_bufnr(0) }, texts = what ~= "notext" }
     local found = M.ask("completer/explain", params)
@@ -191,7 +223,7 @@ end
 ---@return string[]
 function M.complete(line)
   local before, word = line:match("^%s*%S+%s+(.-)(%S*)$")
-  local arguments = { toggle = { "buffer" }, explain = { "notext" } }
+  local arguments = { toggle = { "buffer" }, explain = { "notext" }, next = { "all" } }
   local names = before == "" and vim.tbl_keys(M.subcommands) or arguments[vim.trim(before or "")] or {}
   table.sort(names)
   return vim.tbl_filter(function(name)
