@@ -15,6 +15,13 @@ MAX_LINE_CP = 4_000
 AnsweredBy = Literal["typed-through", "extended", "cold", "background"]
 """How an answer came about: no engine call; a warm slot was extended; a prompt was prefilled; finished ahead of need."""
 
+RestOfBlock = Literal["inside", "nested", "body", "end", "file"]
+"""What of the code around the cursor follows it: more of its own block; no more of that, but more of the function around it;
+nothing of an empty body; nothing of a function or type; nothing at all."""
+
+PromptForm = Literal["middle", "block", "left"]
+"""Fill-in-the-middle with all that follows; with what follows up to the end of the function; left to right, without a suffix."""
+
 FinishReason = Literal["end", "newline", "block", "confidence", "length", "repetition", "suffix", "cancelled", "error"]
 
 Progress = Callable[[str, int, int], None]

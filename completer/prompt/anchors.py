@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from completer.engines.base import CostCurve
-from completer.prompt.prompt import Anchor, Match, Window, build_prompt, context_opening, set_anchor
+from completer.prompt.prompt import MIDDLE, Anchor, Match, Shape, Window, build_prompt, context_opening, set_anchor
 from completer.tokens.tokenizer import Tokenizer
 from completer.types import Edit, Prompt, Snapshot
 
@@ -78,28 +78,29 @@ class Anchors:
         n_cold = max(64, min(int(COLD_MS / costs.prefill_ms_per_token), FULL_BEFORE))
         self._cold = Window(n_cold * 3 // 4, n_cold // 4, full=False)
 
-    def choose(self, snapshot: Snapshot, context_ids: Sequence[int] = (), *, explicit: bool = False) -> Chosen:
+    def choose(
+        self, snapshot: Snapshot, context_ids: Sequence[int] = (), *, explicit: bool = False, shape: Shape = MIDDLE
+    ) -> Chosen:
         """Return the anchor for a foreground request: one that matches and is warm, or a new one.
 
         explicit: the user waits, so the prompt always shows the full window, whatever its prefill costs. Otherwise an
         anchor with a full window goes before one with a small window, and a new place gets a small window.
         context_ids: the document's context block; a small window includes it only if some slot holds it already.
+        shape: of the prompt that the place wants; an anchor of another form does not serve it.
         Mutates: the order of the anchors; a new anchor is remembered.
         """
-        for anchor in sorted(self._anchors, key=lambda anchor: not anchor.full):
-            match = anchor.match(snapshot)
-            if match is None:
-                continue
+        for anchor, match in self._matching(snapshot, shape):
             prompt = build_prompt(anchor, anchor.typed(snapshot), self._tokenizer)
             usable = self._is_good(anchor, match, prompt) if explicit else self._missing_ms(prompt) <= COLD_MS
             if usable:
                 self.use(anchor)
                 return Chosen(anchor, prompt)
-        anchor = self._full_anchor(snapshot, context_ids) if explicit else self._cold_anchor(snapshot, context_ids)
+        make = self._full_anchor if explicit else self._cold_anchor
+        anchor = make(snapshot, context_ids, shape)
         self.use(anchor)
         return Chosen(anchor, build_prompt(anchor, anchor.typed(snapshot), self._tokenizer))
 
-    def better(self, snapshot: Snapshot, context_ids: Sequence[int] = ()) -> Anchor | None:
+    def better(self, snapshot: Snapshot, context_ids: Sequence[int] = (), shape: Shape = MIDDLE) -> Anchor | None:
         """Return the anchor that idle time should prefill for this snapshot, or None if there is nothing to do.
 
         First a small window, as the user may type before a full one is ready; then a full window; then a full window
@@ -107,10 +108,7 @@ class Anchors:
         context_ids: the document's context block. That it grew is no reason for a new anchor; that there is one now, is.
         """
         served = has_full = False
-        for anchor in self._anchors:
-            match = anchor.match(snapshot)
-            if match is None:
-                continue
+        for anchor, match in self._matching(snapshot, shape):
             prompt = build_prompt(anchor, anchor.typed(snapshot), self._tokenizer)
             warm = len(prompt.ids) - self._cached(prompt.ids) <= MAX_TYPED // 4
             if self._is_good(anchor, match, prompt):
@@ -121,29 +119,45 @@ class Anchors:
                 has_full = True
             served = served or warm
         if not served:
-            return self._cold_anchor(snapshot, context_ids)
-        anchor = self._full_anchor(snapshot, context_ids if has_full or self._is_warm(context_ids) else ())
+            return self._cold_anchor(snapshot, context_ids, shape)
+        led = has_full or self._is_warm(context_ids, shape)
+        anchor = self._full_anchor(snapshot, context_ids if led else (), shape)
         return None if has_full and not anchor.n_context else anchor
 
-    def _full_anchor(self, snapshot: Snapshot, context_ids: Sequence[int]) -> Anchor:
+    def _matching(self, snapshot: Snapshot, shape: Shape) -> list[tuple[Anchor, Match]]:
+        """Return the anchors that serve the snapshot, those with a full window first."""
+        found = []
+        for anchor in sorted(self._anchors, key=lambda anchor: not anchor.full):
+            match = anchor.match(snapshot) if anchor.form == shape.form else None
+            if match is not None and (shape.form != "block" or self._ends_well(anchor, snapshot, shape)):
+                found.append((anchor, match))
+        return found
+
+    def _ends_well(self, anchor: Anchor, snapshot: Snapshot, shape: Shape) -> bool:
+        """Whether the function still ends where the anchor's suffix does."""
+        window = self._full if anchor.full else self._cold
+        return len(anchor.tail) == shape.suffix_end(snapshot, window) - snapshot.cursor_cp
+
+    def _full_anchor(self, snapshot: Snapshot, context_ids: Sequence[int], shape: Shape) -> Anchor:
         """Return an anchor with the full window, as much of it as a slot has room for; the block gives way first.
 
         A window is measured in characters, and some texts make more tokens of them than code does.
         """
-        anchor = set_anchor(snapshot, self._full, self._tokenizer, context_ids)
+        anchor = set_anchor(snapshot, self._full, self._tokenizer, context_ids, shape)
         window = self._full
         while (n_tokens := len(anchor.fixed_ids)) > self._longest and window.n_before:
             share = 1.0 if anchor.n_context else 0.9 * self._longest / n_tokens
             window = Window(int(window.n_before * share), int(window.n_after * share), full=True)
-            anchor = set_anchor(snapshot, window, self._tokenizer)
+            anchor = set_anchor(snapshot, window, self._tokenizer, (), shape)
         return anchor
 
-    def _cold_anchor(self, snapshot: Snapshot, context_ids: Sequence[int]) -> Anchor:
-        return set_anchor(snapshot, self._cold, self._tokenizer, context_ids if self._is_warm(context_ids) else ())
+    def _cold_anchor(self, snapshot: Snapshot, context_ids: Sequence[int], shape: Shape) -> Anchor:
+        led = self._is_warm(context_ids, shape)
+        return set_anchor(snapshot, self._cold, self._tokenizer, context_ids if led else (), shape)
 
-    def _is_warm(self, context_ids: Sequence[int]) -> bool:
+    def _is_warm(self, context_ids: Sequence[int], shape: Shape) -> bool:
         """Whether a prompt that begins with this block costs next to nothing for it."""
-        opening = context_opening(self._tokenizer.fim, context_ids)
+        opening = context_opening(self._tokenizer.fim, context_ids, shape.form)
         return bool(context_ids) and self._cached(opening) >= len(opening) - MAX_COLD_CONTEXT
 
     def _missing_ms(self, prompt: Prompt) -> float:

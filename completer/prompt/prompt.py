@@ -5,6 +5,12 @@
 
 While the user types, everything up to <middle> stays byte-identical, so a keystroke feeds only the end of `typed`.
 Source: EFIM (2505.21889), with token healing in place of training.
+
+What follows is not always told (`Shape`): a small model takes the function after an empty body for the body's
+continuation. The suffix may end with the cursor's function, or be left out:
+
+    block     context <prefix> text[start:anchor] <suffix> text[cursor:end of the function] <middle> typed
+    left      context text[start:anchor] typed
 """
 
 from __future__ import annotations
@@ -16,7 +22,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from completer.tokens.tokenizer import FimIds, Tokenizer
-from completer.types import Prompt, Snapshot
+from completer.types import Prompt, PromptForm, Snapshot
 
 LONG_LINE_CP = 2_000
 """In a longer line an anchor is set at a multiple of half of this: all behind it is tokenised anew at each key."""
@@ -45,8 +51,28 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
+class Shape:
+    """The form of a prompt at one place. end_cp: where the suffix of the form "block" ends at the latest."""
+
+    form: PromptForm = "middle"
+    end_cp: int = 0
+
+    def suffix_end(self, snapshot: Snapshot, window: Window) -> int:
+        """Return where the suffix of a prompt with this window ends."""
+        if self.form == "left":
+            return snapshot.cursor_cp
+        end_cp = _window_end(snapshot.text, snapshot.cursor_cp, int(window.n_after * CHARS_PER_TOKEN))
+        return max(snapshot.cursor_cp, min(end_cp, self.end_cp)) if self.form == "block" else end_cp
+
+
+MIDDLE = Shape()
+
+
+@dataclass(frozen=True, slots=True)
 class Anchor:
     """A frozen prompt head. start_cp <= anchor_cp; head = text[start_cp:anchor_cp]; tail: the suffix as it was.
+
+    form: of the prompt; an anchor "left" has no tail, so it never goes stale.
 
     fixed_ids: all tokens in front of the typed ones.  n_context: how many of them are the context block.
     number: unique, so that what was made for one anchor is never taken for another's.
@@ -60,6 +86,7 @@ class Anchor:
     fixed_ids: tuple[int, ...]
     full: bool
     n_context: int = 0
+    form: PromptForm = "middle"
     number: int = field(default_factory=lambda: next(_numbers))
 
     def match(self, snapshot: Snapshot) -> Match | None:
@@ -88,21 +115,27 @@ class Anchor:
         return replace(self, start_cp=self.start_cp + by_cp, anchor_cp=self.anchor_cp + by_cp)
 
 
-def set_anchor(snapshot: Snapshot, window: Window, tokenizer: Tokenizer, context_ids: Sequence[int] = ()) -> Anchor:
+def set_anchor(
+    snapshot: Snapshot, window: Window, tokenizer: Tokenizer, context_ids: Sequence[int] = (), shape: Shape = MIDDLE
+) -> Anchor:
     """Freeze an anchor at the start of the cursor's line, with as many whole lines around it as the window takes.
 
     In a very long line the anchor is nearer to the cursor.
-    context_ids: the context block, which the prompt begins with.
+    context_ids: the context block, which the prompt begins with.  shape: what of the text after the cursor is told.
     """
     text = snapshot.text
     anchor_cp = snapshot.line_start_cp
     if (column := snapshot.cursor_cp - anchor_cp) > LONG_LINE_CP:
         anchor_cp += column // (LONG_LINE_CP // 2) * (LONG_LINE_CP // 2)
     start_cp = _window_start(text, anchor_cp, window)
-    end_cp = _window_end(text, snapshot.cursor_cp, int(window.n_after * CHARS_PER_TOKEN))
+    end_cp = shape.suffix_end(snapshot, window)
     head, tail = text[start_cp:anchor_cp], text[snapshot.cursor_cp : end_cp]
-    fixed_ids = frame(tokenizer.encode(lf(head)), tokenizer.encode(lf(tail)), tokenizer.fim, context_ids)
-    return Anchor(snapshot.uri, start_cp, anchor_cp, head, tail, tuple(fixed_ids), window.full, len(context_ids))
+    head_ids, fim = tokenizer.encode(lf(head)), tokenizer.fim
+    if shape.form == "left":
+        fixed_ids = [*context_opening(fim, context_ids, shape.form), *head_ids]
+    else:
+        fixed_ids = frame(head_ids, tokenizer.encode(lf(tail)), fim, context_ids)
+    return Anchor(snapshot.uri, start_cp, anchor_cp, head, tail, tuple(fixed_ids), window.full, len(context_ids), shape.form)
 
 
 def frame(head_ids: list[int], tail_ids: list[int], fim: FimIds, context_ids: Sequence[int] = ()) -> list[int]:
@@ -115,10 +148,10 @@ def frame(head_ids: list[int], tail_ids: list[int], fim: FimIds, context_ids: Se
     return [*opening, *prefix, *head_ids, fim.suffix, *tail_ids, *middle]
 
 
-def context_opening(fim: FimIds, context_ids: Sequence[int]) -> list[int]:
+def context_opening(fim: FimIds, context_ids: Sequence[int], form: PromptForm = "middle") -> list[int]:
     """Return what a prompt with this context block begins with, whatever the document says."""
     bos = [] if fim.bos is None else [fim.bos]
-    prefix = [fim.prefix] if fim.format.context_in_prefix else []
+    prefix = [fim.prefix] if fim.format.context_in_prefix and form != "left" else []
     return [*bos, *prefix, *context_ids]
 
 

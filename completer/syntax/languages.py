@@ -28,6 +28,7 @@ class Language:
     statement_ends: characters of which one ends each statement of a program, or begins a block; "" for what is no program.
     opener: regular expression of a line end that opens a block.  indented: blocks end by indentation.
     enders: keywords that close a block (Ruby's `end`).
+    indent: columns of one level of indentation by custom, 0: a tab. Files have their own way, which goes before this.
     functions, types, imports, docstrings: node kinds; docstrings only where they are strings in the body.
     """
 
@@ -43,6 +44,7 @@ class Language:
     opener: str = _CURLY
     indented: bool = False
     enders: tuple[str, ...] = ()
+    indent: int = 4
     import_line: str = r"import\b"
     functions: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
@@ -59,6 +61,7 @@ _DATA = Language(ids=(), statement_ends="", quotes=(), import_line=_NOTHING)
 _JAVASCRIPT = replace(
     _C_LIKE,
     ids=("javascript", "javascriptreact"),
+    indent=2,
     grammar=("tree_sitter_javascript", "language"),
     quotes=('"', "'", "`"),
     multiline_quotes=("`",),
@@ -126,6 +129,7 @@ LANGUAGES = (
     replace(
         _C_LIKE,
         ids=("go",),
+        indent=0,
         grammar=("tree_sitter_go", "language"),
         statement_ends="\n",
         quotes=('"', "'", "`"),
@@ -181,6 +185,7 @@ LANGUAGES = (
     ),
     Language(
         ids=("ruby",),
+        indent=2,
         grammar=("tree_sitter_ruby", "language"),
         statement_ends="\n",
         line_comments=("#",),
@@ -205,6 +210,7 @@ LANGUAGES = (
     ),
     Language(
         ids=("shellscript", "bash", "sh"),
+        indent=2,
         grammar=("tree_sitter_bash", "language"),
         statement_ends="\n",
         line_comments=(r"(?<!\S)#",),
@@ -230,12 +236,14 @@ LANGUAGES = (
     replace(
         _DATA,
         ids=("html", "vue", "svelte"),
+        indent=2,
         grammar=("tree_sitter_html", "language"),
         block_comments=(("<!--", "-->"),),
         opener=r"<[A-Za-z][^<>/]*>",
     ),
     Language(
         ids=("css", "scss", "less"),
+        indent=2,
         grammar=("tree_sitter_css", "language"),
         statement_ends="",
         block_comments=(_C_COMMENT,),
@@ -245,6 +253,7 @@ LANGUAGES = (
     replace(
         _DATA,
         ids=("json", "jsonc"),
+        indent=2,
         grammar=("tree_sitter_json", "language"),
         line_comments=("//",),
         block_comments=(_C_COMMENT,),
@@ -254,6 +263,7 @@ LANGUAGES = (
     replace(
         _DATA,
         ids=("yaml",),
+        indent=2,
         grammar=("tree_sitter_yaml", "language"),
         line_comments=(r"(?<!\S)#",),
         opener=r":(?:\s*[|>][+-]?)?",
