@@ -26,8 +26,9 @@ from completer.types import Prompt, PromptForm, Snapshot
 
 LONG_LINE_CP = 2_000
 """In a longer line an anchor is set at a multiple of half of this: all behind it is tokenised anew at each key."""
-LINE_QUANTUM = 16
-"""A window starts at a multiple of so many lines, so that its first token stays where it is while the cursor moves."""
+TOKENS_PER_QUANTUM = 48
+"""A full window starts at a multiple of a number of lines, so that its first token stays where it is while the cursor
+moves: 16 lines for 768 tokens before the cursor, fewer in a smaller window, which would lose up to half of its lines."""
 CHARS_PER_TOKEN = 3.0
 """Low estimate for code; real text has 3 to 4."""
 
@@ -191,7 +192,7 @@ def lf(text: str) -> str:
 
 
 def _window_start(text: str, anchor_cp: int, window: Window) -> int:
-    """Return where the prefix begins: a line start within the budget, at a multiple of LINE_QUANTUM in a full window."""
+    """Return where the prefix begins: a line start within the budget, at a multiple of some lines in a full window."""
     earliest = anchor_cp - int(window.n_before * CHARS_PER_TOKEN)
     if earliest <= 0:
         return 0
@@ -201,7 +202,7 @@ def _window_start(text: str, anchor_cp: int, window: Window) -> int:
     if not window.full:
         return start
     line = text.count("\n", 0, start)
-    for _ in range(-line % LINE_QUANTUM):
+    for _ in range(-line % max(1, window.n_before // TOKENS_PER_QUANTUM)):
         later = text.find("\n", start, anchor_cp) + 1
         if later == 0:
             break
