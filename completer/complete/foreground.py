@@ -10,9 +10,11 @@ from completer.complete.question import Question
 from completer.complete.site import Site
 from completer.complete.state import ClientState
 from completer.complete.trace import Trace
-from completer.prompt.prompt import lf
+from completer.prompt.prompt import build_prompt, lf
 from completer.suggest.entries import Entry, Hit
+from completer.suggest.placeholder import wants_a_body
 from completer.suggest.visible import answered_by, suggestion_of
+from completer.syntax.block import block_around
 from completer.types import FinishReason, Replacement, Suggestion
 
 _BROKEN: tuple[FinishReason, ...] = ("cancelled", "error")
@@ -30,7 +32,7 @@ class Foreground:
 
     async def answer(self, question: Question, doc: OpenDocument) -> Suggestion | None:
         """Return what to show, by the question's deadline. Mutates: doc, the reuse store, the question's trace."""
-        site = self._site(question, doc)
+        site = self._typed_along(question, doc) or self._site(question, doc)
         question.trace.n_context, question.trace.tokenise_ms = site.anchor.n_context, question.elapsed_ms
         hit = self._state.reuse.lookup(site.anchor.number, site.typed)
         fresh = hit is None or (question.explicit and hit.entry.stops_unsure)  # the user asked for what is not sure enough
@@ -59,9 +61,30 @@ class Foreground:
     def _site(self, question: Question, doc: OpenDocument) -> Site:
         """Return where the question is asked. Mutates: the document's anchors."""
         snapshot = question.snapshot
+        block = block_around(snapshot, question.cursor)
+        shape = self._state.shape_of(question.cursor, block)
+        doc.shaped = snapshot.at, shape
         context_ids = self._state.context.lead_ids(snapshot.uri)
-        anchor, prompt = doc.anchors.choose(snapshot, context_ids, explicit=question.explicit)
-        return Site(snapshot, question.cursor, doc.tree, anchor, lf(anchor.typed(snapshot)), prompt)
+        anchor, prompt = doc.anchors.choose(snapshot, context_ids, explicit=question.explicit, shape=shape)
+        typed, wanted = lf(anchor.typed(snapshot)), wants_a_body(snapshot, block)
+        return Site(snapshot, question.cursor, doc.tree, anchor, typed, prompt, wanted)
+
+    def _typed_along(self, question: Question, doc: OpenDocument) -> Site | None:
+        """Return the site of a suggestion that is typed along where another form of the prompt begins; None without one.
+
+        An explicit request gets the form that the place wants.
+        """
+        if question.explicit:
+            return None
+        snapshot = question.snapshot
+        form = self._state.shape(doc, snapshot).form
+        for anchor in doc.anchors.others(snapshot, form):
+            typed = lf(anchor.typed(snapshot))
+            hit = self._state.reuse.lookup(anchor.number, typed)
+            if hit is not None and 0 < hit.n_typed < len(hit.entry.text):
+                prompt = build_prompt(anchor, anchor.typed(snapshot), self._state.model.tokenizer)
+                return Site(snapshot, question.cursor, doc.tree, anchor, typed, prompt)
+        return None
 
     def _start(self, question: Question, doc: OpenDocument, site: Site) -> Entry:
         """Start a generation for a key, and cancel those that it makes useless. Mutates: doc, the reuse store."""

@@ -13,9 +13,12 @@ from completer.engines.health import Health
 from completer.generate.generator import Generator
 from completer.prompt.anchors import Anchors
 from completer.prompt.context.context import Context
+from completer.prompt.forms import shape_at
+from completer.prompt.prompt import Shape
 from completer.suggest.block_end import stop_rule
 from completer.suggest.entries import ReuseStore
-from completer.syntax.cursor import CursorContext
+from completer.syntax.block import Block, block_around
+from completer.syntax.cursor import CursorContext, cursor_context
 from completer.tokens.tokenizer import Tokenizer
 from completer.types import Snapshot, StopRule, Suggestion
 
@@ -54,6 +57,17 @@ class ClientState:
     def new_anchors(self) -> Anchors:
         """Return the anchors of a document that was just opened, or whose context changed."""
         return Anchors(self.model.tokenizer, self.model.costs(), self.model.generator.n_cached, self.model.max_len)
+
+    def shape(self, doc: OpenDocument, snapshot: Snapshot) -> Shape:
+        """Return the form that the prompt has at a place. Mutates: what the document remembers of its last place."""
+        if doc.shaped is None or doc.shaped[0] != snapshot.at:
+            cursor = cursor_context(snapshot, doc.tree)
+            doc.shaped = snapshot.at, self.shape_of(cursor, block_around(snapshot, cursor))
+        return doc.shaped[1]
+
+    def shape_of(self, cursor: CursorContext, block: Block) -> Shape:
+        """Return the form that the prompt has at a place whose surroundings are known."""
+        return shape_at(cursor, block, self.model.tokenizer.fim.format.forms)
 
     def stop_rule(self, cursor: CursorContext, snapshot: Snapshot, explicit: bool = False) -> StopRule:
         """Return when decoding ends at a place."""

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from completer.engines.base import CostCurve
 from completer.prompt.prompt import MIDDLE, Anchor, Match, Shape, Window, build_prompt, context_opening, set_anchor
 from completer.tokens.tokenizer import Tokenizer
-from completer.types import Edit, Prompt, Snapshot
+from completer.types import Edit, Prompt, PromptForm, Snapshot
 
 COLD_MS = 180.0
 """What the prefill of a first answer at a new place may take; its decoding comes on top."""
@@ -164,10 +164,13 @@ class Anchors:
         """Return what the prefill of the prompt would take now."""
         return (len(prompt.ids) - self._cached(prompt.ids)) * self._costs.prefill_ms_per_token
 
-    @property
-    def full(self) -> Anchor | None:
-        """The anchor with a full window that was used last."""
-        return next((anchor for anchor in self._anchors if anchor.full), None)
+    def last_full(self, form: PromptForm) -> Anchor | None:
+        """Return the anchor of a form with a full window that was used last."""
+        return next((anchor for anchor in self._anchors if anchor.full and anchor.form == form), None)
+
+    def others(self, snapshot: Snapshot, form: PromptForm) -> list[Anchor]:
+        """Return the anchors of other forms that describe the document: a suggestion of theirs may still be typed along."""
+        return [anchor for anchor in self._anchors if anchor.form != form and anchor.match(snapshot) == "exact"]
 
     def use(self, anchor: Anchor) -> None:
         """Put `anchor` first. Mutates: the anchors; the least recently used one is forgotten."""

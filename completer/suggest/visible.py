@@ -9,6 +9,7 @@ from completer.suggest.confidence import Sure, sure_part
 from completer.suggest.entries import Entry, Hit
 from completer.suggest.fit import joins
 from completer.suggest.partial import clean_partial
+from completer.suggest.placeholder import is_placeholder
 from completer.suggest.trim import SHOWING, Note, Showing, trim
 from completer.syntax.cursor import CursorContext
 from completer.types import AnsweredBy, FinishReason, Replacement, Snapshot, Suggestion
@@ -48,6 +49,8 @@ def visible(
     text = clean_partial(raw, snapshot, cursor, whole_words=known.cut) if unfinished and raw else raw
     if text != raw:
         note("clean end", text)
+    if hit.entry.wants_body and not hit.n_typed and is_placeholder(text):
+        note("placeholder", text := "")
     if not text:
         return None
     finished = _ends_there(hit.entry, known, snapshot.line_suffix)

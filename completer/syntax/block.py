@@ -142,6 +142,8 @@ def _headers(snapshot: Snapshot, own: int) -> list[tuple[int, str]]:
         if not lines[i].strip() or columns(lines[i]) >= own:
             continue
         last, column = i, columns(lines[i])
+        if lines[i].strip() == "{":  # on a line of its own
+            i = next((n for n in range(i - 1, -1, -1) if lines[n].strip()), i)
         while i > 0 and _CLOSES_FIRST.match(lines[i]) and not lines[i].lstrip().startswith("}"):
             i -= 1
             while i > 0 and (columns(lines[i]) > column or not lines[i].strip()):

@@ -195,12 +195,12 @@ def test_only_the_anchors_used_last_are_remembered(place: Place) -> None:
 
 
 def test_full_is_the_full_window_used_last(place: Place) -> None:
-    assert place.anchors.full is None
+    assert place.anchors.last_full("middle") is None
     place.choose(at(200))
-    assert place.anchors.full is None
+    assert place.anchors.last_full("middle") is None
     full = place.choose(at(200), explicit=True)
     place.choose(at(300))
-    assert place.anchors.full is not None and place.anchors.full.number == full.number
+    assert place.anchors.last_full("middle") is not None and place.anchors.last_full("middle").number == full.number
 
 
 def test_a_window_is_shortened_to_what_a_slot_has_room_for_and_the_block_gives_way_first(tokenizer: Tokenizer) -> None:

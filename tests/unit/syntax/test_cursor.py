@@ -6,6 +6,7 @@ import pytest
 
 from completer.syntax.brackets import closer_column
 from completer.syntax.columns import TAB_COLUMNS, columns, indent_unit
+from completer.syntax.languages import language
 from completer.syntax.cursor import CursorContext, cursor_context, line_above, lines_below, opens_block, without_word
 from completer.syntax.languages import language
 from completer.syntax.tree import SyntaxTree
@@ -167,8 +168,8 @@ def test_nothing_is_suggested_inside_a_word_nor_before_code(marked: str, languag
         ("x = ‸\n", "python", 0, None),
         ("func f() {\n\t‸\n}\n", "go", TAB_COLUMNS, 1),
         ("func f() {\n\tif a {\n\t\t‸\n", "go", 2 * TAB_COLUMNS, TAB_COLUMNS),
-        ("function f() {\n  ‸\n", "javascript", 4, 0),  # the bracket is owed: the line that closes it belongs to the block
-        ("def f\n  ‸\nend\n", "ruby", 4, 0),
+        ("function f() {\n  ‸\n", "javascript", 2, 0),  # the bracket is owed: the line that closes it belongs to the block
+        ("def f\n  ‸\nend\n", "ruby", 2, 0),
     ],
 )
 def test_the_column_of_a_new_line_and_of_the_block(marked: str, language_id: str, indent: int, block_indent: int | None) -> None:
@@ -275,7 +276,7 @@ def test_columns_count_a_tab_as_four(line: str, width: int) -> None:
     ],
 )
 def test_the_unit_of_indentation_is_that_of_the_first_indented_line(text: str, unit: int) -> None:
-    assert indent_unit(text) == unit
+    assert indent_unit(text, language("python")) == unit
 
 
 @pytest.mark.parametrize(
