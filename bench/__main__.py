@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bench.bodies.command import bodies
 from bench.capacity import capacity
 from bench.commands import app
 from bench.crossfile import context
@@ -30,6 +31,7 @@ measured = (
     cut_rules,
     quality,
     places,
+    bodies,
     invariants,
 )
 for command in measured:

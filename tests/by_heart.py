@@ -47,8 +47,12 @@ class ByHeart(FakeEngine):
 
     def next_of(self, script: str, ids: Sequence[int]) -> int | None:
         """Return the token with which `script` continues the typed text; None if it does not contain that."""
-        middle = max((i for i, id_ in enumerate(ids) if id_ == self._tokenizer.fim.middle), default=-1)
-        known = self._tokenizer.bytes_of(ids[middle + 1 :]).decode(errors="replace").lstrip("\n")
+        middle = max((i for i, id_ in enumerate(ids) if id_ == self._tokenizer.fim.middle), default=None)
+        if middle is None:  # from left to right: what was typed is the last line
+            ahead = self._tokenizer.bytes_of(ids[-40:]).decode(errors="replace")
+            known = ahead[ahead.rstrip().rfind("\n") + 1 :]
+        else:
+            known = self._tokenizer.bytes_of(ids[middle + 1 :]).decode(errors="replace").lstrip("\n")
         at = script.find(known) if known else 0
         rest = script[at + len(known) :] if at >= 0 else ""
         return self._tokenizer.encode(rest)[0] if rest else None

@@ -162,7 +162,7 @@ class Generations:
             entry.spans.append(TokenSpan(len(text), min(1.0, token.prob / of)))
         if growing.request.stop.single_line:
             text = text.partition("\n")[0]
-        elif "\n" in text[len(entry.text) :]:
+        elif _may_end_block(entry.text, text, site.cursor.language.indented):
             cut = sibling_stop(site.snapshot, site.cursor, text, site.tree)
             if cut is not None:
                 text = text[:cut]
@@ -198,6 +198,12 @@ class Generations:
         task = self._loop.create_task(notify())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _may_end_block(before: str, text: str, indented: bool) -> bool:
+    """Whether the text has come to a line end, or, where indentation ends a block, to the first word of a line."""
+    begun = indented and "\n" in text and not before[before.rfind("\n") + 1 :].strip()
+    return begun or "\n" in text[len(before) :]
 
 
 def _may_go_on(text: str) -> bool:

@@ -13,7 +13,17 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from completer.engines.base import CostCurve
-from completer.prompt.prompt import MIDDLE, Anchor, Match, Shape, Window, build_prompt, context_opening, set_anchor
+from completer.prompt.prompt import (
+    MIDDLE,
+    Anchor,
+    Match,
+    Shape,
+    Window,
+    anchor_at,
+    build_prompt,
+    context_opening,
+    set_anchor,
+)
 from completer.tokens.tokenizer import Tokenizer
 from completer.types import Edit, Prompt, PromptForm, Snapshot
 
@@ -91,7 +101,10 @@ class Anchors:
         """
         for anchor, match in self._matching(snapshot, shape):
             prompt = build_prompt(anchor, anchor.typed(snapshot), self._tokenizer)
-            usable = self._is_good(anchor, match, prompt) if explicit else self._missing_ms(prompt) <= COLD_MS
+            if explicit:
+                usable = self._is_good(anchor, match, prompt) and self._begins_well(anchor, snapshot)
+            else:
+                usable = self._missing_ms(prompt) <= COLD_MS
             if usable:
                 self.use(anchor)
                 return Chosen(anchor, prompt)
@@ -120,7 +133,7 @@ class Anchors:
             served = served or warm
         if not served:
             return self._cold_anchor(snapshot, context_ids, shape)
-        led = has_full or self._is_warm(context_ids, shape)
+        led = has_full or self._is_warm(context_ids)
         anchor = self._full_anchor(snapshot, context_ids if led else (), shape)
         return None if has_full and not anchor.n_context else anchor
 
@@ -132,6 +145,12 @@ class Anchors:
             if match is not None and (shape.form != "block" or self._ends_well(anchor, snapshot, shape)):
                 found.append((anchor, match))
         return found
+
+    def _begins_well(self, anchor: Anchor, snapshot: Snapshot) -> bool:
+        """Whether a new anchor would have the same head. Without a suffix, an anchor from elsewhere matches, too; a new one
+        costs what is between the two.
+        """
+        return anchor.form != "left" or (anchor.start_cp, anchor.anchor_cp) == anchor_at(snapshot, self._full)
 
     def _ends_well(self, anchor: Anchor, snapshot: Snapshot, shape: Shape) -> bool:
         """Whether the function still ends where the anchor's suffix does."""
@@ -152,12 +171,12 @@ class Anchors:
         return anchor
 
     def _cold_anchor(self, snapshot: Snapshot, context_ids: Sequence[int], shape: Shape) -> Anchor:
-        led = self._is_warm(context_ids, shape)
+        led = self._is_warm(context_ids)
         return set_anchor(snapshot, self._cold, self._tokenizer, context_ids if led else (), shape)
 
-    def _is_warm(self, context_ids: Sequence[int], shape: Shape) -> bool:
+    def _is_warm(self, context_ids: Sequence[int]) -> bool:
         """Whether a prompt that begins with this block costs next to nothing for it."""
-        opening = context_opening(self._tokenizer.fim, context_ids, shape.form)
+        opening = context_opening(self._tokenizer.fim, context_ids)
         return bool(context_ids) and self._cached(opening) >= len(opening) - MAX_COLD_CONTEXT
 
     def _missing_ms(self, prompt: Prompt) -> float:

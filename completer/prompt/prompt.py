@@ -10,7 +10,7 @@ What follows is not always told (`Shape`): a small model takes the function afte
 continuation. The suffix may end with the cursor's function, or be left out:
 
     block     context <prefix> text[start:anchor] <suffix> text[cursor:end of the function] <middle> typed
-    left      context text[start:anchor] typed
+    left      context <prefix> text[start:anchor] typed
 """
 
 from __future__ import annotations
@@ -31,6 +31,9 @@ TOKENS_PER_QUANTUM = 48
 moves: 16 lines for 768 tokens before the cursor, fewer in a smaller window, which would lose up to half of its lines."""
 CHARS_PER_TOKEN = 3.0
 """Low estimate for code; real text has 3 to 4."""
+
+MAX_LEFT_CP = 2_000
+"""How far after an anchor without a suffix its prompt serves."""
 
 MAX_HEAL = 4
 """Most tokens that are taken back; each costs a row of the first forward."""
@@ -100,6 +103,8 @@ class Anchor:
         text, cursor = snapshot.text, snapshot.cursor_cp
         if cursor < self.anchor_cp or not text.startswith(self.head, self.start_cp):
             return None
+        if self.form == "left" and cursor - self.anchor_cp > MAX_LEFT_CP:
+            return None  # without a suffix, every place farther down would match
         if text.startswith(self.tail, cursor):
             return "exact"
         rest, found, below = self.tail.partition("\n")
@@ -125,34 +130,41 @@ def set_anchor(
     context_ids: the context block, which the prompt begins with.  shape: what of the text after the cursor is told.
     """
     text = snapshot.text
-    anchor_cp = snapshot.line_start_cp
-    if (column := snapshot.cursor_cp - anchor_cp) > LONG_LINE_CP:
-        anchor_cp += column // (LONG_LINE_CP // 2) * (LONG_LINE_CP // 2)
-    start_cp = _window_start(text, anchor_cp, window)
+    start_cp, anchor_cp = anchor_at(snapshot, window)
     end_cp = shape.suffix_end(snapshot, window)
     head, tail = text[start_cp:anchor_cp], text[snapshot.cursor_cp : end_cp]
-    head_ids, fim = tokenizer.encode(lf(head)), tokenizer.fim
-    if shape.form == "left":
-        fixed_ids = [*context_opening(fim, context_ids, shape.form), *head_ids]
-    else:
-        fixed_ids = frame(head_ids, tokenizer.encode(lf(tail)), fim, context_ids)
+    tail_ids = None if shape.form == "left" else tokenizer.encode(lf(tail))
+    fixed_ids = frame(tokenizer.encode(lf(head)), tail_ids, tokenizer.fim, context_ids)
     return Anchor(snapshot.uri, start_cp, anchor_cp, head, tail, tuple(fixed_ids), window.full, len(context_ids), shape.form)
 
 
-def frame(head_ids: list[int], tail_ids: list[int], fim: FimIds, context_ids: Sequence[int] = ()) -> list[int]:
-    """Put prefix and suffix tokens between the special tokens of the family, up to where the typed text goes."""
+def anchor_at(snapshot: Snapshot, window: Window) -> tuple[int, int]:
+    """Return start_cp and anchor_cp of an anchor for the snapshot."""
+    anchor_cp = snapshot.line_start_cp
+    if (column := snapshot.cursor_cp - anchor_cp) > LONG_LINE_CP:
+        anchor_cp += column // (LONG_LINE_CP // 2) * (LONG_LINE_CP // 2)
+    return _window_start(snapshot.text, anchor_cp, window), anchor_cp
+
+
+def frame(head_ids: list[int], tail_ids: list[int] | None, fim: FimIds, context_ids: Sequence[int] = ()) -> list[int]:
+    """Put prefix and suffix tokens between the special tokens of the family, up to where the typed text goes.
+
+    tail_ids: None: there is no suffix, and the model writes on from left to right. The prefix token stays: it does no
+    harm, and all up to the anchor is in the slot already where the middle was filled in before.
+    """
     opening = context_opening(fim, context_ids)
     middle = [] if fim.middle is None else [fim.middle]
-    if fim.format.order == "spm":
+    if tail_ids is not None and fim.format.order == "spm":
         return [*opening, fim.suffix, *tail_ids, fim.prefix, *head_ids, *middle]
     prefix = [] if fim.format.context_in_prefix else [fim.prefix]
-    return [*opening, *prefix, *head_ids, fim.suffix, *tail_ids, *middle]
+    head = [*opening, *prefix, *head_ids]
+    return head if tail_ids is None else [*head, fim.suffix, *tail_ids, *middle]
 
 
-def context_opening(fim: FimIds, context_ids: Sequence[int], form: PromptForm = "middle") -> list[int]:
+def context_opening(fim: FimIds, context_ids: Sequence[int]) -> list[int]:
     """Return what a prompt with this context block begins with, whatever the document says."""
     bos = [] if fim.bos is None else [fim.bos]
-    prefix = [fim.prefix] if fim.format.context_in_prefix and form != "left" else []
+    prefix = [fim.prefix] if fim.format.context_in_prefix else []
     return [*bos, *prefix, *context_ids]
 
 

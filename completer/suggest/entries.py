@@ -49,7 +49,6 @@ class Entry:
         """Whether its text was ended, or may be, because it became too unsure."""
         return not self.asked_for and self.reason in (None, "confidence")
 
-
     def begin_anew(self, request_id: int) -> None:
         """Forget what was generated: another request fills the entry. Mutates: the entry."""
         self.request_id, self.text, self.reason = request_id, "", None

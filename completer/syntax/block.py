@@ -19,7 +19,7 @@ from completer.syntax.columns import columns
 from completer.syntax.cursor import CursorContext, line_above
 from completer.types import RestOfBlock, Snapshot
 
-_ABOVE_CP, _BELOW_CP = 16_000, 16_000
+_ABOVE_CP, _BELOW_CP = 16_000, 4_000
 """How much of the document is read on each side of the cursor's line."""
 _CLOSERS = re.compile(r"""(?:[\s)\]}>"'`;,]|</[\w.:-]*>|\*/|\b(?:end|fi|done|esac|until)\b)*""")
 _CLOSES_FIRST = re.compile(r"\s*[)\]}]")
@@ -151,4 +151,3 @@ def _headers(snapshot: Snapshot, own: int) -> list[tuple[int, str]]:
         found.append((column, "\n".join(lines[i : last + 1]).strip()))
         own = column
     return found
-

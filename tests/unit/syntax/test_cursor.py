@@ -6,7 +6,6 @@ import pytest
 
 from completer.syntax.brackets import closer_column
 from completer.syntax.columns import TAB_COLUMNS, columns, indent_unit
-from completer.syntax.languages import language
 from completer.syntax.cursor import CursorContext, cursor_context, line_above, lines_below, opens_block, without_word
 from completer.syntax.languages import language
 from completer.syntax.tree import SyntaxTree
