@@ -19,8 +19,8 @@ RestOfBlock = Literal["inside", "nested", "body", "end", "file"]
 """What of the code around the cursor follows it: more of its own block; no more of that, but more of the function around it;
 nothing of an empty body; nothing of a function or type; nothing at all."""
 
-PromptForm = Literal["middle", "block", "left"]
-"""Fill-in-the-middle with all that follows; with what follows up to the end of the function; left to right, without a suffix."""
+PromptForm = Literal["middle", "left"]
+"""Fill-in-the-middle, with what follows as the suffix; left to right, without a suffix."""
 
 FinishReason = Literal["end", "newline", "block", "confidence", "length", "repetition", "suffix", "cancelled", "error"]
 

@@ -62,10 +62,10 @@ class Foreground:
         """Return where the question is asked. Mutates: the document's anchors."""
         snapshot = question.snapshot
         block = block_around(snapshot, question.cursor)
-        shape = self._state.shape_of(question.cursor, block)
-        doc.shaped = snapshot.at, shape
+        form = self._state.form_of(question.cursor, block)
+        doc.formed = snapshot.at, form
         context_ids = self._state.context.lead_ids(snapshot.uri)
-        anchor, prompt = doc.anchors.choose(snapshot, context_ids, explicit=question.explicit, shape=shape)
+        anchor, prompt = doc.anchors.choose(snapshot, context_ids, explicit=question.explicit, form=form)
         typed, wanted = lf(anchor.typed(snapshot)), wants_a_body(snapshot, block)
         return Site(snapshot, question.cursor, doc.tree, anchor, typed, prompt, wanted)
 
@@ -77,7 +77,7 @@ class Foreground:
         if question.explicit:
             return None
         snapshot = question.snapshot
-        form = self._state.shape(doc, snapshot).form
+        form = self._state.form(doc, snapshot)
         for anchor in doc.anchors.others(snapshot, form):
             typed = lf(anchor.typed(snapshot))
             hit = self._state.reuse.lookup(anchor.number, typed)

@@ -51,7 +51,7 @@ class IdleWork:
             self._generations.cancel(doc.prefetch.request_id)
         cursor = cursor_context(accepted)
         block = block_around(accepted, cursor)
-        if cursor.suppress or self._state.shape_of(cursor, block).form != anchor.form:
+        if cursor.suppress or self._state.form_of(cursor, block) != anchor.form:
             return
         prompt = build_prompt(anchor, anchor.typed(accepted), self._state.model.tokenizer)
         next_site = Site(accepted, cursor, None, anchor, typed, prompt, wants_a_body(accepted, block))
@@ -64,14 +64,13 @@ class IdleWork:
         if snapshot.uri not in docs or doc.is_secret:
             return  # closed meanwhile
         if doc.prefill_anchor is not None:
-            shape = self._state.shape(doc, snapshot)
-            if doc.prefill_anchor.form == shape.form and doc.prefill_anchor.match(snapshot) == "exact":
+            if doc.prefill_anchor.form == self._state.form(doc, snapshot) and doc.prefill_anchor.match(snapshot) == "exact":
                 return  # it is on its way
             assert doc.prefill_id is not None
             self._generations.cancel(doc.prefill_id)
             doc.prefill_anchor = None
         self._catch_up(doc)
-        anchor = doc.anchors.better(snapshot, context.lead_ids(snapshot.uri), self._state.shape(doc, snapshot))
+        anchor = doc.anchors.better(snapshot, context.lead_ids(snapshot.uri), self._state.form(doc, snapshot))
         if anchor is None:
             return
         others = [other.snapshot for other in docs.values() if other is not doc and not other.is_secret]

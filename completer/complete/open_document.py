@@ -11,11 +11,11 @@ from completer.complete.question import Question
 from completer.complete.site import Site
 from completer.document.secrets import SecretScan
 from completer.prompt.anchors import Anchors
-from completer.prompt.prompt import Anchor, Shape
+from completer.prompt.prompt import Anchor
 from completer.suggest.entries import Entry, Hit
 from completer.suggest.visible import goes_on
 from completer.syntax.tree import SyntaxTree
-from completer.types import Replacement, Snapshot, Suggestion
+from completer.types import PromptForm, Replacement, Snapshot, Suggestion
 
 MAX_CORPORA = 4
 """Texts in which drafts are looked up, tens of thousands of characters each."""
@@ -47,7 +47,7 @@ class OpenDocument:
     quiet: why the last request was not passed on to the model ("secret", "language", "word"), or "".
     resting: the timer of a cursor that moved.  parsing: a parse in another thread.
     text_ids: tokens of its text as it was when the cursor last rested in it, in which drafts are looked up.
-    shaped: the place (`Snapshot.at`) for which the form of the prompt was last worked out, and that.
+    formed: the place (`Snapshot.at`) for which the form of the prompt was last worked out, and that.
     """
 
     anchors: Anchors
@@ -64,7 +64,7 @@ class OpenDocument:
     resting: asyncio.TimerHandle | None = None
     parsing: asyncio.Future[Any] | None = None
     text_ids: tuple[int, ...] = ()
-    shaped: tuple[tuple[str, int, int], Shape] | None = None
+    formed: tuple[tuple[str, int, int], PromptForm] | None = None
 
     @property
     def is_secret(self) -> bool:

@@ -13,14 +13,12 @@ from completer.engines.health import Health
 from completer.generate.generator import Generator
 from completer.prompt.anchors import Anchors
 from completer.prompt.context.context import Context
-from completer.prompt.forms import shape_at
-from completer.prompt.prompt import Shape
 from completer.suggest.block_end import stop_rule
 from completer.suggest.entries import ReuseStore
 from completer.syntax.block import Block, block_around
 from completer.syntax.cursor import CursorContext, cursor_context
 from completer.tokens.tokenizer import Tokenizer
-from completer.types import Snapshot, StopRule, Suggestion
+from completer.types import PromptForm, Snapshot, StopRule, Suggestion
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +56,17 @@ class ClientState:
         """Return the anchors of a document that was just opened, or whose context changed."""
         return Anchors(self.model.tokenizer, self.model.costs(), self.model.generator.n_cached, self.model.max_len)
 
-    def shape(self, doc: OpenDocument, snapshot: Snapshot) -> Shape:
+    def form(self, doc: OpenDocument, snapshot: Snapshot) -> PromptForm:
         """Return the form that the prompt has at a place. Mutates: what the document remembers of its last place."""
-        if doc.shaped is None or doc.shaped[0] != snapshot.at:
+        if doc.formed is None or doc.formed[0] != snapshot.at:
             cursor = cursor_context(snapshot, doc.tree)
-            doc.shaped = snapshot.at, self.shape_of(cursor, block_around(snapshot, cursor))
-        return doc.shaped[1]
+            doc.formed = snapshot.at, self.form_of(cursor, block_around(snapshot, cursor))
+        return doc.formed[1]
 
-    def shape_of(self, cursor: CursorContext, block: Block) -> Shape:
-        """Return the form that the prompt has at a place whose surroundings are known."""
-        return shape_at(cursor, block, self.model.tokenizer.fim.format.forms)
+    def form_of(self, cursor: CursorContext, block: Block) -> PromptForm:
+        """Return the form at a place whose surroundings are known. Inside a literal the model must see where that ends."""
+        forms = self.model.tokenizer.fim.format.forms
+        return forms.at(block.rest) if cursor.inside in ("code", "line_comment") else "middle"
 
     def stop_rule(self, cursor: CursorContext, snapshot: Snapshot, explicit: bool = False) -> StopRule:
         """Return when decoding ends at a place."""

@@ -14,10 +14,8 @@ from typing import NamedTuple
 
 from completer.engines.base import CostCurve
 from completer.prompt.prompt import (
-    MIDDLE,
     Anchor,
     Match,
-    Shape,
     Window,
     anchor_at,
     build_prompt,
@@ -89,17 +87,17 @@ class Anchors:
         self._cold = Window(n_cold * 3 // 4, n_cold // 4, full=False)
 
     def choose(
-        self, snapshot: Snapshot, context_ids: Sequence[int] = (), *, explicit: bool = False, shape: Shape = MIDDLE
+        self, snapshot: Snapshot, context_ids: Sequence[int] = (), *, explicit: bool = False, form: PromptForm = "middle"
     ) -> Chosen:
         """Return the anchor for a foreground request: one that matches and is warm, or a new one.
 
         explicit: the user waits, so the prompt always shows the full window, whatever its prefill costs. Otherwise an
         anchor with a full window goes before one with a small window, and a new place gets a small window.
         context_ids: the document's context block; a small window includes it only if some slot holds it already.
-        shape: of the prompt that the place wants; an anchor of another form does not serve it.
+        form: of the prompt that the place wants; an anchor of another form does not serve it.
         Mutates: the order of the anchors; a new anchor is remembered.
         """
-        for anchor, match in self._matching(snapshot, shape):
+        for anchor, match in self._matching(snapshot, form):
             prompt = build_prompt(anchor, anchor.typed(snapshot), self._tokenizer)
             if explicit:
                 usable = self._is_good(anchor, match, prompt) and self._begins_well(anchor, snapshot)
@@ -109,11 +107,11 @@ class Anchors:
                 self.use(anchor)
                 return Chosen(anchor, prompt)
         make = self._full_anchor if explicit else self._cold_anchor
-        anchor = make(snapshot, context_ids, shape)
+        anchor = make(snapshot, context_ids, form)
         self.use(anchor)
         return Chosen(anchor, build_prompt(anchor, anchor.typed(snapshot), self._tokenizer))
 
-    def better(self, snapshot: Snapshot, context_ids: Sequence[int] = (), shape: Shape = MIDDLE) -> Anchor | None:
+    def better(self, snapshot: Snapshot, context_ids: Sequence[int] = (), form: PromptForm = "middle") -> Anchor | None:
         """Return the anchor that idle time should prefill for this snapshot, or None if there is nothing to do.
 
         First a small window, as the user may type before a full one is ready; then a full window; then a full window
@@ -121,7 +119,7 @@ class Anchors:
         context_ids: the document's context block. That it grew is no reason for a new anchor; that there is one now, is.
         """
         served = has_full = False
-        for anchor, match in self._matching(snapshot, shape):
+        for anchor, match in self._matching(snapshot, form):
             prompt = build_prompt(anchor, anchor.typed(snapshot), self._tokenizer)
             warm = len(prompt.ids) - self._cached(prompt.ids) <= MAX_TYPED // 4
             if self._is_good(anchor, match, prompt):
@@ -132,17 +130,17 @@ class Anchors:
                 has_full = True
             served = served or warm
         if not served:
-            return self._cold_anchor(snapshot, context_ids, shape)
+            return self._cold_anchor(snapshot, context_ids, form)
         led = has_full or self._is_warm(context_ids)
-        anchor = self._full_anchor(snapshot, context_ids if led else (), shape)
+        anchor = self._full_anchor(snapshot, context_ids if led else (), form)
         return None if has_full and not anchor.n_context else anchor
 
-    def _matching(self, snapshot: Snapshot, shape: Shape) -> list[tuple[Anchor, Match]]:
+    def _matching(self, snapshot: Snapshot, form: PromptForm) -> list[tuple[Anchor, Match]]:
         """Return the anchors that serve the snapshot, those with a full window first."""
         found = []
         for anchor in sorted(self._anchors, key=lambda anchor: not anchor.full):
-            match = anchor.match(snapshot) if anchor.form == shape.form else None
-            if match is not None and (shape.form != "block" or self._ends_well(anchor, snapshot, shape)):
+            match = anchor.match(snapshot) if anchor.form == form else None
+            if match is not None:
                 found.append((anchor, match))
         return found
 
@@ -152,27 +150,22 @@ class Anchors:
         """
         return anchor.form != "left" or (anchor.start_cp, anchor.anchor_cp) == anchor_at(snapshot, self._full)
 
-    def _ends_well(self, anchor: Anchor, snapshot: Snapshot, shape: Shape) -> bool:
-        """Whether the function still ends where the anchor's suffix does."""
-        window = self._full if anchor.full else self._cold
-        return len(anchor.tail) == shape.suffix_end(snapshot, window) - snapshot.cursor_cp
-
-    def _full_anchor(self, snapshot: Snapshot, context_ids: Sequence[int], shape: Shape) -> Anchor:
+    def _full_anchor(self, snapshot: Snapshot, context_ids: Sequence[int], form: PromptForm) -> Anchor:
         """Return an anchor with the full window, as much of it as a slot has room for; the block gives way first.
 
         A window is measured in characters, and some texts make more tokens of them than code does.
         """
-        anchor = set_anchor(snapshot, self._full, self._tokenizer, context_ids, shape)
+        anchor = set_anchor(snapshot, self._full, self._tokenizer, context_ids, form)
         window = self._full
         while (n_tokens := len(anchor.fixed_ids)) > self._longest and window.n_before:
             share = 1.0 if anchor.n_context else 0.9 * self._longest / n_tokens
             window = Window(int(window.n_before * share), int(window.n_after * share), full=True)
-            anchor = set_anchor(snapshot, window, self._tokenizer, (), shape)
+            anchor = set_anchor(snapshot, window, self._tokenizer, (), form)
         return anchor
 
-    def _cold_anchor(self, snapshot: Snapshot, context_ids: Sequence[int], shape: Shape) -> Anchor:
+    def _cold_anchor(self, snapshot: Snapshot, context_ids: Sequence[int], form: PromptForm) -> Anchor:
         led = self._is_warm(context_ids)
-        return set_anchor(snapshot, self._cold, self._tokenizer, context_ids if led else (), shape)
+        return set_anchor(snapshot, self._cold, self._tokenizer, context_ids if led else (), form)
 
     def _is_warm(self, context_ids: Sequence[int]) -> bool:
         """Whether a prompt that begins with this block costs next to nothing for it."""

@@ -6,11 +6,10 @@
 While the user types, everything up to <middle> stays byte-identical, so a keystroke feeds only the end of `typed`.
 Source: EFIM (2505.21889), with token healing in place of training.
 
-What follows is not always told (`Shape`): a small model takes the function after an empty body for the body's
-continuation. The suffix may end with the cursor's function, or be left out:
+What follows is not always told: a small model takes the function after an empty body for the body's continuation.
+Where nothing of the cursor's block follows, the form is "left":
 
-    block     context <prefix> text[start:anchor] <suffix> text[cursor:end of the function] <middle> typed
-    left      context <prefix> text[start:anchor] typed
+    prompt    context <prefix> text[start:anchor] typed
 """
 
 from __future__ import annotations
@@ -52,24 +51,6 @@ class Window:
     n_before: int
     n_after: int
     full: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """The form of a prompt at one place. end_cp: where the suffix of the form "block" ends at the latest."""
-
-    form: PromptForm = "middle"
-    end_cp: int = 0
-
-    def suffix_end(self, snapshot: Snapshot, window: Window) -> int:
-        """Return where the suffix of a prompt with this window ends."""
-        if self.form == "left":
-            return snapshot.cursor_cp
-        end_cp = _window_end(snapshot.text, snapshot.cursor_cp, int(window.n_after * CHARS_PER_TOKEN))
-        return max(snapshot.cursor_cp, min(end_cp, self.end_cp)) if self.form == "block" else end_cp
-
-
-MIDDLE = Shape()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,20 +103,22 @@ class Anchor:
 
 
 def set_anchor(
-    snapshot: Snapshot, window: Window, tokenizer: Tokenizer, context_ids: Sequence[int] = (), shape: Shape = MIDDLE
+    snapshot: Snapshot, window: Window, tokenizer: Tokenizer, context_ids: Sequence[int] = (), form: PromptForm = "middle"
 ) -> Anchor:
     """Freeze an anchor at the start of the cursor's line, with as many whole lines around it as the window takes.
 
     In a very long line the anchor is nearer to the cursor.
-    context_ids: the context block, which the prompt begins with.  shape: what of the text after the cursor is told.
+    context_ids: the context block, which the prompt begins with.  form: of the prompt.
     """
     text = snapshot.text
     start_cp, anchor_cp = anchor_at(snapshot, window)
-    end_cp = shape.suffix_end(snapshot, window)
+    end_cp = (
+        _window_end(text, snapshot.cursor_cp, int(window.n_after * CHARS_PER_TOKEN)) if form == "middle" else snapshot.cursor_cp
+    )
     head, tail = text[start_cp:anchor_cp], text[snapshot.cursor_cp : end_cp]
-    tail_ids = None if shape.form == "left" else tokenizer.encode(lf(tail))
+    tail_ids = tokenizer.encode(lf(tail)) if form == "middle" else None
     fixed_ids = frame(tokenizer.encode(lf(head)), tail_ids, tokenizer.fim, context_ids)
-    return Anchor(snapshot.uri, start_cp, anchor_cp, head, tail, tuple(fixed_ids), window.full, len(context_ids), shape.form)
+    return Anchor(snapshot.uri, start_cp, anchor_cp, head, tail, tuple(fixed_ids), window.full, len(context_ids), form)
 
 
 def anchor_at(snapshot: Snapshot, window: Window) -> tuple[int, int]:

@@ -34,11 +34,10 @@ _METHOD = re.compile(r"[\w>\])*&]\s*\([^;]*\)[^;=]*\{\s*\Z", re.DOTALL)
 
 
 class _Line(NamedTuple):
-    """A line below the cursor's; it ends at end_cp, its line end included."""
+    """A line below the cursor's."""
 
     column: int
     text: str
-    end_cp: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +47,18 @@ class Block:
     rest: what of it follows the cursor.
     header: the text that opens the cursor's own block, decorators not included; "" outside of all.
     headers: the opening lines of all blocks around it, innermost first.
-    end_cp: where the innermost definition around the cursor ends, its closing line included; outside of all, the text's end.
+    is_empty: there is nothing in its own block.
     """
 
     rest: RestOfBlock
     header: str
     headers: tuple[str, ...]
-    end_cp: int
+    is_empty: bool
 
     @property
     def is_empty_function(self) -> bool:
         """Whether the cursor is in the empty body of a function."""
-        return self.rest == "body" and is_function(self.header)
+        return self.is_empty and is_function(self.header)
 
 
 def block_around(snapshot: Snapshot, cursor: CursorContext) -> Block:
@@ -73,9 +72,8 @@ def block_around(snapshot: Snapshot, cursor: CursorContext) -> Block:
         own = min(columns(line_above(snapshot)), first.column)  # the cursor is at the margin of a blank line
     headers = _headers(snapshot, own)
     definition = next((column for column, text in headers if is_function(text)), None)
-    end_cp = _end(below, definition, len(snapshot.text))
     texts = tuple(text for _, text in headers)
-    return Block(_rest(snapshot, cursor, own, below, definition), texts[0] if texts else "", texts, end_cp)
+    return Block(_rest(snapshot, cursor, own, below, definition), texts[0] if texts else "", texts, cursor.kind == "body")
 
 
 def is_function(header: str) -> bool:
@@ -91,28 +89,13 @@ def _rest(snapshot: Snapshot, cursor: CursorContext, own: int, below: list[_Line
     first = next((line for line in below if line.text.strip()), None)
     if first is None:
         return "file"
-    column, text, _ = first
+    column, text = first
     if column >= own and not (own and _CLOSERS.fullmatch(text)):
         return "inside"
-    more = next((column for column, text, _ in below if not _CLOSERS.fullmatch(text)), 0)
+    more = next((column for column, text in below if not _CLOSERS.fullmatch(text)), 0)
     if definition is not None and more > definition:
         return "nested"
     return "body" if cursor.kind == "body" else "end"
-
-
-def _end(below: list[_Line], definition: int | None, length: int) -> int:
-    """Return where the definition whose head is at this column ends."""
-    if definition is None:
-        return length
-    end = None
-    for column, text, end_cp in below:
-        if text.strip() and column <= definition:
-            if _CLOSERS.fullmatch(text):
-                return end_cp
-            return end if end is not None else end_cp - len(text) - 1
-        if text.strip():
-            end = end_cp
-    return length
 
 
 def _below(snapshot: Snapshot) -> list[_Line]:
@@ -120,9 +103,7 @@ def _below(snapshot: Snapshot) -> list[_Line]:
     start = snapshot.line_end_cp
     found = []
     for match in re.finditer(r"(?:\r\n|\r|\n)([^\r\n]*)", snapshot.text[start : start + _BELOW_CP]):
-        end = start + match.end()
-        end += snapshot.text.startswith("\r\n", end) * 2 or snapshot.text.startswith(("\n", "\r"), end)
-        found.append(_Line(columns(match[1]), match[1], end))
+        found.append(_Line(columns(match[1]), match[1]))
     return found
 
 

@@ -65,7 +65,7 @@ QWEN = FimFormat(
     end=("<|endoftext|>", "<|im_end|>", "<|fim_pad|>", "<|repo_name|>", "<|file_sep|>"),
     repo_name="<|repo_name|>",
     file_sep="<|file_sep|>",
-    forms=Forms(body="left", end="left", file="left"),
+    forms=Forms(nested="left", body="left", end="left", file="left"),
 )
 
 FORMATS: dict[str, FimFormat] = {
