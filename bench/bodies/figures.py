@@ -11,6 +11,9 @@ from bench.quality import wilson
 from bench.sandbox import passes
 from completer.suggest.placeholder import is_placeholder
 
+VOID_MS = 60_000.0
+"""An answer that took the longest budget was cut short by the machine, and is left out."""
+
 Passes = Callable[[str], bool]
 
 
@@ -26,7 +29,7 @@ def judged(rows: Iterable[Json], bodies: Mapping[str, Body], passes: Passes = pa
     arms: dict[str, dict[str, Json]] = {}
     for row in rows:
         body = bodies.get(row["case"])
-        if body is None or row["failed"]:
+        if body is None or row["failed"] or row["ms"] >= VOID_MS:
             continue
         text = body_of(row["text"])
         arms.setdefault(f"{row['tool']}, {row['state']}", {})[row["case"]] = {

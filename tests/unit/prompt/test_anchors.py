@@ -235,3 +235,26 @@ def test_a_short_slot_makes_even_the_floor_smaller() -> None:
 @pytest.mark.parametrize(("ms", "max_len", "expected"), [(0.1, 4096, MAX_CONTEXT), (4.0, 4096, CONTEXT_MS / 4), (0.1, 1024, 0)])
 def test_the_block_gets_what_idle_time_and_a_slot_have_left(ms: float, max_len: int, expected: float) -> None:
     assert context_budget(CostCurve({1: 1.0}, ms), max_len) == expected
+
+
+def test_an_anchor_of_another_form_does_not_serve_a_place(place: Place) -> None:
+    middle = place.choose(at(200), explicit=True)
+    left = place.anchors.choose(at(200), explicit=True, form="left").anchor
+    assert (middle.form, left.form) == ("middle", "left")
+    assert place.anchors.choose(at(200), form="left").anchor.number == left.number
+    assert place.choose(at(200)).number == middle.number
+
+
+def test_from_left_to_right_an_explicit_request_on_another_line_gets_its_own_head(place: Place) -> None:
+    first, prompt = place.anchors.choose(at(200), explicit=True, form="left")
+    place.held.append(prompt.ids)
+    same_line, next_line = at(200, "x = 1"), at(200, "x = 1\ny")
+    assert place.anchors.choose(same_line, explicit=True, form="left").anchor.number == first.number
+    assert place.anchors.choose(next_line, form="left").anchor.number == first.number
+    assert place.anchors.choose(next_line, explicit=True, form="left").anchor.head.endswith("x = 1\n")
+
+
+def test_idle_time_prepares_an_anchor_of_the_form_that_the_place_wants(place: Place) -> None:
+    place.settle(at(200))
+    better = place.anchors.better(at(200), form="left")
+    assert better is not None and better.form == "left"

@@ -308,3 +308,23 @@ def test_the_lines_around_the_cursor_that_are_not_blank(ending: str) -> None:
     assert line_above(snapshot) == " b"
     assert lines_below(snapshot, 2) == ["c", "d"]
     assert line_above(snap("‸a")) == ""
+
+
+@pytest.mark.parametrize(("language_id", "unit"), [("python", 4), ("shellscript", 2), ("typescript", 2), ("go", TAB_COLUMNS)])
+def test_without_an_indented_line_the_unit_is_the_custom_of_the_language(language_id: str, unit: int) -> None:
+    assert indent_unit("a\n", language(language_id)) == unit
+
+
+@pytest.mark.parametrize(
+    ("marked", "kind", "column"),
+    [
+        ('def f():\n    """Say what."""\n    ‸\n\ndef g():\n    pass\n', "body", 4),
+        ('class A:\n    def f():\n        r"""Say\n\n        what."""\n        ‸\n', "body", 8),
+        ('def f():\n    """Say what."""\n    ‸\n    return a\n', "statement", 4),
+        ('def f():\n    a = """Say what."""\n    ‸\n', "statement", 4),
+        ('"""Say what."""\n‸\n', "statement", 0),
+    ],
+)
+def test_a_docstring_leaves_a_body_empty(marked: str, kind: str, column: int) -> None:
+    cursor = at(marked)
+    assert (cursor.kind, cursor.indent, cursor.multiline) == (kind, column, kind == "body")
