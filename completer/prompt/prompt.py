@@ -60,6 +60,7 @@ class Anchor:
     form: of the prompt; an anchor "left" has no tail, so it never goes stale.
 
     fixed_ids: all tokens in front of the typed ones.  n_context: how many of them are the context block.
+    overtaken: the window began where the document did, and text was inserted there since: an import, often.
     number: unique, so that what was made for one anchor is never taken for another's.
     """
 
@@ -72,6 +73,7 @@ class Anchor:
     full: bool
     n_context: int = 0
     form: PromptForm = "middle"
+    overtaken: bool = False
     number: int = field(default_factory=lambda: next(_numbers))
 
     def match(self, snapshot: Snapshot) -> Match | None:
@@ -99,7 +101,8 @@ class Anchor:
 
     def moved(self, by_cp: int) -> Anchor:
         """Return the same anchor after text in front of its window grew by `by_cp`; it keeps its number."""
-        return replace(self, start_cp=self.start_cp + by_cp, anchor_cp=self.anchor_cp + by_cp)
+        overtaken = self.overtaken or self.start_cp == 0
+        return replace(self, start_cp=self.start_cp + by_cp, anchor_cp=self.anchor_cp + by_cp, overtaken=overtaken)
 
 
 def set_anchor(
