@@ -14,8 +14,8 @@ from completer.prompt.prompt import build_prompt, lf
 from completer.suggest.entries import Entry, Hit
 from completer.suggest.placeholder import wants_a_body
 from completer.suggest.visible import answered_by, suggestion_of
-from completer.syntax.block import block_around
-from completer.types import FinishReason, Replacement, Suggestion
+from completer.syntax.block import Block, block_around
+from completer.types import FinishReason, PromptForm, Replacement, Suggestion
 
 _BROKEN: tuple[FinishReason, ...] = ("cancelled", "error")
 
@@ -32,7 +32,10 @@ class Foreground:
 
     async def answer(self, question: Question, doc: OpenDocument) -> Suggestion | None:
         """Return what to show, by the question's deadline. Mutates: doc, the reuse store, the question's trace."""
-        site = self._typed_along(question, doc) or self._site(question, doc)
+        block = block_around(question.snapshot, question.cursor)
+        form = self._state.form_of(question.cursor, block)
+        doc.formed = question.snapshot.at, form
+        site = self._typed_along(question, doc, form) or self._site(question, doc, block, form)
         question.trace.n_context, question.trace.tokenise_ms = site.anchor.n_context, question.elapsed_ms
         hit = self._state.reuse.lookup(site.anchor.number, site.typed)
         fresh = hit is None or (question.explicit and hit.entry.stops_unsure)  # the user asked for what is not sure enough
@@ -58,18 +61,15 @@ class Foreground:
         if doc.prefill_id is not None:
             self._generations.cancel(doc.prefill_id)
 
-    def _site(self, question: Question, doc: OpenDocument) -> Site:
+    def _site(self, question: Question, doc: OpenDocument, block: Block, form: PromptForm) -> Site:
         """Return where the question is asked. Mutates: the document's anchors."""
         snapshot = question.snapshot
-        block = block_around(snapshot, question.cursor)
-        form = self._state.form_of(question.cursor, block)
-        doc.formed = snapshot.at, form
         context_ids = self._state.context.lead_ids(snapshot.uri)
         anchor, prompt = doc.anchors.choose(snapshot, context_ids, explicit=question.explicit, form=form)
         typed, wanted = lf(anchor.typed(snapshot)), wants_a_body(snapshot, block)
         return Site(snapshot, question.cursor, doc.tree, anchor, typed, prompt, wanted)
 
-    def _typed_along(self, question: Question, doc: OpenDocument) -> Site | None:
+    def _typed_along(self, question: Question, doc: OpenDocument, form: PromptForm) -> Site | None:
         """Return the site of a suggestion that is typed along where another form of the prompt begins; None without one.
 
         An explicit request gets the form that the place wants.
@@ -77,7 +77,6 @@ class Foreground:
         if question.explicit:
             return None
         snapshot = question.snapshot
-        form = self._state.form(doc, snapshot)
         for anchor in doc.anchors.others(snapshot, form):
             typed = lf(anchor.typed(snapshot))
             hit = self._state.reuse.lookup(anchor.number, typed)
@@ -135,7 +134,9 @@ class Foreground:
         answer = doc.answer
         if answer is None or answer.site.anchor.full or answer.question.snapshot.at != doc.snapshot.at:
             return
-        site = self._site(answer.question, doc)
+        question = answer.question
+        block = block_around(question.snapshot, question.cursor)
+        site = self._site(question, doc, block, self._state.form_of(question.cursor, block))
         if not site.anchor.full:
             return
 

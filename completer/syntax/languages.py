@@ -55,7 +55,7 @@ class Language:
 PLAIN = Language(ids=(), line_comments=(), quotes=(), opener=r"[{:]")
 
 _C_LIKE = Language(ids=(), line_comments=("//",), block_comments=(_C_COMMENT,))
-_DATA = Language(ids=(), statement_ends="", quotes=(), import_line=_NOTHING)
+_DATA = Language(ids=(), statement_ends="", quotes=(), indent=2, import_line=_NOTHING)
 """Files that are no programs."""
 
 _JAVASCRIPT = replace(
@@ -236,7 +236,6 @@ LANGUAGES = (
     replace(
         _DATA,
         ids=("html", "vue", "svelte"),
-        indent=2,
         grammar=("tree_sitter_html", "language"),
         block_comments=(("<!--", "-->"),),
         opener=r"<[A-Za-z][^<>/]*>",
@@ -253,7 +252,6 @@ LANGUAGES = (
     replace(
         _DATA,
         ids=("json", "jsonc"),
-        indent=2,
         grammar=("tree_sitter_json", "language"),
         line_comments=("//",),
         block_comments=(_C_COMMENT,),
@@ -263,7 +261,6 @@ LANGUAGES = (
     replace(
         _DATA,
         ids=("yaml",),
-        indent=2,
         grammar=("tree_sitter_yaml", "language"),
         line_comments=(r"(?<!\S)#",),
         opener=r":(?:\s*[|>][+-]?)?",
