@@ -65,9 +65,12 @@ class ClientState:
         return doc.formed[1]
 
     def form_of(self, cursor: CursorContext, block: Block) -> PromptForm:
-        """Return the form at a place whose surroundings are known. Inside a literal the model must see where that ends."""
-        forms = self.model.tokenizer.fim.format.forms
-        return forms.at(block.rest) if cursor.inside in ("code", "line_comment") else "middle"
+        """Return the form at a place whose surroundings are known.
+
+        Inside a literal the model must see where that ends. Files that are no programs were not measured.
+        """
+        measured = cursor.inside in ("code", "line_comment") and cursor.language.statement_ends
+        return self.model.tokenizer.fim.format.forms.at(block.rest) if measured else "middle"
 
     def stop_rule(self, cursor: CursorContext, snapshot: Snapshot, explicit: bool = False) -> StopRule:
         """Return when decoding ends at a place."""

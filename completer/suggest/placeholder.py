@@ -10,7 +10,7 @@ import re
 from completer.syntax.block import Block, is_function
 from completer.types import Snapshot
 
-_COMMENT = r"(?:\#|//|/\*+|--|<!--)"
+_COMMENT = r"(?:\#|//|/\*+|--)"
 _SAID = (
     r"(?:todo|fixme|xxx|implement|unimplemented|not\s+(?:yet\s+)?implemented"
     r"|(?:your|my|some|add|write|put|insert|fill\s+in|enter)\b[^\n]{0,40}\b(?:code|implementation|logic|solution|body|function)"
@@ -26,6 +26,7 @@ _PLACEHOLDER = re.compile(
     |{_COMMENT}\s*[^\n]{{0,12}}?\b{_SAID})""",
     re.IGNORECASE | re.VERBOSE,
 )
+_COMMENT_LINE = re.compile(_COMMENT)
 _ABSTRACT = re.compile(r"\b(?:Protocol|ABC|ABCMeta|abstract|interface|trait|overload|abstractmethod|abstractproperty)\b")
 _EMPTY_BY_NAME = re.compile(r"\b\w*(?:noop|no_op|nop|dummy|stub|ignore|do_?nothing)\w*\s*\(", re.IGNORECASE)
 _ABOVE_CP = 400
@@ -35,9 +36,12 @@ _EVERYWHERE = 0.5
 
 
 def is_placeholder(text: str) -> bool:
-    """Whether a body that begins with this text begins with a placeholder."""
-    first = next((line for line in text.split("\n") if line.strip()), "")
-    return _PLACEHOLDER.match(first.strip()) is not None
+    """Whether a body that begins with this text does nothing so far."""
+    lines = [line.strip() for line in text.split("\n") if line.strip()]
+    if not lines or _PLACEHOLDER.match(lines[0]) is None:
+        return False
+    code = next((line for line in lines if not _COMMENT_LINE.match(line)), "")  # a comment may be followed by a real body
+    return not code or _PLACEHOLDER.match(code) is not None
 
 
 def wants_a_body(snapshot: Snapshot, block: Block) -> bool:

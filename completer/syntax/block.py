@@ -21,15 +21,22 @@ from completer.types import RestOfBlock, Snapshot
 
 _ABOVE_CP, _BELOW_CP = 16_000, 4_000
 """How much of the document is read on each side of the cursor's line."""
+_HEAD_CP = 2_000
+"""Most that is kept of the text that opens a block: its start and its end."""
 _CLOSERS = re.compile(r"""(?:[\s)\]}>"'`;,]|</[\w.:-]*>|\*/|\b(?:end|fi|done|esac|until)\b)*""")
 _CLOSES_FIRST = re.compile(r"\s*[)\]}]")
 _DEFINES = re.compile(r"\b(?:def|func|fn|function|fun|sub|proc)\b|=>\s*\{?\s*\Z")
-_CONTROLS = re.compile(
-    r"[\s}]*(?:if|elif|else|for|foreach|while|until|switch|match|case|catch|except|finally|try|do|with|using|lock|select|unless"
-    r"|when|synchronized|loop|unsafe|class|struct|enum|interface|trait|impl|namespace|module|mod|object|record|type|union|package"
-    r"|begin|rescue|ensure|default|return|goto|defer|import|export\s+(?:default\s+)?(?:class|interface|enum|namespace))\b"
+_BRANCHES = (
+    r"if|elif|else|elsif|for|foreach|while|until|switch|match|case|catch|except|finally|try|do|with|using|lock|select|unless|when"
+    r"|synchronized|loop|unsafe|begin|rescue|ensure|default"
 )
-_METHOD = re.compile(r"[\w>\])*&]\s*\([^;]*\)[^;=]*\{\s*\Z", re.DOTALL)
+_BRANCH = re.compile(rf"[\s}}]*(?:{_BRANCHES})\b")
+_OTHER = re.compile(
+    r"\s*(?:return|goto|defer|export|import|package|class|struct|enum|interface|trait|impl|namespace|module|mod|object|record|type"
+    r"|union)\b"
+)
+"""What begins a block that is no function, although a name, arguments and a brace may be seen in its head."""
+_METHOD = re.compile(r"[\w>\])*&]\s*\([^;]*\)[^;={]*\{\s*\Z")
 """A name, arguments, and an open brace: a function of the C-like languages, where no keyword says so."""
 
 
@@ -78,9 +85,9 @@ def block_around(snapshot: Snapshot, cursor: CursorContext) -> Block:
 
 def is_function(header: str) -> bool:
     """Whether the text that opens a block is the head of a function or method."""
-    if _DEFINES.search(header):
-        return True
-    return _METHOD.search(header) is not None and not _CONTROLS.match(header)
+    if _BRANCH.match(header):
+        return False
+    return _DEFINES.search(header) is not None or (_METHOD.search(header) is not None and _OTHER.match(header) is None)
 
 
 def _rest(snapshot: Snapshot, cursor: CursorContext, own: int, below: list[_Line], definition: int | None) -> RestOfBlock:
@@ -129,6 +136,7 @@ def _headers(snapshot: Snapshot, own: int) -> list[tuple[int, str]]:
             i -= 1
             while i > 0 and (columns(lines[i]) > column or not lines[i].strip()):
                 i -= 1
-        found.append((column, "\n".join(lines[i : last + 1]).strip()))
+        head = "\n".join(lines[i : last + 1]).strip()
+        found.append((column, head if len(head) <= _HEAD_CP else head[: _HEAD_CP // 2] + head[-_HEAD_CP // 2 :]))
         own = column
     return found
