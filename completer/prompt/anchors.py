@@ -111,7 +111,7 @@ class Anchors:
             if usable:
                 self.use(anchor)
                 return Chosen(anchor, prompt)
-        make = self._full_anchor if explicit else self._cold_anchor
+        make = self._full_anchor if explicit else self._first_anchor
         anchor = make(snapshot, context_ids, form)
         self.use(anchor)
         return Chosen(anchor, build_prompt(anchor, anchor.typed(snapshot), self._tokenizer))
@@ -135,7 +135,7 @@ class Anchors:
                 has_full = True
             served = served or warm
         if not served:
-            return self._cold_anchor(snapshot, context_ids, form)
+            return self._first_anchor(snapshot, context_ids, form)
         led = has_full or self._is_warm(context_ids)
         anchor = self._full_anchor(snapshot, context_ids if led else (), form)
         return None if has_full and not anchor.n_context else anchor
@@ -167,6 +167,17 @@ class Anchors:
             window = Window(int(window.n_before * share), int(window.n_after * share), full=True)
             anchor = self._set(snapshot, window, form)
         return anchor
+
+    def _first_anchor(self, snapshot: Snapshot, context_ids: Sequence[int], form: PromptForm) -> Anchor:
+        """Return the first anchor at a new place: with a small window, unless the slots hold most of a full one already.
+
+        They do if the form of the prompt changes while the user types: both forms begin alike.
+        """
+        if any(anchor.full for anchor in self.others(snapshot, form)):
+            anchor = self._full_anchor(snapshot, context_ids, form)
+            if self._missing_ms(build_prompt(anchor, anchor.typed(snapshot), self._tokenizer)) <= COLD_MS:
+                return anchor
+        return self._cold_anchor(snapshot, context_ids, form)
 
     def _cold_anchor(self, snapshot: Snapshot, context_ids: Sequence[int], form: PromptForm) -> Anchor:
         return self._set(snapshot, self._cold, form, context_ids if self._is_warm(context_ids) else ())

@@ -254,6 +254,13 @@ def test_from_left_to_right_an_explicit_request_on_another_line_gets_its_own_hea
     assert place.anchors.choose(next_line, explicit=True, form="left").anchor.head.endswith("x = 1\n")
 
 
+def test_a_change_of_form_keeps_the_full_window_as_both_forms_begin_alike(place: Place) -> None:
+    place.settle(at(200))
+    anchor, prompt = place.anchors.choose(at(200, "x"), form="left")
+    assert anchor.full and len(prompt.ids) - place.n_cached(prompt.ids) <= 2
+    assert not place.anchors.choose(at(300, "x"), form="left").anchor.full
+
+
 def test_idle_time_prepares_an_anchor_of_the_form_that_the_place_wants(place: Place) -> None:
     place.settle(at(200))
     better = place.anchors.better(at(200), form="left")
