@@ -1,4 +1,4 @@
-"""Other suggestions for one place, for a user who asks: the same prompt, continued from another first token.
+"""Other suggestions for one place, if the user asks for them: the same prompt, continued from another first token.
 
     return wid|               first          th * height
                               alternatives   ened, get()
@@ -41,7 +41,7 @@ class Alternatives:
         """Return what else could be shown, best first; perhaps nothing.
 
         first: the suggestion that comes first, `shown` what is visible of it.
-        asked_again: the question of a user who asks for others; None: only those found earlier are returned, at once.
+        asked_again: the question with which the user asks for others; None: only those found earlier are returned, at once.
         Mutates: the reuse store.
         """
         place = (site.anchor.number, site.typed)

@@ -14,7 +14,6 @@ from completer.complete.pipeline import Pipeline
 from completer.complete.site import Site
 from completer.complete.state import Model
 from completer.engines.base import CostCurve
-from completer.engines.fake import FakeEngine
 from completer.generate.scheduler import LocalGenerator
 from completer.prompt.prompt import Window, build_prompt, set_anchor
 from completer.suggest.entries import Entry, Hit
@@ -24,6 +23,7 @@ from completer.tokens.tokenizer import Tokenizer
 from completer.types import Edit, Snapshot, StopRule
 from tests.by_hand import ByHand, snap, turn
 from tests.by_heart import SETTINGS, ByHeart, pipeline, text_of
+from tests.fake_engine import FakeEngine
 
 UNHURRIED = replace(SETTINGS, budget_ms=10_000, explicit_budget_ms=10_000, max_tokens=6)
 FUNCTION = 'def area_{n}(width, height):\n    """Return it."""\n{hole}    if width:\n        height += 1\n    return {n}\n\n\n'
