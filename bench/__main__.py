@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bench.blocks.command import blocks
 from bench.capacity import capacity
 from bench.commands import app
 from bench.crossfile import context
@@ -30,6 +31,7 @@ measured = (
     cut_rules,
     quality,
     places,
+    blocks,
     invariants,
 )
 for command in measured:

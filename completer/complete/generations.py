@@ -22,12 +22,13 @@ _ids = itertools.count(1)
 @dataclass(frozen=True, slots=True)
 class _Growing:
     """A generation that runs: its entry, the place and the stop rule that it grows by, and what is called
-    at its end."""
+    at its end and, before that, after each line."""
 
     entry: Entry
     site: Site
     stop: StopRule
     on_done: Callable[[Entry], None]
+    on_line: Callable[[Entry], None] = lambda _: None
 
 
 class Generations:
@@ -71,6 +72,20 @@ class Generations:
             avoid=avoid,
         )
         self._growing[request.id] = _Growing(entry, site, stop, on_done)
+        self._generator.submit(request, self._post)
+        return entry
+
+    def start_block(
+        self, site: Site, stop: StopRule, corpora: tuple[tuple[int, ...], ...], on_line: Callable[[Entry], None]
+    ) -> Entry:
+        """Submit a block for a user who rests, in the background, and return its entry, which grows from now on.
+
+        on_line: called on the event loop after each line, and once at the end.
+        """
+        n_healed = len(site.prompt.heal_bytes)
+        entry = Entry(site.anchor.number, site.typed, next(_ids), background=True, block=True, n_healed_bytes=n_healed)
+        request = Request(entry.request_id, site.snapshot.uri, site.prompt, stop, priority=1, corpus_ids=corpora, scratch=True)
+        self._growing[request.id] = _Growing(entry, site, stop, on_line, on_line)
         self._generator.submit(request, self._post)
         return entry
 
@@ -142,7 +157,9 @@ class Generations:
                 text = text[:cut]
                 entry.reason = "block"
                 self._generator.cancel(entry.request_id)
-        entry.text = text
+        n_lines, entry.text = entry.text.count("\n"), text
+        if text.count("\n") > n_lines:
+            growing.on_line(entry)
         self._notify()
 
     def _notify(self) -> None:

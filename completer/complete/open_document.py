@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
 
 from completer.complete.question import Question
 from completer.complete.site import Site
 from completer.document.secrets import SecretScan
 from completer.prompt.anchors import Anchors
-from completer.prompt.prompt import Anchor
+from completer.prompt.prompt import Anchor, lf
 from completer.suggest.entries import Entry, Hit
 from completer.suggest.visible import goes_on
 from completer.syntax.tree import SyntaxTree
@@ -19,6 +19,14 @@ from completer.types import Replacement, Snapshot, Suggestion
 
 MAX_CORPORA = 4
 """Texts in which drafts are looked up, tens of thousands of characters each."""
+
+
+class Timer(Protocol):
+    """Something that will be done later, as `asyncio.TimerHandle` is."""
+
+    def cancel(self) -> None:
+        """See to it that it is not done."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +44,43 @@ class LastAnswer:
         return shown if shown is not None and goes_on(shown, self.given) else None
 
 
+class Block(NamedTuple):
+    """A block for a user who rested at `site`."""
+
+    entry: Entry
+    site: Site
+
+
+@dataclass(slots=True)
+class Rest:
+    """What a rest of the user may lead to; see `completer.complete.at_rest`.
+
+    timer: until a block is due.  due: where it is (`Snapshot.at`).  block: the last one.
+    dismissed: where the user sent what was visible away.
+    """
+
+    timer: Timer | None = None
+    due: tuple[str, int, int] | None = None
+    block: Block | None = None
+    dismissed: tuple[str, int, int] | None = None
+
+    @property
+    def running(self) -> Entry | None:
+        """The block that is being decoded."""
+        return self.block.entry if self.block is not None and self.block.entry.reason is None else None
+
+    def hit(self, snapshot: Snapshot) -> Hit | None:
+        """Return how far the last block has been typed; None if the document did not become that, or it has no more."""
+        if self.block is None:
+            return None
+        entry, was = self.block.entry, self.block.site.snapshot
+        typed = snapshot.text[was.cursor_cp : snapshot.cursor_cp]
+        goes_on = snapshot.prefix == was.prefix + typed and snapshot.suffix == was.suffix
+        typed = lf(typed)
+        agrees = goes_on and len(entry.text) > len(typed) and entry.text.startswith(typed)
+        return Hit(entry, len(typed)) if agrees else None
+
+
 @dataclass(slots=True)
 class OpenDocument:
     """Owned by the event loop.
@@ -45,7 +90,7 @@ class OpenDocument:
     prefill_anchor: what idle time is prefilling, by the request prefill_id.
     answer: the last one, None while a request waits for one.
     quiet: why the last request was not passed on to the model ("secret", "language", "word"), or "".
-    resting: the timer of a cursor that moved.  parsing: a parse in another thread.
+    resting: the timer of a cursor that moved.  rest: of a user who stopped typing.  parsing: a parse in another thread.
     text_ids: tokens of its text as it was when the cursor last rested in it, in which drafts are looked up.
     """
 
@@ -61,6 +106,7 @@ class OpenDocument:
     prefill_anchor: Anchor | None = None
     quiet: str = ""
     resting: asyncio.TimerHandle | None = None
+    rest: Rest = field(default_factory=Rest)
     parsing: asyncio.Future[Any] | None = None
     text_ids: tuple[int, ...] = ()
 
@@ -78,7 +124,7 @@ class OpenDocument:
     @property
     def unfinished(self) -> list[Entry]:
         """The generations that still run for it."""
-        mine = (self.running, self.prefetch, self.redo)
+        mine = (self.running, self.prefetch, self.redo, self.rest.running)
         return [entry for entry in mine if entry is not None and entry.reason is None]
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from completer.complete.open_document import OpenDocument
+from completer.complete.open_document import OpenDocument, Timer
 from completer.complete.trace import TraceLog
 from completer.config import Settings
 from completer.engines.base import CostCurve
@@ -39,9 +40,21 @@ class Model:
     health: Health = field(default_factory=Health)
 
 
+Later = Callable[[float, Callable[[], None]], Timer]
+"""Does something after so many seconds, unless that is cancelled."""
+
+
+def call_later(delay_s: float, do: Callable[[], None]) -> Timer:
+    """Do something on the running event loop, `delay_s` seconds from now."""
+    return asyncio.get_running_loop().call_later(delay_s, do)
+
+
 @dataclass(slots=True)
 class ClientState:
-    """Owned by the event loop. docs: the open documents by URI.  on_extend: see `completer.complete.api.Completer`."""
+    """Owned by the event loop. docs: the open documents by URI.  on_extend: see `completer.complete.api.Completer`.
+
+    later: the clock that tells when a user rests.
+    """
 
     model: Model
     settings: Settings
@@ -50,6 +63,7 @@ class ClientState:
     reuse: ReuseStore = field(default_factory=ReuseStore)
     traces: TraceLog = field(default_factory=TraceLog)
     on_extend: Callable[[Suggestion], None] | None = None
+    later: Later = call_later
 
     def new_anchors(self) -> Anchors:
         """Return the anchors of a document that was just opened, or whose context changed."""

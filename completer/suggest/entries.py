@@ -25,6 +25,7 @@ class Entry:
 
     request_id: of the generation; stats: what that had cost at its latest event.
     background: it was made ahead of need.  asked_for: explicitly, so all of it is shown.
+    block: for a user who rests, so it is shown by lines (`completer.suggest.block_part`). No key is answered from it.
     ids, spans: its tokens. The healed ones among them repeat the first `n_healed_bytes` bytes; `text` follows those.
     """
 
@@ -33,6 +34,7 @@ class Entry:
     request_id: int
     background: bool = False
     asked_for: bool = False
+    block: bool = False
     n_healed_bytes: int = 0
     text: str = ""
     ids: list[int] = field(default_factory=list)

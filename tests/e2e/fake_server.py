@@ -82,6 +82,9 @@ class FakeCompleter:
     def did_accept(self, suggestion: Suggestion, n_chars: int) -> None:
         self._event("accept", text=suggestion.text, n_chars=n_chars)
 
+    def did_dismiss(self, suggestion: Suggestion) -> None:
+        self._event("dismiss", text=suggestion.text)
+
     def set_settings(self, settings: Settings) -> None:
         self.settings = settings
         self._event("settings", budget_ms=settings.budget_ms)
