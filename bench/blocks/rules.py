@@ -25,8 +25,11 @@ from completer.types import Snapshot
 Rule = Callable[[Entry], Sure]
 
 CONFIDENCE = Settings().confidence
-PRICE = 0.25
-"""What a wrong character costs a reader who rests, in right ones that are accepted by word."""
+PRICE = 0.5
+"""What a character that has to be deleted costs, in those that stay."""
+OWN = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0)
+JOINT = (0.0, 0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+"""Limits that are tried, as shares of the setting `confidence`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,30 +77,15 @@ def by_line(least: Least) -> Rule:
     return lambda entry: block_part(entry.text, entry.spans, 0, CONFIDENCE, least)
 
 
-def joint(threshold: float) -> Rule:
-    """Return the rule that the product of all of the block be at least `threshold`; whole lines, today's rule at least."""
-
-    def rule(entry: Entry) -> Sure:
-        product, line_end, begun = 1.0, 0, 0
-        for end, prob in entry.spans:
-            begun, before = end, begun
-            product *= prob
-            if before < len(entry.text) and product < threshold:
-                return max(now(entry), Sure(line_end, cut=True))
-            line_end = end if "\n" in entry.text[before:end] else line_end
-        return Sure(len(entry.text), cut=False)
-
-    return rule
-
-
 RULES: Mapping[str, Rule] = {"now": now, "whole": whole, "at rest": by_line(LEAST)}
 
 
 def judge(shown: str, want: str) -> Json:
-    """Return characters: shown, accepted by word, line and whole, and wrong; and lines: shown, and found in the body."""
-    shown, want = (
-        "\n".join(line.rstrip() for line in text.replace("\r\n", "\n").rstrip().split("\n")) for text in (shown, want)
-    )
+    """Return characters: shown, accepted by word, line and whole, and wrong; and lines: shown, and found in the body.
+
+    kept: of `visible`, those that are no white space, how many stay if it is edited into the real body.
+    """
+    shown, want = ("\n".join(line.rstrip() for line in text.replace("\r\n", "\n").rstrip().split("\n")) for text in (shown, want))
     right = len(commonprefix((shown, want)))
     by_word = right
     if right < len(shown):  # the last word is right only as a whole
@@ -114,6 +102,7 @@ def judge(shown: str, want: str) -> Json:
         "whole": len(shown) if n_lines == len(lines) else 0,
         "exact": int(shown == want),
         "wrong": len(shown) - right,
+        "visible": len(re.sub(r"\s", "", shown)),
         "kept": kept(shown, want),
         "lines": len(lines),
         "found": sum(line.strip() in stripped for line in lines),
@@ -121,7 +110,7 @@ def judge(shown: str, want: str) -> Json:
 
 
 def kept(shown: str, want: str) -> int:
-    """Return how many characters of a text stay if it is edited into the real one, by whole tokens without white space."""
+    """Return how many characters of a text stay if it is edited into the real one, token by token."""
     mine, real = (re.findall(r"\w+|[^\w\s]", text) for text in (shown, want))
     same = (op for op in Indel.opcodes(mine, real) if op.tag == "equal")
     return sum(len(token) for op in same for token in mine[op.src_start : op.src_end])
@@ -130,24 +119,25 @@ def kept(shown: str, want: str) -> int:
 def figures(found: Sequence[Answer], rule: Rule) -> Json:
     """Return the sums of `judge` over answers. shown_at: answers of which anything is shown.  want: characters of the bodies.
 
-    worth: accepted by word, less PRICE of what is wrong.
+    worth: what stays, less PRICE of what has to be deleted.
     """
     judged = [judge(answer.shown(rule), answer.want) for answer in found]
     sums: Json = {key: sum(one[key] for one in judged) for key in judge("", "")}
-    sums |= {"n": len(found), "want": sum(len(answer.want) for answer in found), "shown_at": sum(one["shown"] > 0 for one in judged)}
+    sums |= {
+        "n": len(found),
+        "want": sum(len(answer.want) for answer in found),
+        "shown_at": sum(one["shown"] > 0 for one in judged),
+    }
     sums["wrong_share"] = round(sums["wrong"] / max(1, sums["shown"]), 3)
-    sums["worth"] = round(sums["word"] - PRICE * sums["wrong"])
+    sums["kept_share"] = round(sums["kept"] / max(1, sums["visible"]), 3)
+    sums["worth"] = round(sums["kept"] - PRICE * (sums["visible"] - sums["kept"]))
     return sums
 
 
 def grid(found: Sequence[Answer]) -> dict[str, Json]:
     """Return the figures of many rules, to choose from."""
-    rules: dict[str, Rule] = {}
-    for own in (0.0, 0.01, 0.03, 0.1, 0.3, 1.0):
-        for mean in (0.0, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9):
-            rules[f"own {own} of confidence, mean {mean}"] = by_line(Least(own, mean))
-    rules |= {f"joint {threshold}": joint(threshold) for threshold in (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3)}
-    return {name: figures(found, rule) for name, rule in rules.items()}
+    limits = [Least(own, joint) for own in OWN for joint in JOINT]
+    return {f"own {least.own:g}, joint {least.joint:g}": figures(found, by_line(least)) for least in limits}
 
 
 def _is_word(character: str) -> bool:

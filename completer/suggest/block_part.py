@@ -1,12 +1,12 @@
-"""How much of a block is shown to a user who rests: whole lines, as long as it pays to read on.
+"""How much of a block is shown to a user who rests: whole lines, as long as they are worth reading.
 
-A block is longer than anything that is sure: the product of all its probabilities says little about what a reader
-takes of it, by word, by line or as a whole. So each line is judged by itself:
+Hardly any block is right to its last character, so what has to be probable is not all of it. A reader takes words,
+lines, or the whole and edits it: what counts is how much of a line stays. Two numbers tell that well enough:
 
-    own      the product of its tokens: whether the line is right, given those before it
-    mean     the same for one token: a long line is not worse than a short one
+    own      the product of the line's tokens: whether it is right, given those before it
+    joint    the product of all tokens up to its end: whether there is anything left to go on from
 
-A line that falls below either ends the block before it. Of the first line at least what is sure is left.
+A line that falls below either limit ends the block before it. What would be shown while typing is always left.
 Measured: docs/decisions/023-block-at-rest.md.
 """
 
@@ -17,22 +17,23 @@ from typing import NamedTuple
 
 from completer.suggest.confidence import Sure, TokenSpan, sure_part
 
+
 class Least(NamedTuple):
-    """What a line must reach. own: as a share of the setting `confidence`."""
+    """What a line must reach, as shares of the setting `confidence`."""
 
     own: float
-    mean: float
+    joint: float
 
 
-LEAST = Least(own=0.1, mean=0.6)
+LEAST = Least(own=0.03, joint=0.0003)
 
 
 class Line(NamedTuple):
-    """A line of a block: where it begins, and how probable it is, in all and for one of its tokens."""
+    """A line of a block: where it begins, and how probable it is by itself and with all before it."""
 
     start_cp: int
     own: float
-    mean: float
+    joint: float
 
 
 def block_part(text: str, spans: Sequence[TokenSpan], n_typed: int, threshold: float, least: Least = LEAST) -> Sure:
@@ -41,21 +42,22 @@ def block_part(text: str, spans: Sequence[TokenSpan], n_typed: int, threshold: f
     if not known.cut:
         return known
     for line in lines(text, spans, n_typed):
-        if line.own < least.own * threshold or line.mean < least.mean:
+        if line.own < least.own * threshold or line.joint < least.joint * threshold:
             return max(known, Sure(line.start_cp, cut=True))
     return Sure(len(text), cut=False)
 
 
 def lines(text: str, spans: Sequence[TokenSpan], n_typed: int) -> Iterator[Line]:
-    """Yield the lines of the text after what was typed. A token that spans a line break counts for the line it ends."""
-    start, joint, n, begun = n_typed, 1.0, 0, 0
+    """Yield the lines of the text after what was typed. A token with a line break in it counts for the line that it ends."""
+    start, own, joint, begun = n_typed, 1.0, 1.0, 0
     for end, prob in spans:
         begun, before = end, begun
         if end <= n_typed or before >= len(text):
             continue
-        joint, n = joint * (prob if before >= n_typed else 1.0), n + 1
+        confirmed = before < n_typed  # typed in part
+        own, joint = own * (1.0 if confirmed else prob), joint * (1.0 if confirmed else prob)
         if "\n" in text[before:end]:
-            yield Line(start, joint, joint ** (1 / n))
-            start, joint, n = end, 1.0, 0
-    if n:
-        yield Line(start, joint, joint ** (1 / n))
+            yield Line(start, own, joint)
+            start, own = end, 1.0
+    if start < min(begun, len(text)):
+        yield Line(start, own, joint)
