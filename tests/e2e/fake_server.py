@@ -53,6 +53,7 @@ class FakeCompleter:
         found = Suggestion(snapshot.uri, snapshot.version, text, cursor, cursor, "cold")
         if snapshot.line_prefix.endswith("extend"):
             longer = replace(found, text=text + " and more")
+            longer = replace(longer, n_sure=7) if "unsure" in snapshot.line_prefix else longer
             threading.Timer(0.05, lambda: self.on_extend and self.on_extend(longer)).start()
             return replace(found, complete=False)
         others = (text.upper(), text.title()) if explicit else ()

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import math
 import random
+from collections.abc import Sequence
 
 import pytest
 
 from completer.config import Settings
+from completer.engines.base import Logits
 from completer.tokens.tokenizer import Tokenizer
-from completer.types import Edit, Snapshot
+from completer.types import Edit, Snapshot, Suggestion
 from tests.by_heart import ByHeart, pipeline, text_of
+
+PROB = 0.9
+"""Of each token: a line is shown at rest and not while typing."""
 
 HEAD, TAIL = "import math\n\n\ndef area(width, height):\n    ", "\n\n\nx = 1\n"
 KEYS = ("result", " = width * height\n    return result", "\n    ", "x", " ", "res", "return", "\b", "move", "ask", "dismiss")
+
+
+class Doubtful(ByHeart):
+    """Knows its text by heart, but is not sure of it."""
+
+    def logits_after(self, ids: Sequence[int]) -> Logits:
+        row = super().logits_after(ids)
+        row[row > 0] = math.log(PROB / (1 - PROB) * (self.vocab_size - 1))
+        return row
 
 
 def session(seed: int) -> list[tuple[str, bool]]:
@@ -25,8 +40,8 @@ async def answers(tokenizer: Tokenizer, seed: int, block_after_ms: int) -> tuple
     """Return what each key of a session is answered, and how often something better came in a rest."""
     settings = Settings(budget_ms=10_000, context="off", block_after_ms=block_after_ms)
     found: list[str] = []
-    async with pipeline(ByHeart(tokenizer), tokenizer, settings) as made:
-        extended = []
+    async with pipeline(Doubtful(tokenizer), tokenizer, settings) as made:
+        extended: list[Suggestion] = []
         made.on_extend = extended.append
         snapshot = Snapshot("file:///a.py", 1, "python", HEAD + TAIL, len(HEAD))
         made.did_open(snapshot)

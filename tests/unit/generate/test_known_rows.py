@@ -6,9 +6,28 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from completer.engines.fake import FakeEngine
 from completer.generate.known_rows import MAX_ROWS, KnownRows
+from completer.tokens.tokenizer import Tokenizer
+from completer.types import StopRule
+from tests import tiny
+from tests.law import Run, prompt_of
 
 IDS = st.tuples(st.integers(0, 60))
+
+
+def test_a_block_that_nobody_asked_for_takes_no_rows_from_the_keys(tokenizer: Tokenizer) -> None:
+    prompt, stop = prompt_of(tokenizer, tokenizer.encode("def print_all(self):")), StopRule(max_tokens=20, single_line=False)
+    engine, rows = FakeEngine(tiny.VOCAB_SIZE), KnownRows(tiny.VOCAB_SIZE)
+    key = Run(engine, tokenizer, prompt, stop, rows=rows).finish()
+    context = list(prompt.ids)
+    assert rows.after(context) is not None
+    for _ in range(2):
+        Run(engine, tokenizer, prompt_of(tokenizer, [*context, *key.ids, 1]), stop, rows=rows, scratch=True).finish()
+    assert rows.after(context) is not None
+    block = Run(engine, tokenizer, prompt, stop, slot=key.slot, scratch=True).finish()
+    assert key.slot.scratch_from == len(context)
+    assert block.ids == key.ids
 
 
 @given(st.lists(st.tuples(IDS, st.booleans()), max_size=300))
