@@ -22,8 +22,9 @@ def test_a_block_that_nobody_asked_for_takes_no_rows_from_the_keys(tokenizer: To
     key = Run(engine, tokenizer, prompt, stop, rows=rows).finish()
     context = list(prompt.ids)
     assert rows.after(context) is not None
-    for _ in range(2):
-        Run(engine, tokenizer, prompt_of(tokenizer, [*context, *key.ids, 1]), stop, rows=rows, scratch=True).finish()
+    for id_ in range(2 * MAX_ROWS):
+        other = prompt_of(tokenizer, [*context, id_])
+        Run(FakeEngine(tiny.VOCAB_SIZE), tokenizer, other, stop, rows=rows, scratch=True).finish()
     assert rows.after(context) is not None
     block = Run(engine, tokenizer, prompt, stop, slot=key.slot, scratch=True).finish()
     assert key.slot.scratch_from == len(context)
