@@ -163,8 +163,13 @@ class Anchors:
         """Follow edits in front of the windows. Mutates: the anchors' offsets; those edited inside no longer match."""
         for edit in edits:
             by_cp = len(edit.new_text) - (edit.old_end_cp - edit.start_cp)
-            self._anchors = [a.moved(by_cp) if edit.old_end_cp <= a.start_cp and by_cp else a for a in self._anchors]
+            self._anchors = [a.moved(by_cp) if by_cp and _is_in_front(edit, a) else a for a in self._anchors]
 
     @staticmethod
     def _is_good(anchor: Anchor, match: Match, prompt: Prompt) -> bool:
-        return anchor.full and match == "exact" and len(prompt.ids) - prompt.n_fixed <= MAX_TYPED
+        return anchor.full and match == "exact" and not anchor.overtaken and len(prompt.ids) - prompt.n_fixed <= MAX_TYPED
+
+
+def _is_in_front(edit: Edit, anchor: Anchor) -> bool:
+    """Whether the anchor's window moves with the edit. What is inserted at an anchor without a head is typed after it."""
+    return edit.old_end_cp <= anchor.start_cp and edit.start_cp < anchor.anchor_cp
