@@ -10,6 +10,7 @@ much typed, or suffix stale   the same: re-anchored in idle time while keys go o
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from completer.engines.base import CostCurve
@@ -68,7 +69,11 @@ class Chosen(NamedTuple):
 class Anchors:
     """Owned by the event loop. Most recently used first."""
 
-    def __init__(self, tokenizer: Tokenizer, costs: CostCurve, cached: Cached, max_len: int) -> None:
+    def __init__(
+        self, tokenizer: Tokenizer, costs: CostCurve, cached: Cached, max_len: int, name_ids: Sequence[int] = ()
+    ) -> None:
+        """name_ids: the tokens that name the document; they are part of every prompt, with or without a context block."""
+        self._name_ids = tuple(name_ids)
         self._tokenizer = tokenizer
         self._costs = costs
         self._cached = cached
@@ -130,16 +135,21 @@ class Anchors:
 
         A window is measured in characters, and some texts make more tokens of them than code does.
         """
-        anchor = set_anchor(snapshot, self._full, self._tokenizer, context_ids)
+        anchor = self._set(snapshot, self._full, context_ids)
         window = self._full
         while (n_tokens := len(anchor.fixed_ids)) > self._longest and window.n_before:
             share = 1.0 if anchor.n_context else 0.9 * self._longest / n_tokens
             window = Window(int(window.n_before * share), int(window.n_after * share), full=True)
-            anchor = set_anchor(snapshot, window, self._tokenizer)
+            anchor = self._set(snapshot, window)
         return anchor
 
     def _cold_anchor(self, snapshot: Snapshot, context_ids: Sequence[int]) -> Anchor:
-        return set_anchor(snapshot, self._cold, self._tokenizer, context_ids if self._is_warm(context_ids) else ())
+        return self._set(snapshot, self._cold, context_ids if self._is_warm(context_ids) else ())
+
+    def _set(self, snapshot: Snapshot, window: Window, context_ids: Sequence[int] = ()) -> Anchor:
+        """Return an anchor after the context block, which ends with the document's name, or after the name alone."""
+        anchor = set_anchor(snapshot, window, self._tokenizer, context_ids or self._name_ids)
+        return anchor if context_ids else replace(anchor, n_context=0)
 
     def _is_warm(self, context_ids: Sequence[int]) -> bool:
         """Whether a prompt that begins with this block costs next to nothing for it."""
