@@ -44,7 +44,7 @@ class AtRest:
         answer, after_ms = doc.answer, self._state.settings.block_after_ms
         if answer is None or answer.question.explicit or after_ms < 0 or doc.rest.dismissed == doc.snapshot.at:
             return
-        if answer.site.cursor.takes_block or doc.rest.hit(doc.snapshot) is not None:
+        if answer.site.cursor.takes_block or doc.rest.hit is not None:
             doc.rest.timer = self._state.later(after_ms / 1e3, lambda: self._due(doc))
 
     def end(self, doc: OpenDocument) -> None:
@@ -84,7 +84,7 @@ class AtRest:
         site = self._site_of(answer.question, doc)
         if not site.anchor.full and doc.prefill_anchor is not None:
             return
-        hit = rest.hit(doc.snapshot)
+        hit = rest.hit
         if hit is not None and hit.entry.reason not in (None, "cancelled", "error"):
             self._show(doc, site, hit)
             return
@@ -96,7 +96,7 @@ class AtRest:
         entry = self._generations.start_block(
             whole_block(site), rule, (*corpora, *said), lambda entry: self._grown(doc, site, entry)
         )
-        rest.block = Block(entry, site)
+        rest.block, rest.typed = Block(entry, site), ""
 
     def _due(self, doc: OpenDocument) -> None:
         doc.rest.timer, doc.rest.due = None, doc.snapshot.at

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -15,7 +15,7 @@ from completer.prompt.prompt import Anchor, lf
 from completer.suggest.entries import Entry, Hit
 from completer.suggest.visible import goes_on
 from completer.syntax.tree import SyntaxTree
-from completer.types import Replacement, Snapshot, Suggestion
+from completer.types import Edit, Replacement, Snapshot, Suggestion
 
 MAX_CORPORA = 4
 """Texts in which drafts are looked up, tens of thousands of characters each."""
@@ -55,13 +55,15 @@ class Block(NamedTuple):
 class Rest:
     """What a rest of the user may lead to; see `completer.complete.at_rest`.
 
-    timer: until a block is due.  due: where it is (`Snapshot.at`).  block: the last one.
+    timer: until a block is due.  due: where it is (`Snapshot.at`).
+    block: the last one.  typed: what has been typed since where it begins.
     dismissed: where the user sent what was visible away.
     """
 
     timer: Timer | None = None
     due: tuple[str, int, int] | None = None
     block: Block | None = None
+    typed: str = ""
     dismissed: tuple[str, int, int] | None = None
 
     @property
@@ -69,16 +71,24 @@ class Rest:
         """The block that is being decoded."""
         return self.block.entry if self.block is not None and self.block.entry.reason is None else None
 
-    def hit(self, snapshot: Snapshot) -> Hit | None:
-        """Return how far the last block has been typed; None if the document did not become that, or it has no more."""
-        if self.block is None:
-            return None
-        entry, was = self.block.entry, self.block.site.snapshot
-        typed = snapshot.text[was.cursor_cp : snapshot.cursor_cp]
-        goes_on = snapshot.prefix == was.prefix + typed and snapshot.suffix == was.suffix
-        typed = lf(typed)
-        agrees = goes_on and len(entry.text) > len(typed) and entry.text.startswith(typed)
-        return Hit(entry, len(typed)) if agrees else None
+    @property
+    def hit(self) -> Hit | None:
+        """How far the last block has been typed; None if something else was typed, or it has no more."""
+        entry, typed = self.block.entry if self.block else None, lf(self.typed)
+        agrees = entry is not None and len(entry.text) > len(typed) and entry.text.startswith(typed)
+        return Hit(entry, len(typed)) if agrees and entry else None
+
+    def edited(self, edits: Sequence[Edit]) -> None:
+        """Follow what is typed where the block begins, and deleted again. Mutates: typed; any other edit drops the block."""
+        for edit in edits:
+            if self.block is None:
+                return
+            start_cp = self.block.site.snapshot.cursor_cp
+            n_left, at_end = edit.start_cp - start_cp, edit.old_end_cp == start_cp + len(self.typed)
+            if at_end and n_left >= 0:
+                self.typed = self.typed[:n_left] + edit.new_text
+            else:
+                self.block, self.typed = None, ""
 
 
 @dataclass(slots=True)

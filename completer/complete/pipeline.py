@@ -72,6 +72,7 @@ class Pipeline:
         self._foreground.at_rest.end(doc)
         for edit in edits:
             doc.tree.edit(edit)
+        doc.rest.edited(edits)
         doc.anchors.edited(edits)
         doc.snapshot = snapshot
         if doc.secrets is not None:

@@ -365,3 +365,22 @@ async def test_a_block_that_contradicts_what_was_shown_is_not_sent(client: Clien
     await client.write(BLOCK)
     await client.end()
     assert client.extended == []
+
+
+async def test_a_block_is_followed_through_typing_and_deleting_and_given_up_at_any_other_edit(client: Client) -> None:
+    await client.ask(BODY)
+    await client.rest()
+    await client.write(BLOCK)
+    await client.end()
+    rest = client.pipeline._state.docs[BODY.uri].rest
+    at, snapshot = BODY.cursor_cp, BODY
+    n_typed = []
+    for edit in (Edit(at, at, "prox"), Edit(at + 3, at + 4, ""), Edit(at + 3, at + 3, "d")):
+        text = snapshot.text[: edit.start_cp] + edit.new_text + snapshot.text[edit.old_end_cp :]
+        cursor_cp = edit.start_cp + len(edit.new_text)
+        snapshot = replace(snapshot, version=snapshot.version + 1, text=text, cursor_cp=cursor_cp)
+        client.pipeline.did_change(snapshot, [edit])
+        n_typed.append(rest.hit.n_typed if rest.hit is not None else None)
+    assert n_typed == [None, 3, 4]
+    client.pipeline.did_change(replace(snapshot, version=9, text="\n" + snapshot.text), [Edit(0, 0, "\n")])
+    assert rest.block is None
