@@ -78,7 +78,8 @@ class Recorder:
     def _prompt(self, body: Body, form: Form) -> Prompt:
         anchor = set_anchor(body.snapshot, WINDOW, self._tokenizer)
         if form == "left-to-right":
-            anchor = replace(anchor, fixed_ids=tuple(self._tokenizer.encode(lf(anchor.head))))
+            head = self._tokenizer.encode(lf(anchor.head)) or [self._tokenizer.fim.prefix]  # a prompt needs a token
+            anchor = replace(anchor, fixed_ids=tuple(head))
         return build_prompt(anchor, anchor.typed(body.snapshot), self._tokenizer)
 
 

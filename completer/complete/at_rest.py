@@ -16,7 +16,7 @@ from dataclasses import replace
 from os.path import commonprefix
 
 from completer.complete.generations import Generations
-from completer.complete.open_document import Block, LastAnswer, OpenDocument, draft_corpora
+from completer.complete.open_document import LastAnswer, OpenDocument, RestBlock, draft_corpora
 from completer.complete.question import Question
 from completer.complete.site import Site
 from completer.complete.state import ClientState
@@ -96,7 +96,7 @@ class AtRest:
         entry = self._generations.start_block(
             whole_block(site), rule, (*corpora, *said), lambda entry: self._grown(doc, site, entry)
         )
-        rest.block, rest.typed = Block(entry, site), ""
+        rest.block, rest.typed = RestBlock(entry, site), ""
 
     def _due(self, doc: OpenDocument) -> None:
         doc.rest.timer, doc.rest.due = None, doc.snapshot.at

@@ -44,7 +44,7 @@ class LastAnswer:
         return shown if shown is not None and goes_on(shown, self.given) else None
 
 
-class Block(NamedTuple):
+class RestBlock(NamedTuple):
     """A block for a user who rested at `site`."""
 
     entry: Entry
@@ -62,7 +62,7 @@ class Rest:
 
     timer: Timer | None = None
     due: tuple[str, int, int] | None = None
-    block: Block | None = None
+    block: RestBlock | None = None
     typed: str = ""
     dismissed: tuple[str, int, int] | None = None
 

@@ -253,7 +253,7 @@ class Decoding:
 
 def prefill_end(request: Request) -> int:
     """Return how many of a prompt's tokens a prefill feeds: those before the first row that is wanted."""
-    return len(request.prompt.ids) - 1 - request.prompt.n_heal
+    return max(0, len(request.prompt.ids) - 1 - request.prompt.n_heal)
 
 
 def _ids_of(drafts: Sequence[Draft]) -> list[int]:

@@ -55,7 +55,7 @@ class Slot:
 
         At least the last token is fed, because its row is wanted.
         """
-        return list(ids[self.truncate(min(self.n_shared(ids), len(ids) - 1)) :])
+        return list(ids[self.truncate(max(0, min(self.n_shared(ids), len(ids) - 1))) :])
 
     def truncate(self, length: int) -> int:
         """Drop all tokens from `length` on; return how many are left, perhaps fewer than `length`.

@@ -174,6 +174,13 @@ def test_a_slot_that_would_lose_too_much_is_copied_from(max_lost: int, copies: b
     assert taken.n_shared(text) >= 15
 
 
+def test_a_slot_is_never_cut_to_less_than_nothing() -> None:
+    fake = engine(n_slots=2)
+    slot = Slots(fake).take(Slots(fake).choose([1]))
+    slot.forward(tiny.some_ids(5), 0)
+    assert slot.keep([]) == [] and slot.ids == fake.ids[slot.index] == []
+
+
 def test_scratch_at_the_end_of_a_slot_is_dropped_in_place_whatever_it_holds() -> None:
     fake = engine(n_slots=2)
     slots = Slots(fake, max_lost=4)
