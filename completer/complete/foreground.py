@@ -38,7 +38,7 @@ class Foreground:
         site = self._site(question, doc)
         question.trace.n_context, question.trace.tokenise_ms = site.anchor.n_context, question.elapsed_ms
         hit = self._state.reuse.lookup(site.anchor.number, site.typed)
-        fresh = hit is None or (question.explicit and hit.entry.stops_unsure)  # the user asked for what is not sure enough
+        fresh = hit is None or (question.explicit and self._says_less(hit.entry, site))
         if hit is None or fresh:
             hit = Hit(self._start(question, doc, site), 0)
         hit.entry.asked_for |= question.explicit
@@ -69,6 +69,11 @@ class Foreground:
         context_ids = self._state.context.lead_ids(snapshot.uri)
         anchor, prompt = doc.anchors.choose(snapshot, context_ids, explicit=question.explicit)
         return Site(snapshot, question.cursor, doc.tree, anchor, lf(anchor.typed(snapshot)), prompt)
+
+    def _says_less(self, entry: Entry, site: Site) -> bool:
+        """Whether a user who asks would get more: what is not sure enough, or the block that a line begins."""
+        block = site.cursor.takes_block and not self._state.stop_rule(site.cursor, site.snapshot, explicit=True).single_line
+        return entry.stops_unsure or (block and not entry.asked_for)
 
     def _start(self, question: Question, doc: OpenDocument, site: Site) -> Entry:
         """Start a generation for a key, and cancel those that it makes useless. Mutates: doc, the reuse store."""

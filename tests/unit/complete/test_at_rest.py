@@ -237,6 +237,16 @@ async def test_an_explicit_request_on_a_blank_line_of_a_block_may_have_several_l
     assert not client.foreground[1].stop.single_line
 
 
+async def test_an_explicit_request_gets_the_block_where_a_line_was_suggested_before(client: Client) -> None:
+    blank = snap("def area(width, height):\n    product = 1\n    ‸\n    return product\n")
+    await client.open(blank)
+    await client.ask(blank, "if width")
+    assert await client.ask(blank, "if width:\n        product = 2", explicit=True) == "if width:\n        product = 2"
+    n_asked = len(client.foreground)
+    await client.ask(blank, explicit=True)
+    assert client.foreground[n_asked:] == []  # what was asked for is known
+
+
 async def test_a_key_ends_a_block_before_its_next_forward(client: Client) -> None:
     await client.ask(BODY)
     await client.rest()
