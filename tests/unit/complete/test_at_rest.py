@@ -368,6 +368,40 @@ async def test_a_block_waits_for_a_full_window_that_is_on_its_way(client: Client
     assert len(client.block.prompt.ids) > len(client.foreground[0].prompt.ids)
 
 
+async def test_a_block_of_a_small_window_is_not_replaced_by_a_line_of_the_full_one(client: Client) -> None:
+    lines = "".join(f"total_{n} = count + {n}\n" for n in range(200))
+    far = snap(f"{lines}def area(width, height):\n    ‸\n\n\n{lines}")
+    asking = asyncio.ensure_future(client.pipeline.complete(far, explicit=False))
+    await turn()
+    client.generator.end(client.foreground[0])
+    await asyncio.wait_for(asking, 5)
+    client.generator.end(client.generator.prefills[-1], "error")
+    await turn()
+    await client.rest()
+    await client.write(BLOCK)
+    await client.end()
+    n_sent = len(client.extended)
+    assert n_sent and client.extended[-1].text.count("\n") == 3
+    client.pipeline._foreground.idle.prefill(client.pipeline._state.docs[far.uri], far)
+    n_begun = len(client.generator.generations)
+    await client.prefilled()
+    assert client.generator.generations[n_begun:] == [] and len(client.extended) == n_sent
+
+
+async def test_an_explicit_request_ends_a_block_that_is_being_decoded(client: Client) -> None:
+    await client.ask(BODY)
+    await client.rest()
+    block = client.block
+    assert (await client.ask(BODY, BLOCK, explicit=True)).rstrip() == BLOCK.rstrip()
+    assert block.id in client.generator.cancelled
+
+
+async def test_who_asks_once_more_begins_to_rest_anew(client: Client) -> None:
+    await client.ask(BODY)
+    await client.ask(BODY)
+    assert len(client.clock.waits) == 2 and len(client.clock.waiting) == 1
+
+
 async def test_a_block_that_contradicts_what_was_shown_is_not_sent(client: Client) -> None:
     await client.open(BODY)
     assert await client.ask(BODY, "area = 1") == "area = 1"
