@@ -98,7 +98,7 @@ def serve(
 
 
 def _wait(why: str, report: Report) -> None:
-    """Sleep for RETRY_S, and say why. Raises: DownloadCancelled when nobody waits any more."""
+    """Sleep for RETRY_S, and log why. Raises: DownloadCancelled when nobody waits any more."""
     end = time.monotonic() + RETRY_S
     while time.monotonic() < end:
         report(why, None)

@@ -1,4 +1,4 @@
-"""Where the cursor stands, and how much may be suggested there.
+"""Where the cursor is, and how much may be suggested there.
 
 The text decides (strings, brackets, block openers), because a tree of a line that is being typed is mostly error nodes;
 the tree tells where the surroundings begin. Everything is computed once per request into one frozen `CursorContext`.
@@ -44,17 +44,17 @@ _MAX_OPEN = 1_000
 class CursorContext:
     """The cursor's surroundings in one snapshot.
 
-    kind: "body": right behind a block opener with an empty body; "statement": on a blank line; "name": behind the first
-        letters of a statement; "member": after a dot; "arguments": inside ( or [; the others as they say.
+    kind: "body": right after a block opener with an empty body; "statement": on a blank line; "name": after the first
+        letters of a statement; "member": after a dot; "arguments": inside ( or [; the others as named.
     multiline: a block may be suggested.  suppress: why nothing should be suggested unless asked for: the cursor is
         inside a word, or the rest of the line is code ("rest": worth showing only if the model bridges it).
     indent: columns at which a new line of this block starts.  block_indent: for `StopRule`, or None.
     lex_start_cp: start of the last literal or bracket before the cursor; from there the text lexes as it does
         in the document, below the open brackets `stack` (outermost first).
-    owed: open brackets that nothing behind the cursor closes, innermost first.
-    wanted: closing brackets behind the cursor that nothing opens, in order: the line being written may open them.
+    owed: open brackets that nothing after the cursor closes, innermost first.
+    wanted: closing brackets after the cursor that nothing opens, in order: the line being written may open them.
     wanted_literal: delimiter of a literal that ends after the cursor and that nothing opens, or "".
-    inside, delimiter, closed: the literal around the cursor, and whether it ends behind the cursor.
+    inside, delimiter, closed: the literal around the cursor, and whether it ends after the cursor.
     """
 
     language: Language
@@ -81,7 +81,7 @@ class CursorContext:
 
 
 def cursor_context(snapshot: Snapshot, tree: SyntaxTree | None = None) -> CursorContext:
-    """Return where the cursor stands. tree: the document's tree at the snapshot's version, to find where to lex from."""
+    """Return where the cursor is. tree: the document's tree at the snapshot's version, to find where to lex from."""
     lang = language(snapshot.language_id)
     lex_start_cp, stack, at_cursor = _lex(snapshot, lang, tree)
     code_cp = _code_in_string(snapshot, lang, lex_start_cp, at_cursor)
@@ -156,7 +156,7 @@ def _lex(snapshot: Snapshot, lang: Language, tree: SyntaxTree | None) -> tuple[i
     elif start:  # begin at a definition, where no literal is open
         head = AT_MARGIN.search(snapshot.text, start, snapshot.cursor_cp)
         start = head.start() if head else start
-    # What stands above the cursor's line stays the same from key to key, so it is lexed once.
+    # The text above the cursor's line stays the same from key to key, so it is lexed once.
     line_start = max(start, snapshot.line_start_cp)
     above = lex_lines(snapshot.text[start:line_start], lang)
     resume = start + above.resume

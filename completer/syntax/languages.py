@@ -2,7 +2,7 @@
 
 The lexical part (quotes and comments) is enough to find strings and to balance brackets; the grammar part names
 the node kinds of the official tree-sitter grammar. A language without an entry gets `PLAIN`. An entry made by
-`replace` says only in what it differs from its relative.
+`replace` lists only how it differs from its relative.
 """
 
 from __future__ import annotations
@@ -321,5 +321,5 @@ _ENDINGS = {
 
 
 def language_of_file(name: str) -> str:
-    """Return the LSP language id that a file's ending stands for; "plaintext" for an unknown one."""
+    """Return the LSP language id of a file's ending; "plaintext" for an unknown one."""
     return _ENDINGS.get(name.rpartition(".")[2].lower(), "plaintext")

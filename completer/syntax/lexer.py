@@ -1,7 +1,7 @@
 """Strings, comments and brackets of a piece of text, found by one regular expression per language.
 
 This is the part of the syntax that must also work on text that is being written: a tree of unfinished code is full of
-error nodes, but which brackets are open and whether the cursor is in a string is decided by what stands before it.
+error nodes, but which brackets are open and whether the cursor is in a string is decided by the text before it.
 All functions are pure; offsets are code points.
 """
 
@@ -45,7 +45,7 @@ class Lexeme(NamedTuple):  # not a dataclass: a window of text has thousands, an
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """The brackets that a text leaves open, and where its end stands.
+    """The brackets that a text leaves open, and what its end is inside of.
 
     stack: open brackets, outermost first.  excess: closing brackets that close nothing, in order.
     inside: what the end of the text is inside of; delimiter: the quote or marker of that literal.
@@ -78,11 +78,11 @@ def tokens(text: str, language: Language, start_cp: int = 0) -> list[Lexeme]:
 
 
 def matches(text: str, language: Language, start_cp: int = 0) -> Iterator[re.Match[str]]:
-    """Yield the literals, comments and brackets one by one; `lastgroup` is the kind. Brackets of case patterns are left out."""
-    for match in _pattern(language).finditer(text, start_cp):
-        if language.case_patterns and match.group() == ")" and _ends_case_pattern(text, match.start()):
-            continue
-        yield match
+    """Return the literals, comments and brackets one by one; `lastgroup` is the kind. Brackets of case patterns are left out."""
+    found = _pattern(language).finditer(text, start_cp)
+    if not language.case_patterns:
+        return found
+    return (match for match in found if match.group() != ")" or not _ends_case_pattern(text, match.start()))
 
 
 def _ends_case_pattern(text: str, at: int) -> bool:
@@ -120,7 +120,7 @@ def balance_of(found: list[Lexeme], language: Language, stack: str = "") -> Bala
 
 
 def balance_behind(before: Balance, found: list[Lexeme], language: Language) -> Balance:
-    """Return the balance behind `found`, which follow a text of the balance `before`."""
+    """Return the balance after `found`, which follow a text of the balance `before`."""
     here = balance_of(found, language, before.stack)
     return Balance(here.stack, before.excess + here.excess, here.inside, here.delimiter)
 
@@ -159,7 +159,7 @@ def lex_lines(lines: str, language: Language) -> LexedLines:
 def closing(text: str, language: Language) -> str:
     """Return the closing brackets of `text` that come when none of its own is open, whatever their kind, in order.
 
-    Cached: what stands behind the cursor is the same for many keys.
+    Cached: the text after the cursor is the same for many keys.
     """
     found, depth = [], 0
     for match in matches(text, language) if language.brackets else ():
@@ -175,7 +175,7 @@ def closing(text: str, language: Language) -> str:
 
 
 def unclosed(stack: str, closers: str) -> str:
-    """Return those of the open brackets `stack` that none of the brackets `closers` behind them closes, innermost first.
+    """Return those of the open brackets `stack` that none of the brackets `closers` after them closes, innermost first.
 
     An inner bracket without a partner is passed over when the partner of an outer one comes.
     """
@@ -249,9 +249,9 @@ def _string(mark: str, language: Language) -> str:
         return r"\[\[(?s:.*?)(?:\]\]|\Z)"
     end = re.escape(mark)
     inner = "".join(
-        rf"{re.escape(one.opener)}[^{re.escape(one.opener[-1] + CLOSER[one.opener[-1]])}\r\n]*{re.escape(CLOSER[one.opener[-1]])}|"
+        rf"{re.escape(one.opener)}[^{re.escape(one.opener[-1] + closer)}\r\n]*{re.escape(closer)}|"
         for one in language.interpolations
-        if one.quote == mark and one.opener[-1] in CLOSER and len(one.opener) > 1
+        if one.quote == mark and len(one.opener) > 1 and (closer := CLOSER.get(one.opener[-1]))
     )
     if mark in language.multiline_quotes:
         return rf"{end}(?>\\(?s:.)|{inner}[^\\])*?(?:{end}|\\?\Z)"
