@@ -6,11 +6,11 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from completer.engines.fake import FakeEngine
 from completer.generate.known_rows import MAX_ROWS, KnownRows
 from completer.tokens.tokenizer import Tokenizer
 from completer.types import StopRule
 from tests import tiny
+from tests.fake_engine import FakeEngine
 from tests.law import Run, prompt_of
 
 IDS = st.tuples(st.integers(0, 60))
