@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bench.blocks.command import blocks
 from bench.bodies.command import bodies
 from bench.capacity import capacity
 from bench.commands import app
@@ -31,6 +32,7 @@ measured = (
     cut_rules,
     quality,
     places,
+    blocks,
     bodies,
     invariants,
 )

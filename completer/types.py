@@ -108,6 +108,7 @@ class Suggestion:
         both on the cursor's line. Usually start_cp == end_cp == cursor_cp.
     complete: False while decoding goes on in the background; more may follow.
     alternatives: what else could be there, best first; only if they were asked for, and perhaps none.
+    n_sure: so many characters of the text are as sure as what is shown while typing; None: all of them.
     """
 
     uri: str
@@ -118,6 +119,7 @@ class Suggestion:
     answered_by: AnsweredBy
     complete: bool = True
     alternatives: tuple[Suggestion, ...] = ()
+    n_sure: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +168,7 @@ class Request:
     corpus_ids: tokens of the open documents, in which n-gram drafts are looked up.
     avoid: what the answer, after the healed bytes, must not be at the end of any token, nor as a whole: the first words of the
         suggestions that are there already; b"": it must not be empty. Not every generator can do this (`Generator.avoids`).
+    scratch: a long text that nobody asked for yet. It leaves no trace that could slow down the next key.
     """
 
     id: int
@@ -176,6 +179,7 @@ class Request:
     drafts: tuple[tuple[int, ...], ...] = ()
     corpus_ids: tuple[tuple[int, ...], ...] = ()
     avoid: tuple[bytes, ...] = ()
+    scratch: bool = False
 
 
 @dataclass(frozen=True, slots=True)

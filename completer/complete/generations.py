@@ -27,7 +27,8 @@ MIN_LEFT = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class _Growing:
-    """A generation that runs: its entry, its site and what was asked for there, and what is called at its end.
+    """A generation that runs: its entry, its site and what was asked for there, and what is called at its end and, before
+    that, after each line.
 
     n_tries: how often it was begun anew, because it was a placeholder.
     left: probability of all that is not to be avoided.
@@ -37,6 +38,7 @@ class _Growing:
     site: Site
     request: Request
     on_done: Callable[[Entry], None]
+    on_line: Callable[[Entry], None] = lambda _: None
     n_tries: int = 0
     left: float = 1.0
 
@@ -89,6 +91,28 @@ class Generations:
             avoid=avoid,
         )
         self._growing[request.id] = _Growing(entry, site, request, on_done)
+        self._generator.submit(request, self._post)
+        return entry
+
+    def start_block(
+        self, site: Site, stop: StopRule, corpora: tuple[tuple[int, ...], ...], on_line: Callable[[Entry], None]
+    ) -> Entry:
+        """Submit a block for a user who rests, in the background, and return its entry, which grows from now on.
+
+        on_line: called on the event loop after each line, and once at the end.
+        """
+        n_healed = len(site.prompt.heal_bytes)
+        entry = Entry(
+            site.anchor.number,
+            site.typed,
+            next(_ids),
+            background=True,
+            wants_body=site.wants_body,
+            block=True,
+            n_healed_bytes=n_healed,
+        )
+        request = Request(entry.request_id, site.snapshot.uri, site.prompt, stop, priority=1, corpus_ids=corpora, scratch=True)
+        self._growing[request.id] = _Growing(entry, site, request, on_line, on_line=on_line)
         self._generator.submit(request, self._post)
         return entry
 
@@ -168,7 +192,9 @@ class Generations:
                 text = text[:cut]
                 entry.reason = "block"
                 self._generator.cancel(entry.request_id)
-        entry.text = text
+        n_lines, entry.text = entry.text.count("\n"), text
+        if text.count("\n") > n_lines and not (site.wants_body and is_placeholder(text)):
+            growing.on_line(entry)
         self._notify()
 
     def _begin_anew(self, growing: _Growing) -> bool:

@@ -64,13 +64,13 @@ class IdleWork:
         if snapshot.uri not in docs or doc.is_secret:
             return  # closed meanwhile
         if doc.prefill_anchor is not None:
-            if doc.prefill_anchor.form == self._state.form(doc, snapshot) and doc.prefill_anchor.match(snapshot) == "exact":
+            if doc.prefill_anchor.form == self._state.place(doc, snapshot).form and doc.prefill_anchor.match(snapshot) == "exact":
                 return  # it is on its way
             assert doc.prefill_id is not None
             self._generations.cancel(doc.prefill_id)
             doc.prefill_anchor = None
         self._catch_up(doc)
-        anchor = doc.anchors.better(snapshot, context.lead_ids(snapshot.uri), self._state.form(doc, snapshot))
+        anchor = doc.anchors.better(snapshot, context.lead_ids(snapshot.uri), self._state.place(doc, snapshot).form)
         if anchor is None:
             return
         others = [other.snapshot for other in docs.values() if other is not doc and not other.is_secret]

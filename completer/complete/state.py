@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from completer.complete.open_document import OpenDocument
+from completer.complete.open_document import OpenDocument, Place, Timer
 from completer.complete.trace import TraceLog
 from completer.config import Settings
 from completer.engines.base import CostCurve
@@ -40,9 +41,21 @@ class Model:
     health: Health = field(default_factory=Health)
 
 
+Later = Callable[[float, Callable[[], None]], Timer]
+"""Does something after so many seconds, unless that is cancelled."""
+
+
+def call_later(delay_s: float, do: Callable[[], None]) -> Timer:
+    """Do something on the running event loop, `delay_s` seconds from now."""
+    return asyncio.get_running_loop().call_later(delay_s, do)
+
+
 @dataclass(slots=True)
 class ClientState:
-    """Owned by the event loop. docs: the open documents by URI.  on_extend: see `completer.complete.api.Completer`."""
+    """Owned by the event loop. docs: the open documents by URI.  on_extend: see `completer.complete.api.Completer`.
+
+    later: the clock that tells when a user rests.
+    """
 
     model: Model
     settings: Settings
@@ -51,18 +64,20 @@ class ClientState:
     reuse: ReuseStore = field(default_factory=ReuseStore)
     traces: TraceLog = field(default_factory=TraceLog)
     on_extend: Callable[[Suggestion], None] | None = None
+    later: Later = call_later
 
     def new_anchors(self, snapshot: Snapshot) -> Anchors:
         """Return the anchors of a document that was just opened, or whose context changed."""
         model, name_ids = self.model, self.context.name_ids(snapshot)
         return Anchors(model.tokenizer, model.costs(), model.generator.n_cached, model.max_len, name_ids)
 
-    def form(self, doc: OpenDocument, snapshot: Snapshot) -> PromptForm:
-        """Return the form that the prompt has at a place. Mutates: what the document remembers of its last place."""
-        if doc.formed is None or doc.formed[0] != snapshot.at:
-            cursor = cursor_context(snapshot, doc.tree)
-            doc.formed = snapshot.at, self.form_of(cursor, block_around(snapshot, cursor))
-        return doc.formed[1]
+    def place(self, doc: OpenDocument, snapshot: Snapshot, cursor: CursorContext | None = None) -> Place:
+        """Return what a place is to the prompt. Mutates: what the document remembers of its last place."""
+        if doc.place is None or doc.place.at != snapshot.at:
+            cursor = cursor or cursor_context(snapshot, doc.tree)
+            block = block_around(snapshot, cursor)
+            doc.place = Place(snapshot.at, block, self.form_of(cursor, block))
+        return doc.place
 
     def form_of(self, cursor: CursorContext, block: Block) -> PromptForm:
         """Return the form at a place whose surroundings are known.

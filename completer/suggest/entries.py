@@ -28,6 +28,7 @@ class Entry:
     request_id: of the generation; stats: what that had cost at its latest event.
     background: it was made ahead of need.  asked_for: explicitly, so all of it is shown.
     wants_body: it fills the empty body of a function, in which a placeholder is no answer.
+    block: for a user who rests, so it is shown by lines (`completer.suggest.block_part`). No key is answered from it.
     ids, spans: its tokens. The healed ones among them repeat the first `n_healed_bytes` bytes; `text` follows those.
     """
 
@@ -37,6 +38,7 @@ class Entry:
     background: bool = False
     asked_for: bool = False
     wants_body: bool = False
+    block: bool = False
     n_healed_bytes: int = 0
     text: str = ""
     ids: list[int] = field(default_factory=list)

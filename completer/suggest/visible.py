@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from completer.suggest.block_part import block_part
 from completer.suggest.confidence import Sure, sure_part
 from completer.suggest.entries import Entry, Hit
 from completer.suggest.fit import joins
@@ -21,7 +22,9 @@ _UNFINISHED: tuple[FinishReason | None, ...] = (None, "length", "confidence", "c
 
 def sure(hit: Hit, confidence: float) -> Sure:
     """Return how much of the entry's text is sure enough; all of it where the user asked to see it."""
-    return sure_part(hit.entry.text, hit.entry.spans, hit.n_typed, 0.0 if hit.entry.asked_for else confidence)
+    entry = hit.entry
+    part = block_part if entry.block else sure_part
+    return part(entry.text, entry.spans, hit.n_typed, 0.0 if entry.asked_for else confidence)
 
 
 def is_complete(hit: Hit, confidence: float) -> bool:
@@ -41,7 +44,13 @@ def visible(
 
     showing: of which only `selected` and `explicit` count; the rest follows from the entry.  note: see `trim`.
     """
-    known = sure(hit, confidence)
+    return part(hit, sure(hit, confidence), snapshot, cursor, showing, note)
+
+
+def part(
+    hit: Hit, known: Sure, snapshot: Snapshot, cursor: CursorContext, showing: Showing = SHOWING, note: Note = lambda *_: None
+) -> Replacement | None:
+    """Return what can be shown if `known` of the entry's text may be. Else as `visible`."""
     raw = hit.entry.text[hit.n_typed : known.end_cp]
     if known.end_cp < len(hit.entry.text):
         note("confidence", raw)

@@ -74,6 +74,13 @@ class CursorContext:
     delimiter: str
     closed: bool
 
+    @property
+    def takes_block(self) -> bool:
+        """Whether a block belongs here: in an empty body, on a blank line of a block, below a comment that announces code."""
+        if self.suppress or self.inside != "code" or self.language.grammar is None:
+            return False
+        return self.kind == "body" or (self.kind == "statement" and (self.multiline or bool(self.block_indent or self.stack)))
+
 
 def cursor_context(snapshot: Snapshot, tree: SyntaxTree | None = None) -> CursorContext:
     """Return where the cursor is. tree: the document's tree at the snapshot's version, to find where to lex from."""

@@ -158,6 +158,17 @@ async def test_a_placeholder_is_begun_anew_without_its_first_word(tokenizer: Tok
     assert max(span.prob for span in entry.spans) > 0.5  # of what is not to be avoided
 
 
+async def test_a_block_for_a_user_who_rests_shows_no_placeholder(tokenizer: Tokenizer) -> None:
+    generator, seen = Avoiding(tokenizer), list[str]()
+    made = Generations(generator, tokenizer)
+    made.start_block(body_site(tokenizer), StopRule(single_line=False), (), lambda entry: seen.append(entry.text))
+    generator.write(generator.submitted[0], "pass\n")
+    await turn()
+    generator.write(generator.submitted[1], "a = 1\n")
+    await turn()
+    assert seen == ["a = 1\n"] and generator.submitted[1].scratch
+
+
 async def test_a_model_that_has_nothing_but_placeholders_to_say_ends(tokenizer: Tokenizer) -> None:
     generator = Avoiding(tokenizer)
     entry = Generations(generator, tokenizer).start(body_site(tokenizer), StopRule(single_line=False))
