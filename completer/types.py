@@ -15,9 +15,9 @@ MAX_LINE_CP = 4_000
 AnsweredBy = Literal["typed-through", "extended", "cold", "background"]
 """How an answer came about: no engine call; a warm slot was extended; a prompt was prefilled; finished ahead of need."""
 
-RestOfBlock = Literal["inside", "nested", "body", "end", "file"]
+RestOfBlock = Literal["inside", "nested", "body", "end", "file", "opening"]
 """What of the code around the cursor follows it: more of its own block; no more of that, but more of the function around it;
-nothing of an empty body; nothing of a function or type; nothing at all."""
+nothing of an empty body; nothing of a function or type; nothing at all; nothing at all, in a file without code above the line."""
 
 PromptForm = Literal["middle", "left"]
 """Fill-in-the-middle, with what follows as the suffix; left to right, without a suffix."""

@@ -17,10 +17,13 @@ from typing import NamedTuple
 
 from completer.syntax.columns import columns
 from completer.syntax.cursor import CursorContext, line_above
+from completer.syntax.lexer import tokens
 from completer.types import RestOfBlock, Snapshot
 
 _ABOVE_CP, _BELOW_CP = 16_000, 4_000
 """How much of the document is read on each side of the cursor's line."""
+_OPENING_CP = 4_000
+"""Longest run of comments with which a file is still about to begin."""
 _HEAD_CP = 2_000
 """Most that is kept of the text that opens a block: its start and its end."""
 _CLOSERS = re.compile(r"""(?:[\s)\]}>"'`;,]|</[\w.:-]*>|\*/|\b(?:end|fi|done|esac|until)\b)*""")
@@ -95,7 +98,7 @@ def _rest(snapshot: Snapshot, cursor: CursorContext, own: int, below: list[_Line
         return "inside"
     first = next((line for line in below if line.text.strip()), None)
     if first is None:
-        return "file"
+        return "opening" if _begins_file(snapshot, cursor) else "file"
     column, text = first
     if column >= own and not (own and _CLOSERS.fullmatch(text)):
         return "inside"
@@ -103,6 +106,20 @@ def _rest(snapshot: Snapshot, cursor: CursorContext, own: int, below: list[_Line
     if definition is not None and more > definition:
         return "nested"
     return "body" if cursor.kind == "body" else "end"
+
+
+def _begins_file(snapshot: Snapshot, cursor: CursorContext) -> bool:
+    """Whether there is no code above the cursor's line: nothing, or comments."""
+    if snapshot.line_start_cp > _OPENING_CP:
+        return False
+    above, at = snapshot.text[: snapshot.line_start_cp], 0
+    for token in tokens(above, cursor.language):
+        if not token.kind.endswith("comment"):
+            return False
+        if above[at : token.start].strip():
+            return False
+        at = token.end
+    return not above[at:].strip()
 
 
 def _below(snapshot: Snapshot) -> list[_Line]:

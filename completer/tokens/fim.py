@@ -23,6 +23,7 @@ class Forms:
     body: PromptForm = "middle"
     end: PromptForm = "middle"
     file: PromptForm = "middle"
+    opening: PromptForm = "middle"
 
     def at(self, rest: RestOfBlock) -> PromptForm:
         """Return the form at a place."""

@@ -87,3 +87,19 @@ def test_the_head_of_a_block_is_found_whole(marked: str, language_id: str, heade
 )
 def test_heads_of_functions_are_told_from_those_of_other_blocks(header: str, function: bool) -> None:
     assert is_function(header) == function
+
+
+@pytest.mark.parametrize(
+    ("marked", "language_id", "rest"),
+    [
+        ("‸", "go", "opening"),
+        ("# reads a file\n\n‸", "ruby", "opening"),
+        ("// a\n/* b\nc */\nfunc‸", "go", "opening"),
+        ("package main\n\n‸", "go", "file"),
+        ("/* a */ x = 1;\n‸", "javascript", "file"),
+        ("x = 1  # a\n‸", "python", "file"),
+        ("‸\n\nprint(1)\n", "python", "inside"),
+    ],
+)
+def test_a_file_is_about_to_begin_as_long_as_no_code_is_above_or_below(marked: str, language_id: str, rest: str) -> None:
+    assert around(marked, language_id).rest == rest
