@@ -1,4 +1,4 @@
-"""What only the owner of the server may reach: its folder, the token file of TCP, the Unix socket.
+"""What only the user of this process may reach: the folder of sockets and tokens, the token file of TCP, a Unix socket.
 
 On Windows there are no modes and no owners here: files rely on the access list of the user's profile.
 """
