@@ -159,6 +159,7 @@ class Request:
     corpus_ids: tokens of the open documents, in which n-gram drafts are looked up.
     avoid: what the answer, after the healed bytes, must not be at the end of any token, nor as a whole: the first words of the
         suggestions that are there already; b"": it must not be empty. Not every generator can do this (`Generator.avoids`).
+    client: who shares the engine fairly with others; set by the worker, not by clients.
     """
 
     id: int
@@ -169,6 +170,7 @@ class Request:
     drafts: tuple[tuple[int, ...], ...] = ()
     corpus_ids: tuple[tuple[int, ...], ...] = ()
     avoid: tuple[bytes, ...] = ()
+    client: int = 0
 
 
 @dataclass(frozen=True, slots=True)

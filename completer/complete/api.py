@@ -99,7 +99,7 @@ With several clients it is called once for each, perhaps at the same time. Raise
 """
 
 RELOAD_SETTINGS = (
-    *("model", "draft_model", "engine", "weights", "threads", "kv_memory_mb", "kv_bits"),
+    *("model", "draft_model", "engine", "weights", "threads", "kv_memory_mb", "kv_bits", "worker_python"),
     *("endpoints", "dialect", "token_env", "token_command", "tls_ca", "session_header"),
 )
 """A change of one of these closes the Completer and makes a new one."""

@@ -146,3 +146,12 @@ def peer_uid(connection: socket.socket) -> int | None:
     except (OSError, struct.error):
         return None
     return int(uid)
+
+
+def peer_pid(connection: socket.socket) -> int | None:
+    """Return the id of the process at the other end of a Unix socket; None where the system does not tell."""
+    if sys.platform != "linux":
+        return None
+    size = struct.calcsize("3i")
+    pid, _, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
+    return int(pid)
