@@ -71,7 +71,8 @@ class Makers:
 
     def _place(self, settings: Settings) -> start.Place | None:
         """Return where the worker is for these settings; None if the engine runs here, or elsewhere."""
-        if self._in_process or leaves_machine(settings.engine) or not start.is_possible():
+        elsewhere = settings.engine != "auto" and leaves_machine(settings.engine)
+        if self._in_process or elsewhere or not start.is_possible():
             return None
         try:
             return start.place_of(settings.worker_python)

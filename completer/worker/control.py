@@ -32,25 +32,31 @@ def stop(place: Place) -> bool:
         report = ask(place)
         if report is None:
             return False
-        process = psutil.Process(report.pid)
+        pid: int | None = report.pid
         _ask(place, Stop(), Bye)
-        process.wait(ENDED_S)
-    except psutil.NoSuchProcess:
-        return True
-    except (WorkerLost, psutil.TimeoutExpired):
-        _kill(place)
+    except WorkerLost:
+        if (pid := listener_pid(place)) is None:
+            raise
+        _kill(pid)
+    if pid is not None and not _is_gone_within(pid, ENDED_S):
+        _kill(pid)
     return True
 
 
-def _kill(place: Place) -> None:
-    """Kill the process that listens at the socket. Raises: WorkerLost if it cannot be told which one that is."""
-    pid = listener_pid(place)
-    if pid is None:
-        raise WorkerLost("the engine process does not answer, and cannot be told from others here: end it by hand")
+def _kill(pid: int) -> None:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        psutil.Process(pid).kill()
+
+
+def _is_gone_within(pid: int, seconds: float) -> bool:
+    end = time.monotonic() + seconds
     with contextlib.suppress(psutil.NoSuchProcess):
         process = psutil.Process(pid)
-        process.kill()
-        process.wait(ENDED_S)
+        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.02)
+    return True
 
 
 def _ask(place: Place, message: Message, answer: type[A]) -> A | None:

@@ -163,7 +163,6 @@ class WorkerGenerator:
         self._trouble = f"the engine process is being started again: {label}{share}"
 
     def _crashed(self, lived_s: float, error: Exception) -> None:
-        start.reap()
         self._backoff.failed(lived_s)
         expected = isinstance(error, CompleterError)
         text = str(error) if expected else f"{type(error).__name__}: {error}"

@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 MAX_FRONTS = 64
 GREETING_S = 5.0
+UNUSED_S = 60.0
+"""Until the first front wants a model."""
 PUBLISH_EVERY_S = 0.03
 """While the engine works: how far the fronts' copies of the slots may lag."""
 TICK_S = 2.0
@@ -58,6 +60,7 @@ class Server:
         self._connections: dict[Connection, None] = {}  # in the order in which they came
         self._numbers = itertools.count(1)
         self._began_s = self._used_s = time.monotonic()
+        self._was_used = False
         self._n_refused = 0
 
     async def serve(self) -> None:
@@ -82,6 +85,7 @@ class Server:
         self._stopped.set()
 
     def wants(self, connection: Connection, settings: Settings) -> None:
+        self._was_used = True
         self._used_s = time.monotonic()
         self._patience = self._patience_of(settings)
         self._models.leave(connection)
@@ -196,8 +200,10 @@ class Server:
                 shared.tell(state)
         self._models.unload_idle(self._patience.unload_s)
         busy = self._models.loaded or self._models.is_loading
-        if not busy and time.monotonic() - self._used_s >= self._patience.end_s:
-            log.info("ended: idle for %.0f s", self._patience.end_s)
+        # Whoever started it may have gone before it listened; then nobody knows that it is there.
+        patience_s = self._patience.end_s if self._was_used else UNUSED_S
+        if not busy and time.monotonic() - self._used_s >= patience_s:
+            log.info("ended: idle for %.0f s", patience_s)
             self.stop()
 
     async def _end(self) -> None:

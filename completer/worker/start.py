@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,8 +33,6 @@ _MAX_PATH_BYTES = 100
 _TAIL_BYTES = 2000
 MEND = "run 'completer worker restart'"
 _NOT_PASSED_ON = ("COMPLETER_CLIENT_KEY",)
-
-_started: list[subprocess.Popen[bytes]] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +118,7 @@ def attach(place: Place) -> socket.socket:
 
 def _start(place: Place) -> socket.socket:
     process = _launch(place)
-    _started.append(process)
+    threading.Thread(target=process.wait, name="worker-reaper", daemon=True).start()  # so that it leaves no zombie
     end = time.monotonic() + START_S
     while time.monotonic() < end:
         if (connection := connect(place)) is not None:
@@ -183,8 +182,3 @@ def last_words(place: Place) -> str:
             if said:
                 return f"{said[-1]} (see {path})"
     return f"it left no word in {place.errors}"
-
-
-def reap() -> None:
-    """Take note of started workers that have ended, so that no zombie stays. Mutates: the list of them."""
-    _started[:] = [process for process in _started if process.poll() is None]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from dataclasses import replace
 
 import pytest
@@ -14,23 +13,7 @@ from completer.errors import UnsupportedModel
 from completer.generate.scheduler import LocalGenerator
 from completer.tokens.tokenizer import Tokenizer
 from completer.worker.generator import WorkerGenerator
-from tests.gate import GatedEngine
-from tests.unit.worker.conftest import TIMEOUT_S, Events, StartFront, Worker, request
-
-PROMPT = tuple(range(5, 45))
-
-
-def wait_until(condition: object) -> None:
-    end = time.monotonic() + TIMEOUT_S
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < end
-        time.sleep(0.005)
-
-
-def open_gate(worker: Worker) -> None:
-    engine = worker.models[0].engine
-    assert isinstance(engine, GatedEngine)
-    engine.open()
+from tests.unit.worker.in_thread import PROMPT, Events, StartFront, Worker, open_gate, request, wait_until
 
 
 def test_a_request_gives_the_same_tokens_as_in_one_process(front: StartFront, tokenizer: Tokenizer) -> None:
