@@ -23,6 +23,8 @@ from completer.worker.wire import Failed, Held, Loading, Message, Ready, State, 
 log = logging.getLogger(__name__)
 
 _REPORT_EVERY_S = 0.1
+_MODEL_SETTINGS = tuple(name for name in RELOAD_SETTINGS if not name.startswith("worker_"))
+"""A model is shared by fronts that agree in these."""
 
 
 class SharedGenerator(Generator, Protocol):
@@ -120,7 +122,7 @@ class Models:
 
     def want(self, follower: Follower, settings: Settings) -> None:
         """Give a front the model that its settings name, now or when it is loaded. Mutates: the models."""
-        key = tuple(getattr(settings, name) for name in RELOAD_SETTINGS)
+        key = tuple(getattr(settings, name) for name in _MODEL_SETTINGS)
         shared = self._shared.get(key)
         if shared is None:
             shared = self._shared[key] = Shared(settings)
