@@ -164,13 +164,13 @@ class Pipeline:
         if doc is None:
             secrets = SecretScan(snapshot) if self._state.model.leaves_machine else None
             tree = SyntaxTree(snapshot.language_id, snapshot.text)
-            doc = self._state.docs[snapshot.uri] = OpenDocument(self._state.new_anchors(), tree, snapshot, secrets)
+            doc = self._state.docs[snapshot.uri] = OpenDocument(self._state.new_anchors(snapshot), tree, snapshot, secrets)
         return doc
 
     def _forget_anchors(self) -> None:
         """Nothing of a context block that is no longer wanted may serve another prompt. Mutates: the documents."""
         for doc in self._state.docs.values():
-            doc.anchors = self._state.new_anchors()
+            doc.anchors = self._state.new_anchors(doc.snapshot)
 
     def _kept_here(self) -> str:
         """Return which documents are not sent to the server, and why; "" when all may be."""

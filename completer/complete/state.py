@@ -51,9 +51,10 @@ class ClientState:
     traces: TraceLog = field(default_factory=TraceLog)
     on_extend: Callable[[Suggestion], None] | None = None
 
-    def new_anchors(self) -> Anchors:
+    def new_anchors(self, snapshot: Snapshot) -> Anchors:
         """Return the anchors of a document that was just opened, or whose context changed."""
-        return Anchors(self.model.tokenizer, self.model.costs(), self.model.generator.n_cached, self.model.max_len)
+        model, name_ids = self.model, self.context.name_ids(snapshot)
+        return Anchors(model.tokenizer, model.costs(), model.generator.n_cached, model.max_len, name_ids)
 
     def stop_rule(self, cursor: CursorContext, snapshot: Snapshot, explicit: bool = False) -> StopRule:
         """Return when decoding ends at a place."""

@@ -10,6 +10,7 @@ much typed, or suffix stale   the same: re-anchored in idle time while keys go o
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from completer.engines.base import CostCurve
@@ -68,7 +69,11 @@ class Chosen(NamedTuple):
 class Anchors:
     """Owned by the event loop. Most recently used first."""
 
-    def __init__(self, tokenizer: Tokenizer, costs: CostCurve, cached: Cached, max_len: int) -> None:
+    def __init__(
+        self, tokenizer: Tokenizer, costs: CostCurve, cached: Cached, max_len: int, name_ids: Sequence[int] = ()
+    ) -> None:
+        """name_ids: the tokens that name the document; they are part of every prompt, with or without a context block."""
+        self._name_ids = tuple(name_ids)
         self._tokenizer = tokenizer
         self._costs = costs
         self._cached = cached
@@ -130,16 +135,21 @@ class Anchors:
 
         A window is measured in characters, and some texts make more tokens of them than code does.
         """
-        anchor = set_anchor(snapshot, self._full, self._tokenizer, context_ids)
+        anchor = self._set(snapshot, self._full, context_ids)
         window = self._full
         while (n_tokens := len(anchor.fixed_ids)) > self._longest and window.n_before:
             share = 1.0 if anchor.n_context else 0.9 * self._longest / n_tokens
             window = Window(int(window.n_before * share), int(window.n_after * share), full=True)
-            anchor = set_anchor(snapshot, window, self._tokenizer)
+            anchor = self._set(snapshot, window)
         return anchor
 
     def _cold_anchor(self, snapshot: Snapshot, context_ids: Sequence[int]) -> Anchor:
-        return set_anchor(snapshot, self._cold, self._tokenizer, context_ids if self._is_warm(context_ids) else ())
+        return self._set(snapshot, self._cold, context_ids if self._is_warm(context_ids) else ())
+
+    def _set(self, snapshot: Snapshot, window: Window, context_ids: Sequence[int] = ()) -> Anchor:
+        """Return an anchor after the context block, which ends with the document's name, or after the name alone."""
+        anchor = set_anchor(snapshot, window, self._tokenizer, context_ids or self._name_ids)
+        return anchor if context_ids else replace(anchor, n_context=0)
 
     def _is_warm(self, context_ids: Sequence[int]) -> bool:
         """Whether a prompt that begins with this block costs next to nothing for it."""
@@ -163,8 +173,13 @@ class Anchors:
         """Follow edits in front of the windows. Mutates: the anchors' offsets; those edited inside no longer match."""
         for edit in edits:
             by_cp = len(edit.new_text) - (edit.old_end_cp - edit.start_cp)
-            self._anchors = [a.moved(by_cp) if edit.old_end_cp <= a.start_cp and by_cp else a for a in self._anchors]
+            self._anchors = [a.moved(by_cp) if by_cp and _is_in_front(edit, a) else a for a in self._anchors]
 
     @staticmethod
     def _is_good(anchor: Anchor, match: Match, prompt: Prompt) -> bool:
-        return anchor.full and match == "exact" and len(prompt.ids) - prompt.n_fixed <= MAX_TYPED
+        return anchor.full and match == "exact" and not anchor.overtaken and len(prompt.ids) - prompt.n_fixed <= MAX_TYPED
+
+
+def _is_in_front(edit: Edit, anchor: Anchor) -> bool:
+    """Whether the anchor's window moves with the edit. What is inserted at an anchor without a head is typed after it."""
+    return edit.old_end_cp <= anchor.start_cp and edit.start_cp < anchor.anchor_cp

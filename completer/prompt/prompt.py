@@ -20,8 +20,9 @@ from completer.types import Prompt, Snapshot
 
 LONG_LINE_CP = 2_000
 """In a longer line an anchor is set at a multiple of half of this: all behind it is tokenised anew at each key."""
-LINE_QUANTUM = 16
-"""A window starts at a multiple of so many lines, so that its first token stays where it is while the cursor moves."""
+TOKENS_PER_QUANTUM = 48
+"""A full window starts at a multiple of a number of lines, so that its first token stays where it is while the cursor
+moves: 16 lines for 768 tokens before the cursor, fewer in a smaller window, which would lose up to half of its lines."""
 CHARS_PER_TOKEN = 3.0
 """Low estimate for code; real text has 3 to 4."""
 
@@ -49,6 +50,7 @@ class Anchor:
     """A frozen prompt head. start_cp <= anchor_cp; head = text[start_cp:anchor_cp]; tail: the suffix as it was.
 
     fixed_ids: all tokens in front of the typed ones.  n_context: how many of them are the context block.
+    overtaken: the window began where the document did, and text was inserted there since: an import, often.
     number: unique, so that what was made for one anchor is never taken for another's.
     """
 
@@ -60,6 +62,7 @@ class Anchor:
     fixed_ids: tuple[int, ...]
     full: bool
     n_context: int = 0
+    overtaken: bool = False
     number: int = field(default_factory=lambda: next(_numbers))
 
     def match(self, snapshot: Snapshot) -> Match | None:
@@ -85,7 +88,8 @@ class Anchor:
 
     def moved(self, by_cp: int) -> Anchor:
         """Return the same anchor after text in front of its window grew by `by_cp`; it keeps its number."""
-        return replace(self, start_cp=self.start_cp + by_cp, anchor_cp=self.anchor_cp + by_cp)
+        overtaken = self.overtaken or self.start_cp == 0
+        return replace(self, start_cp=self.start_cp + by_cp, anchor_cp=self.anchor_cp + by_cp, overtaken=overtaken)
 
 
 def set_anchor(snapshot: Snapshot, window: Window, tokenizer: Tokenizer, context_ids: Sequence[int] = ()) -> Anchor:
@@ -158,7 +162,7 @@ def lf(text: str) -> str:
 
 
 def _window_start(text: str, anchor_cp: int, window: Window) -> int:
-    """Return where the prefix begins: a line start within the budget, at a multiple of LINE_QUANTUM in a full window."""
+    """Return where the prefix begins: a line start within the budget, at a multiple of some lines in a full window."""
     earliest = anchor_cp - int(window.n_before * CHARS_PER_TOKEN)
     if earliest <= 0:
         return 0
@@ -168,7 +172,7 @@ def _window_start(text: str, anchor_cp: int, window: Window) -> int:
     if not window.full:
         return start
     line = text.count("\n", 0, start)
-    for _ in range(-line % LINE_QUANTUM):
+    for _ in range(-line % max(1, window.n_before // TOKENS_PER_QUANTUM)):
         later = text.find("\n", start, anchor_cp) + 1
         if later == 0:
             break

@@ -12,6 +12,7 @@ from completer.errors import BadPosition, CompleterError
 from completer.server.convert import is_empty, is_worth_a_list, label_of, range_on_line, to_position, word_start_cp
 from completer.server.messages import ACCEPT_COMMAND
 from completer.server.session import Asked, CompleterServer
+from completer.server.thinking import thinking
 from completer.types import Replacement, Snapshot, Suggestion
 
 TRIGGER_CHARACTERS = [".", "(", "[", "=", ":"]
@@ -94,7 +95,8 @@ async def _ask(
         return None
     ls.asked[snapshot.uri] = Asked(uri, position, snapshot)
     try:
-        found = await ls.newest(uri, ls.completer.complete(snapshot, explicit=explicit, selected=chosen))
+        async with thinking(ls, explicit):
+            found = await ls.newest(uri, ls.completer.complete(snapshot, explicit=explicit, selected=chosen))
     except CompleterError as error:
         ls.say_once(str(error))
         return None

@@ -11,13 +11,16 @@ from completer.types import Snapshot
 
 _SEARCHED_CP = 400_000
 """How much of the document on each side of the cursor is searched for a word."""
+_DANGLING = re.compile(r"""(?:(?<=\s)|\A)[-+*/%<>=!&|^~?:]{1,3}\Z""")
+"""An operator set off by a space: its right operand is still to come."""
 
 
 def clean_partial(raw: str, snapshot: Snapshot, cursor: CursorContext, *, whole_words: bool = False) -> str:
     """Return what of an unfinished output ends at a clean boundary, for `trim` to go on with; "" where nothing does.
 
-    Dropped from its end: the last of several lines, a string begun and not ended, and an identifier that may go on,
-    unless the whole word stands somewhere in the document already, or `whole_words` says that none goes on.
+    Dropped from its end: the last of several lines, a string begun and not ended, an identifier that may go on, unless
+    the whole word is somewhere in the document already, and an operator whose right operand is still to come. With
+    `whole_words` the output ends after a word and nothing follows soon: words and operators stay.
     Brackets may stay open: who accepts goes on inside them.
     """
     text = cut_special(raw)
@@ -34,4 +37,5 @@ def clean_partial(raw: str, snapshot: Snapshot, cursor: CursorContext, *, whole_
         near = snapshot.text[max(0, snapshot.cursor_cp - _SEARCHED_CP) : snapshot.cursor_cp + _SEARCHED_CP]
         if not re.search(rf"\b{re.escape(whole)}\b", near):
             text = text[: word.start()]
-    return text.rstrip() if text.strip() else ""
+    text = text.rstrip()
+    return text if whole_words else _DANGLING.sub("", text).rstrip()

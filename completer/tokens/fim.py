@@ -16,7 +16,7 @@ class FimFormat:
     order: "psm": prefix P suffix S middle; "spm": suffix S prefix P middle (an empty `middle` token is left out).
     end: tokens that end the middle, besides the format's own tokens.
     repo_name, file_sep: the family's repository format, "" where it has none.
-    path_line: what names a file in the context block, behind file_sep where there is one.
+    path_line: what names a file, after file_sep where there is one; {comment} begins a comment in the file's language.
     context_in_prefix: the context block stands behind `prefix`, because the family saw nothing but files as a whole.
     """
 
@@ -87,7 +87,7 @@ FORMATS: dict[str, FimFormat] = {
             middle="▁<MID>",
             end=("</s>", "▁<EOT>"),
             bos="<s>",
-            path_line="# {path}\n",
+            path_line="{comment} {path}\n",
             context_in_prefix=True,
         ),
         FimFormat(
@@ -117,7 +117,7 @@ FORMATS: dict[str, FimFormat] = {
             middle="<[fim-middle]>",
             end=("<[end▁of▁sentence]>",),
             bos="<[begin▁of▁sentence]>",
-            path_line="# {path}\n",
+            path_line="{comment} {path}\n",
         ),
     )
 }

@@ -74,6 +74,27 @@ def test_newer_request_supersedes_older_ones_of_the_same_document_only(start: St
     assert len(client.events_named("cancelled")) == 1
 
 
+def thinking_shown(start: StartClient, delay_ms: int, trigger_kind: int) -> list[str]:
+    """Return what the client's progress display was told of one request, loading aside."""
+    client = start("--delay-ms", str(delay_ms))
+    client.initialize(window={"workDoneProgress": True})
+    client.wait_until_ready()
+    client.open("abc")
+    assert client.inline(0, 3, trigger_kind=trigger_kind)
+    client.call("completer/status")  # what was sent before this has arrived
+    told = [message["params"] for message in client.seen if message["method"] == "$/progress"]
+    return [params["value"]["kind"] for params in told if "thinking" in params["token"]]
+
+
+def test_an_explicit_request_that_takes_long_is_shown_as_thinking_until_its_answer(start: StartClient) -> None:
+    assert thinking_shown(start, delay_ms=600, trigger_kind=1) == ["begin", "end"]
+
+
+@pytest.mark.parametrize(("delay_ms", "trigger_kind"), [(0, 1), (600, 2)])
+def test_a_quick_answer_and_an_automatic_request_show_no_progress(start: StartClient, delay_ms: int, trigger_kind: int) -> None:
+    assert thinking_shown(start, delay_ms, trigger_kind) == []
+
+
 @pytest.mark.parametrize(
     ("method", "params"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 import time
 from collections.abc import Iterator
@@ -118,3 +119,38 @@ def test_asking_again_gives_other_suggestions_that_begin_with_other_words(client
     assert len(set(texts)) == len(texts)
     assert texts[0].startswith("width * height")
     assert len(client.inline(1, len(lines[1]), uri=uri)) == 1
+
+
+@pytest.mark.parametrize(
+    ("uri", "language", "text", "right"),
+    [
+        ("untitled:Untitled-1", "go", "", r"package \w+"),
+        ("untitled:Untitled-2", "rust", "", r"use |fn |//|#!?\[|pub |mod "),
+        ("file:///project/r.rb", "ruby", "# reads a CSV file\n", r"require ['\"]csv"),
+        ("file:///project/f.cs", "csharp", "// computes a factorial\n", r"using |public |namespace |class |static |int "),
+        ("file:///project/reverse.go", "go", "// Reverse returns s reversed.\nfunc", r" Reverse\(s string\) string"),
+        ("file:///project/a.kt", "kotlin", "", r"package |import |fun |class |//|/\*"),
+        ("file:///project/a.hs", "haskell", "", r"module |import |\{-|--"),
+        ("file:///project/a.swift", "swift", "", r"import |//|class |struct |func "),
+    ],
+)
+def test_the_model_knows_which_language_an_empty_or_short_file_is_in(
+    client: Client, uri: str, language: str, text: str, right: str
+) -> None:
+    client.open(text, uri=uri, language=language)
+    *above, last = text.split("\n")
+    item, *_ = client.inline(len(above), len(last), uri=uri, trigger_kind=1)
+    assert re.match(right, item["insertText"]), item["insertText"]
+
+
+def test_what_is_typed_into_an_empty_file_after_a_rest_is_continued(client: Client) -> None:
+    uri = "file:///project/src/main.rs"
+    client.open("", uri=uri, language="rust")
+    client.notify("completer/didMoveCursor", {"textDocument": {"uri": uri}, "position": {"line": 0, "character": 0}})
+    shown = []
+    for column, character in enumerate("fn main"):
+        client.type(0, column, character, version=column + 2, uri=uri)
+        item, *_ = client.inline(0, column + 1, uri=uri, trigger_kind=1)
+        shown.append(item["insertText"])
+    assert len(set(shown)) > 1
+    assert shown[-1].startswith("()")

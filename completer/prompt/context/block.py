@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from completer.prompt.context.document_name import comment_sign
+from completer.syntax.languages import language_of_file
 from completer.tokens.tokenizer import Tokenizer
 
 STALE_SHARE = 0.35
@@ -58,10 +60,11 @@ class BlockMaker:
         # A full block that is partly stale gives way to what it has no room for.
         return self._fresh(wanted, name) if new and grown is block and stale else grown
 
-    def file_ids(self, path: str) -> list[int]:
-        """Return the tokens that name the file which follows."""
+    def file_ids(self, path: str, language_id: str = "") -> list[int]:
+        """Return the tokens that name the file which follows. language_id: of the file; "": what its ending stands for."""
         fim = self._tokenizer.fim
-        line = fim.format.path_line.format(path=_one_line(path))
+        comment = comment_sign(language_id or language_of_file(path))
+        line = fim.format.path_line.format(path=_one_line(path), comment=comment)
         ids = self._tokenizer.encode(line)
         return ids if fim.file_sep is None else [fim.file_sep, *ids]
 

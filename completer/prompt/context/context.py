@@ -12,6 +12,7 @@ from pathlib import Path
 
 from completer.document.secrets import find_secret
 from completer.prompt.context.block import Block, BlockMaker
+from completer.prompt.context.document_name import document_name
 from completer.prompt.context.gather import Gatherer, GatherRequest
 from completer.tokens.tokenizer import Tokenizer
 from completer.types import Snapshot
@@ -41,6 +42,7 @@ class Context:
         self._maker = BlockMaker(tokenizer, budget)
         self._docs: dict[str, _Doc] = {}
         self._gatherer = Gatherer(())
+        self._folders: tuple[Path, ...] = ()
         self._thread: ThreadPoolExecutor | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._on = on
@@ -48,7 +50,7 @@ class Context:
     def set_folders(self, folders: Sequence[Path]) -> None:
         """Take the workspace folders; nothing outside them is ever read. Mutates: all blocks are empty and due."""
         self._gatherer.stop.set()
-        self._gatherer = Gatherer(folders)
+        self._gatherer, self._folders = Gatherer(folders), tuple(folders)
         self._docs.clear()
 
     def switch(self, on: bool) -> None:
@@ -59,6 +61,11 @@ class Context:
     def closed(self, uri: str) -> None:
         """Forget a document."""
         self._docs.pop(uri, None)
+
+    def name_ids(self, snapshot: Snapshot) -> tuple[int, ...]:
+        """Return the tokens that name a document, for its prompts without a block. No file is looked at."""
+        name = document_name(snapshot.uri, snapshot.language_id, self._folders)
+        return tuple(self._maker.file_ids(name, snapshot.language_id))
 
     def lead_ids(self, uri: str) -> tuple[int, ...]:
         """Return the tokens in front of a document's prompt: its block, then the document's own name; () without a block."""
@@ -109,7 +116,8 @@ class Context:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="context")
         loop, gatherer = asyncio.get_running_loop(), self._gatherer
         try:
-            block, lead = await loop.run_in_executor(self._thread, _grown, gatherer, self._maker, place, doc.block)
+            block = await loop.run_in_executor(self._thread, _grown, gatherer, self._maker, place, doc.block)
+            lead = (*block.ids, *self.name_ids(place.snapshot)) if block.pieces else ()
             # A document that was forgotten meanwhile, for new folders or settings, keeps nothing of this.
             doc.block, doc.lead_ids = block, lead
         except Exception:
@@ -120,10 +128,9 @@ class Context:
         on_ready()
 
 
-def _grown(gatherer: Gatherer, maker: BlockMaker, place: GatherRequest, block: Block) -> tuple[Block, tuple[int, ...]]:
+def _grown(gatherer: Gatherer, maker: BlockMaker, place: GatherRequest, block: Block) -> Block:
     """Runs in the context thread."""
     found = gatherer.gather(place)
     # Whatever the engine is: a secret of another file has no place in a suggestion for this one.
     pieces = [piece for piece in found.pieces if find_secret(piece.text) is None]
-    grown = maker.grow(block, pieces, found.name)
-    return grown, (*grown.ids, *maker.file_ids(found.path)) if grown.pieces else ()
+    return maker.grow(block, pieces, found.name)

@@ -50,10 +50,9 @@ class GatherRequest:
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """Pieces, best first; name: of the repository, path: of the document itself, as the model sees them."""
+    """Pieces, best first; name: of the repository, as the model sees it."""
 
     name: str
-    path: str
     pieces: tuple[Piece, ...]
 
 
@@ -72,7 +71,7 @@ class Gatherer:
         end = time.monotonic() + GATHER_S
         search = _Search(place, self._open_workspace(place, end), self._trees, end, self.stop)
         pieces = _up_to(search.imports(), SHARE * place.budget * _CHARS_PER_TOKEN)
-        return Gathered(search.repository, search.path, tuple(pieces))
+        return Gathered(search.repository, tuple(pieces))
 
     def _open_workspace(self, place: GatherRequest, end: float) -> Workspace:
         if self._workspace is None:
@@ -104,7 +103,6 @@ class _Search:
         self._file = real_path(written) if written is not None else None
         folder = workspace.folder_of(self._file) if self._file is not None else None
         self.repository = folder.name if folder is not None else ""
-        self.path = workspace.name_of(self._file) if self._file is not None else snapshot.uri.rsplit("/", 1)[-1]
         self._tree = SyntaxTree(snapshot.language_id, self._text[:MAX_PARSED_CP], in_thread=True)
         cursor = snapshot.cursor_cp
         self._counts = Counter(_WORD.findall(self._text[:MAX_PARSED_CP]))

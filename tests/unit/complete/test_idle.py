@@ -40,7 +40,7 @@ class Client:
         self.state = ClientState(model, Settings(confidence=0.0), Context(self.tokenizer, 0, on=False))
         self.idle = IdleWork(Generations(self.generator, self.tokenizer), self.state, self.warmed.append)
         tree = SyntaxTree(self.snapshot.language_id, self.snapshot.text)
-        self.doc = self.state.docs[self.snapshot.uri] = OpenDocument(self.state.new_anchors(), tree, self.snapshot)
+        self.doc = self.state.docs[self.snapshot.uri] = OpenDocument(self.state.new_anchors(self.snapshot), tree, self.snapshot)
 
     def site(self) -> Site:
         """Return where a key is answered; its prompt is warm from now on."""

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from completer.prompt.prompt import (
-    LINE_QUANTUM,
     LONG_LINE_CP,
     MAX_HEAL,
+    TOKENS_PER_QUANTUM,
     Window,
     build_prompt,
     context_opening,
@@ -110,18 +110,19 @@ def test_several_typed_lines_with_crlf_get_line_feeds_too(tokenizer: Tokenizer) 
     assert build_prompt(anchor, "b\r\nc", tokenizer) == build_prompt(anchor, "b\nc", tokenizer)
 
 
-@pytest.mark.parametrize("n", range(60, 60 + LINE_QUANTUM))
-def test_a_full_window_starts_at_a_multiple_of_the_quantum(tokenizer: Tokenizer, n: int) -> None:
+@pytest.mark.parametrize("n", range(60, 76))
+def test_a_full_window_starts_at_a_multiple_of_the_quantum_and_loses_little_by_it(tokenizer: Tokenizer, n: int) -> None:
     anchor = set_anchor(at_line(n), Window(200, 50, full=True), tokenizer)
-    assert DOCUMENT.count("\n", 0, anchor.start_cp) % LINE_QUANTUM == 0
+    assert DOCUMENT.count("\n", 0, anchor.start_cp) % (200 // TOKENS_PER_QUANTUM) == 0
+    assert len(anchor.head) >= 600 * 0.7
     assert DOCUMENT[anchor.start_cp - 1] == "\n"
     assert 0 < len(anchor.head) <= 600
 
 
 def test_the_start_of_a_full_window_stays_while_the_cursor_moves_down_some_lines(tokenizer: Tokenizer) -> None:
     window = Window(200, 50, full=True)
-    starts = {set_anchor(at_line(n), window, tokenizer).start_cp for n in range(60, 60 + LINE_QUANTUM)}
-    assert len(starts) <= 2
+    starts = {set_anchor(at_line(n), window, tokenizer).start_cp for n in range(60, 76)}
+    assert len(starts) <= 5
 
 
 def test_a_small_window_starts_at_the_first_whole_line_that_fits(tokenizer: Tokenizer) -> None:

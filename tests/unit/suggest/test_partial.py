@@ -22,7 +22,12 @@ def cleaned(raw: str, marked: str = "snapshot = 1\ny = ‸", *, whole_words: boo
         ("snapshot", "snapshot"),  # the whole word is in the document
         ("snap", ""),
         ("x.snapshot", "x.snapshot"),
-        ("x + ", "x +"),
+        ("x + ", "x"),
+        ("x + zzz", "x"),
+        ("+ zzz", ""),
+        ("x -> zzz", "x"),
+        ("x++", "x++"),
+        ("Vec<x>", "Vec<x>"),
         ('f("ab', "f("),
         ('f("ab"', 'f("ab"'),
         ("f('a', 'b", "f('a',"),
@@ -48,6 +53,7 @@ def test_a_word_that_began_before_the_cursor_counts_as_a_whole() -> None:
 
 def test_whole_words_are_kept_if_none_goes_on() -> None:
     assert cleaned("zzz", whole_words=True) == "zzz"
+    assert cleaned("zzz +", whole_words=True) == "zzz +"
     assert cleaned('f("ab', whole_words=True) == "f("
 
 
