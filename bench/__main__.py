@@ -16,6 +16,7 @@ from bench.places.command import places
 from bench.quality import quality
 from bench.shortcut import shortcut
 from bench.weights import weights
+from bench.worker import worker
 
 measured = (
     engine,
@@ -31,6 +32,7 @@ measured = (
     quality,
     places,
     invariants,
+    worker,
 )
 for command in measured:
     app.command()(command)

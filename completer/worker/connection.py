@@ -6,7 +6,7 @@ import itertools
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from completer import __version__
 from completer.config import Settings, update
@@ -49,6 +49,13 @@ MAX_TOKENS = 1 << 14
 _ids = itertools.count(1)
 
 
+class _Text(NamedTuple):
+    """A text for drafts. largest: its largest id; looking for it at each request would take a millisecond."""
+
+    ids: tuple[int, ...]
+    largest: int
+
+
 class Owner(Protocol):
     """The server, as far as a connection knows it. All methods are called on the event loop."""
 
@@ -74,7 +81,7 @@ class Connection:
         self._number = number
         self._owner = owner
         self._shared: Shared | None = None
-        self._texts: dict[int, tuple[int, ...]] = {}
+        self._texts: dict[int, _Text] = {}
         self._pending: dict[int, int] = {}  # the front's id -> the id in the generator
 
     def handle(self, message: Down) -> None:
@@ -90,9 +97,9 @@ class Connection:
             case Cancel(request_id):
                 self._cancel(request_id)
             case Text(number, ids):
-                if not 0 <= number < MAX_TEXTS or len(ids) > MAX_TEXT_TOKENS:
+                if not 0 <= number < MAX_TEXTS or not 0 < len(ids) <= MAX_TEXT_TOKENS or min(ids) < 0:
                     raise Broken(f"text {number} of {len(ids)} tokens")
-                self._texts[number] = ids
+                self._texts[number] = _Text(ids, max(ids))
             case Load(settings):
                 self._load(settings)
             case Ping():
@@ -150,23 +157,23 @@ class Connection:
         """Return the request under an id and a session that no other front has. Raises: Broken."""
         request = message.request
         try:
-            texts = tuple(self._texts[number] for number in message.texts)
+            texts = [self._texts[number] for number in message.texts]
         except KeyError as error:
             raise Broken(f"there is no text {error}") from error
-        corpora = (*texts, *request.corpus_ids)
         sizes_are_right = (
             len(request.drafts) <= MAX_DRAFTS
-            and len(corpora) <= MAX_TEXTS + MAX_DRAFTS
+            and len(texts) + len(request.corpus_ids) <= MAX_TEXTS + MAX_DRAFTS
+            and all(text.largest < vocab_size for text in texts)
             and 0 <= request.stop.max_tokens <= MAX_TOKENS
             and 0 <= request.prompt.n_heal <= len(request.prompt.ids)
         )
-        if not sizes_are_right or not _are_tokens((request.prompt.ids, *request.drafts, *corpora), vocab_size):
+        if not sizes_are_right or not _are_tokens((request.prompt.ids, *request.drafts, *request.corpus_ids), vocab_size):
             raise Broken("a request that no front of ours makes")
         return replace(
             request,
             id=next(_ids),
             session=f"{self._number} {request.session}",
-            corpus_ids=corpora,
+            corpus_ids=(*(text.ids for text in texts), *request.corpus_ids),
             client=self._number,
         )
 

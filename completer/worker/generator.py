@@ -113,11 +113,11 @@ class WorkerGenerator:
             began_s = time.monotonic()
             self._wanted.clear()
             ending = session.watch()
+            if ending == "lost":  # first: whoever hears of a failed request may ask why
+                self._crashed(time.monotonic() - began_s, WorkerLost("the engine process ended unexpectedly"))
             self._session = None
             session.free()
-            if ending == "lost":
-                self._crashed(time.monotonic() - began_s, WorkerLost("the engine process ended unexpectedly"))
-            elif ending == "unloaded" and not self._closed.is_set():
+            if ending == "unloaded" and not self._closed.is_set():
                 self._trouble = ""
                 self._wanted.wait()
         if self._session is not None:  # it came about while this was closed

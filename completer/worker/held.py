@@ -30,18 +30,22 @@ class Publisher:
     def publish(self) -> None:
         """Tell what changed."""
         with self._lock:
-            now = [list(ids) for ids in self._held()]
-            if now == self._told:
-                return
-            before = [*self._told, *([] for _ in now)][: max(len(now), len(self._told))]
-            after = [*now, *([] for _ in before)][: len(before)]
+            now = self._held()
             changes = []
-            for slot, (old, new) in enumerate(zip(before, after, strict=True)):
-                if old != new:
-                    n_kept = common_length(old, new)
-                    changes.append((slot, n_kept, tuple(new[n_kept:])))
-            self._told = now
-            self._tell(Held(tuple(changes)))
+            for slot in range(max(len(now), len(self._told))):
+                if slot == len(self._told):
+                    self._told.append([])
+                old, held = self._told[slot], now[slot] if slot < len(now) else ()
+                if old == held:
+                    continue  # the usual case, compared in C, and nothing is copied
+                new = list(held)
+                if old == new:
+                    continue
+                n_kept = common_length(old, new)
+                changes.append((slot, n_kept, tuple(new[n_kept:])))
+                self._told[slot] = new
+            if changes:
+                self._tell(Held(tuple(changes)))
 
     def joined(self, join: Callable[[Held], None]) -> None:
         """Let a new follower join: `join` is given all that was told so far, before anything else is."""

@@ -55,6 +55,8 @@ SHORT_TEXT = 256
 """Tokens up to which a text is sent with its request instead of being left under a number."""
 BEAT_S = 0.5
 DOZE_S = 10.0
+AWAKE_S = 5.0
+"""After the last request: until then the next one need not wake the thread that watches."""
 QUIET_S = 1.0
 """Without a word from the worker, though something is under way: it is asked for a sign of life."""
 STALLED_S = 2.5
@@ -136,17 +138,19 @@ class Session:
         return self.ready
 
     def watch(self) -> Ending:
-        """Take what comes until the session is over; return why. Finishes every request that is left as an error."""
+        """Take what comes until the session is over; return why. What is left then ends when it is freed."""
         while self._ending is None:
-            self._dozing = not self._pending
+            self._dozing = not self._pending and time.monotonic() - self._heard_s > AWAKE_S
             self._pump(DOZE_S if self._dozing else BEAT_S, lambda *_: None)
             self._dozing = False
             self._feel_pulse()
-        self._give_up()
         return self._ending
 
     def free(self) -> None:
-        """Close what belongs to the connection. Called once, when nothing is watched any more."""
+        """Close what belongs to the connection; every request that is left ends as an error.
+
+        Called once, when nothing is watched any more.
+        """
         self._channel.close()
         self._give_up()
         self._wake_in.close()
