@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from completer.errors import ConfigError
 from completer.system.user_settings import read_user_settings
 
 if TYPE_CHECKING:
@@ -82,8 +83,10 @@ def _line(model: LoadedModel) -> str:
 
 
 def _place() -> Place:
-    from completer.worker.start import place_of
+    from completer.worker.start import is_possible, place_of
 
+    if not is_possible():
+        raise ConfigError("there are no Unix sockets here, so there is no engine process: each language server runs the engine")
     values, problems = read_user_settings()
     for problem in problems:
         typer.echo(f"completer: {problem}", err=True)

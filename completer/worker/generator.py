@@ -23,7 +23,7 @@ from completer.generate.generator import OnEvent
 from completer.types import Done, Request, Stats
 from completer.worker import start
 from completer.worker.backoff import Backoff
-from completer.worker.session import Session
+from completer.worker.session import Ending, Session
 from completer.worker.wire import Ready
 
 log = logging.getLogger(__name__)
@@ -112,7 +112,7 @@ class WorkerGenerator:
                 continue
             began_s = time.monotonic()
             self._wanted.clear()
-            ending = session.watch()
+            ending = self._watch(session)
             if ending == "lost":  # first: whoever hears of a failed request may ask why
                 self._crashed(time.monotonic() - began_s, WorkerLost("the engine process ended unexpectedly"))
             self._session = None
@@ -122,6 +122,13 @@ class WorkerGenerator:
                 self._wanted.wait()
         if self._session is not None:  # it came about while this was closed
             self._session.free()
+
+    def _watch(self, session: Session) -> Ending:
+        try:
+            return session.watch()
+        except Exception:  # a bug: this thread must survive it, or no request would ever be answered again
+            log.exception("the connection to the engine process failed")
+            return "lost"
 
     def _revive(self) -> None:
         """Try once to bring the model back, when its time has come. Mutates: the session, or what the trouble is."""

@@ -150,6 +150,9 @@ class Server:
         except Broken as error:
             self._refuse(str(error))
             self._drop(connection)
+        except Exception:  # a bug: it may cost this front its connection, which it makes anew, and the others nothing
+            log.exception("a message could not be handled")
+            self._drop(connection)
 
     def _watch_writable(self, connection: Connection) -> None:
         if connection in self._connections and connection.channel.socket.fileno() >= 0:

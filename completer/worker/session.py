@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import select
 import socket
 import threading
@@ -18,7 +19,7 @@ from completer.config import Settings
 from completer.engines.base import CostCurve
 from completer.errors import CompleterError, EngineError, WorkerLost
 from completer.generate.generator import OnEvent
-from completer.types import Done, Request, Stats
+from completer.types import Done, Request, Stats, Tokens
 from completer.worker.channel import Channel
 from completer.worker.held import Mirror
 from completer.worker.wire import (
@@ -47,6 +48,8 @@ from completer.worker.wire import (
     Welcome,
     reads_worker,
 )
+
+log = logging.getLogger(__name__)
 
 Ending = Literal["lost", "unloaded", "closed"]
 """Why a session is over: the worker is gone; it is fine, but the model is not in memory; the front closed it."""
@@ -200,10 +203,10 @@ class Session:
         match message:
             case Grew(event):
                 if (on_event := self._pending.get(event.request_id)) is not None:
-                    on_event(event)
+                    _tell(on_event, event)
             case Ended(done):
                 if (on_event := self._pending.pop(done.request_id, None)) is not None:
-                    on_event(done)
+                    _tell(on_event, done)
             case Held():
                 self.mirror.take(message)
             case State(text, costs):
@@ -237,7 +240,7 @@ class Session:
         """Finish every request as an error, once."""
         for request_id in list(self._pending):
             if (on_event := self._pending.pop(request_id, None)) is not None:
-                on_event(Done(request_id, "error", Stats()))
+                _tell(on_event, Done(request_id, "error", Stats()))
 
     def _numbered(self, corpora: Sequence[tuple[int, ...]]) -> tuple[tuple[int, ...], list[Message]]:
         """Return the numbers of the long texts, and what must be sent so that the worker knows them.
@@ -265,6 +268,14 @@ class Session:
     @property
     def _name(self) -> str:
         return f" (process {self.pid})" if self.pid else ""
+
+
+def _tell(on_event: OnEvent, event: Tokens | Done) -> None:
+    """Pass an event on; a receiver that fails (an event loop that was closed) does no harm."""
+    try:
+        on_event(event)
+    except Exception:
+        log.exception("request %d: the receiver of its events failed", event.request_id)
 
 
 def _error(failed: Failed) -> CompleterError:
