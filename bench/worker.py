@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -26,7 +26,6 @@ from bench import options as o
 from bench.provenance import provenance
 from completer.config import Settings
 from completer.engines.base import CostCurve, Logits
-from completer.engines.fake import FakeEngine
 from completer.generate.generator import Generator
 from completer.generate.scheduler import LocalGenerator
 from completer.models.store import locate
@@ -44,25 +43,42 @@ ANSWER_TOKENS = 4
 START_S = 60.0
 
 
-class EvenEngine(FakeEngine):
-    """Every forward takes FORWARD_S and finds the same few tokens likeliest, in turn."""
+class EvenEngine:
+    """A `StepEngine`. Every forward takes FORWARD_S and finds the same few tokens likeliest, in turn."""
 
     name = "even"
+    n_slots = 10
+    max_len = 2048
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        super().__init__(tokenizer.vocab_size, n_slots=10, max_len=2048)
+        self.vocab_size = tokenizer.vocab_size
         self.costs = CostCurve({1: 1e3 * FORWARD_S, 16: 1e3 * FORWARD_S}, 0.01)
-        self._row = np.zeros(self.vocab_size, np.float32)
+        self._lengths = [0] * self.n_slots
 
     def forward(self, slot: int, ids: Sequence[int], n_logits: int) -> Logits:
         time.sleep(FORWARD_S)
-        return super().forward(slot, ids, n_logits)
+        self._lengths[slot] += len(ids)
+        rows = np.zeros((n_logits, self.vocab_size), np.float32)
+        for row in range(n_logits):
+            rows[row, 100 + (self._lengths[slot] - n_logits + row) % 50] = 20.0
+        return rows
 
-    def logits_after(self, ids: Sequence[int]) -> Logits:
-        row = self._row
-        row.fill(0.0)
-        row[100 + len(ids) % 50] = 20.0
-        return row
+    def prefill(self, slot: int, ids: Sequence[int]) -> Iterator[None]:
+        self._lengths[slot] += len(ids)
+        yield
+
+    def length(self, slot: int) -> int:
+        return self._lengths[slot]
+
+    def truncate(self, slot: int, length: int) -> int:
+        self._lengths[slot] = min(length, self._lengths[slot])
+        return self._lengths[slot]
+
+    def copy(self, src: int, dst: int, length: int) -> None:
+        self._lengths[dst] = length
+
+    def close(self) -> None:
+        """There is nothing to free."""
 
 
 class Even:

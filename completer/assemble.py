@@ -37,7 +37,7 @@ from completer.types import Progress
 log = logging.getLogger(__name__)
 
 STEPS_IN_BUDGET = 5.0
-"""Decode steps that must fit the budget for a model to be useful: a healed token and a few behind it."""
+"""Decode steps that must fit the budget for a model to be useful: a healed token and a few after it."""
 STEP_OVERHEAD = 1.4
 """Measured decode step over the time to read the weights once."""
 BYTES_PER_PARAMETER = 0.8
@@ -48,7 +48,7 @@ _Key = tuple[object, ...]
 
 @dataclass(frozen=True, slots=True)
 class ModelChoice:
-    """A model id and the sentence that says why."""
+    """A model id and the sentence that explains the choice."""
 
     model: str
     why: str

@@ -27,7 +27,7 @@ class Origin(StrEnum):
     MODEL = "user; a model id also from the workspace"
     """As USER; an id of the manifest, whose sources are part of the program, is taken from a workspace, too."""
     WORKSPACE = "workspace"
-    """Anything the editor sends, which may have been written by whoever wrote the repository."""
+    """Anything the editor sends, which the repository's author may have written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Rule:
 
     @property
     def range(self) -> str:
-        """Return the allowed range as the documentation and the messages say it; "" without one."""
+        """Return the allowed range as the documentation and the messages write it; "" without one."""
         return "" if self.low is None or self.high is None else f"{self.low:g} to {self.high:.10g}"
 
     def allows(self, value: Any) -> bool:
@@ -148,7 +148,7 @@ def check(changes: Mapping[str, Any]) -> Checked:
             values[key] = _checked(key, value)
         except ConfigError as error:
             problems.append(str(error))
-            if len(problems) == MAX_PROBLEMS:  # whoever sends thousands of wrong names is told of some
+            if len(problems) == MAX_PROBLEMS:  # of thousands of wrong names, only some are reported
                 problems.append("there are more problems of this kind")
                 break
     return Checked(values, problems)
@@ -163,7 +163,7 @@ def update(settings: Settings, changes: Mapping[str, Any]) -> Settings:
 
 
 def may_come_from_workspace(name: str, value: Any, model_ids: Collection[str]) -> bool:
-    """Return whether a setting may be taken from an editor that relays what a repository says.
+    """Return whether a setting may be taken from an editor that relays what a repository sets.
 
     name: of a setting.  value: checked.  model_ids: those of the manifest.
     """

@@ -21,7 +21,7 @@
     │   └── EngineClosed       the engine was shut down
     └── BadPosition            a line or column outside the document
 
-The message of each says what is wrong and how to mend it, in one line: the command line prints it as it is.
+Each message states in one line what is wrong and how to fix it: the command line prints it as it is.
 """
 
 
@@ -74,7 +74,7 @@ class EngineUnavailable(EngineError):
 
 
 class ContextOverflow(EngineError):
-    """A forward would write behind the end of the slot; the slot is unchanged."""
+    """A forward would write past the end of the slot; the slot is unchanged."""
 
 
 class ServerError(EngineError):

@@ -100,7 +100,7 @@ class Suggestion:
     text: replaces `text[start_cp:end_cp]` of the snapshot it was made for; start_cp <= cursor_cp <= end_cp,
         both on the cursor's line. Usually start_cp == end_cp == cursor_cp.
     complete: False while decoding goes on in the background; more may follow.
-    alternatives: what else could stand there, best first; only where they were asked for, and perhaps none.
+    alternatives: what else could be there, best first; only if they were asked for, and perhaps none.
     """
 
     uri: str
@@ -153,7 +153,7 @@ class Prompt:
 class Request:
     """What goes down to a generator (completer.generate.generator). Like the events that come up, it can cross a process.
 
-    session: the document that the request is for. Whoever submits a newer one cancels those that it makes useless.
+    session: the document that the request is for. A caller that submits a newer one cancels those that it makes useless.
     priority: 0 foreground; 1 continuation or prefetch; 2 idle prefill. Lower runs first and pre-empts.
     drafts: likely continuations as token ids, best first, from the first healed token on; they never change the output.
     corpus_ids: tokens of the open documents, in which n-gram drafts are looked up.

@@ -12,10 +12,10 @@ from completer.complete.pipeline import Pipeline
 from completer.complete.state import Model
 from completer.config import Settings
 from completer.engines.base import CostCurve, Logits
-from completer.engines.fake import FakeEngine
 from completer.generate.scheduler import LocalGenerator
 from completer.tokens.tokenizer import Tokenizer
 from completer.types import Edit, Snapshot, Suggestion
+from tests.fake_engine import FakeEngine
 
 SCRIPT = "def area(width, height):\n    result = width * height\n    return result\n"
 HEAD, LINE, TAIL = "def area(width, height):\n", "    result = width * height", "\n    return result\n"

@@ -23,6 +23,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--hypothesis-profile"):
+        import tests.examples  # noqa: F401  # registers our profile before the plugin loads it
+
+
 @pytest.fixture(scope="session", autouse=True)
 def no_user_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Whoever runs the tests may have a settings file: no test and no server that a test starts reads it."""

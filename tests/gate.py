@@ -6,10 +6,10 @@ import threading
 from collections.abc import Sequence
 
 from completer.engines.base import Logits
-from completer.engines.fake import FakeEngine
 from completer.tokens.tokenizer import Tokenizer
 from completer.types import Request, StopRule
 from tests import tiny
+from tests.fake_engine import FakeEngine
 from tests.law import prompt_of
 
 STOP = StopRule(max_tokens=10, single_line=False)

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from completer.engines.base import StepEngine
-from completer.engines.fake import FakeEngine
 from completer.generate.decode import Decoding, Steps
 from completer.generate.drafts.draft_model import DraftModel
 from completer.generate.drafts.ngrams import AcceptanceRates, Drafter, NgramIndex
@@ -18,6 +17,7 @@ from completer.generate.stop import Stopper
 from completer.tokens.tokenizer import Tokenizer
 from completer.types import Done, FinishReason, Prompt, Request, Stats, StopRule, Token, Tokens
 from tests import tiny
+from tests.fake_engine import FakeEngine
 
 Ids = Sequence[int]
 

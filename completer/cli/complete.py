@@ -104,13 +104,17 @@ def _completed(snapshots: list[Snapshot], settings: Settings) -> list[tuple[Sugg
 
 
 async def _complete(completer: Pipeline, snapshot: Snapshot) -> tuple[Suggestion | None, dict[str, Any]]:
-    """Raises: EngineError if the engine failed: that is not the same as nothing to suggest."""
+    """Raises: EngineError if the engine failed, or wrote nothing in time: that is not the same as nothing to suggest."""
     suggestion = await completer.complete(snapshot, explicit=True)
     found = completer.explain(snapshot.uri)
     if isinstance(found, Explanation) and found.failed:
         raise EngineError(f"the engine failed: {completer.status()['message'] or 'see the log above'}")
     completer.did_close(snapshot.uri)
-    return suggestion, {**completer.metrics()[-1], **completer.status()}
+    trace = completer.metrics()[-1]
+    too_late = trace["total_ms"] >= completer.settings.budget_ms
+    if suggestion is None and too_late and trace["n_feed"] and not trace["n_generated"]:
+        raise EngineError(f"the model wrote nothing within {trace['total_ms'] / 1e3:.0f} s: is the machine busy?")
+    return suggestion, {**trace, **completer.status()}
 
 
 def _as_json(suggestion: Suggestion | None, trace: dict[str, Any]) -> dict[str, Any]:

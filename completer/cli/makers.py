@@ -82,7 +82,7 @@ class Makers:
 
 
 def _wait(why: str, for_s: float, report: Report) -> None:
-    """Sleep, and say why. Raises: DownloadCancelled when nobody waits any more."""
+    """Sleep, and report why. Raises: DownloadCancelled when nobody waits any more."""
     end = time.monotonic() + for_s
     while time.monotonic() < end:
         report(why, None)

@@ -1,4 +1,4 @@
-"""Other suggestions for one place, for a user who asks: the same prompt, continued from another first token.
+"""Other suggestions for one place, if the user asks for them: the same prompt, continued from another first token.
 
     return wid|               first          th * height
                               alternatives   ened, get()
@@ -40,7 +40,7 @@ class Opening(NamedTuple):
 
 
 def opening(hit: Hit, tokenizer: Tokenizer) -> Opening | None:
-    """Return how the text behind the cursor begins; None as long as there is none."""
+    """Return how the text after the cursor begins; None as long as there is none."""
     entry = hit.entry
     n_known = entry.n_healed_bytes + len(entry.text[: hit.n_typed].encode())
     said, prob = b"", 1.0
@@ -65,7 +65,7 @@ class Alternatives:
         """Return what else could be shown, best first; perhaps nothing.
 
         first: the suggestion that comes first, `shown` what is visible of it.
-        asked_again: the question of a user who asks for others; None: only those found earlier are returned, at once.
+        asked_again: the question with which the user asks for others; None: only those found earlier are returned, at once.
         Mutates: the reuse store.
         """
         place = (site.anchor.number, site.typed)

@@ -1,7 +1,7 @@
 """The seam between a front (the language server, the command line) and what completes. Plain data in and out.
 
 The server owns documents and the protocol; a `Completer` owns prompts, reuse and the engine. One client, one
-`Completer`: its settings and documents are that client's. Engines behind it may be shared.
+`Completer`: its settings and documents are that client's. Its engine may be shared.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Completer(Protocol):
         ...
 
     def status(self) -> dict[str, Any]:
-        """Return what there is to say: model, engine, latency_p50_ms, latency_p95_ms, message; perhaps state "off"."""
+        """Return the state: model, engine, latency_p50_ms, latency_p95_ms, message; perhaps state "off"."""
         ...
 
     async def close(self) -> None:

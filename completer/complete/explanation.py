@@ -33,7 +33,7 @@ class Step:
 class Explanation:
     """Plain data. Without texts, no field holds text of the document or of the model.
 
-    why: one sentence if nothing is shown, else "".  cursor: what the syntax says of the place.
+    why: one sentence if nothing is shown, else "".  cursor: what the syntax tells about the place.
     prompt: window, tokens and how many of them were in the prefix cache.  generation: how it ended, and what it cost.
     words: each token of the output as [text, its probability, the probability of the line so far].
     steps: what confidence and trimming removed, in order.
@@ -128,7 +128,7 @@ def _words(answer: LastAnswer, tokenizer: Tokenizer) -> list[tuple[str, float, f
 def _why_nothing(answer: LastAnswer, steps: list[Step]) -> str:
     question, entry = answer.question, answer.hit.entry
     if entry.reason == "error":
-        return "the engine failed; `completer/status` and the log say how"
+        return "the engine failed; `completer/status` and the log tell why"
     if not entry.ids:
         late = "the model had written nothing when the budget was used up"
         return late if entry.reason in (None, "cancelled") else f"the model ended at once ({entry.reason})"

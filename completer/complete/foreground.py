@@ -81,7 +81,7 @@ class Foreground:
         return doc.running
 
     async def _others(self, question: Question, site: Site, first: Hit, shown: Replacement) -> list[Replacement]:
-        """Return what else could be shown, for a user who asks again for what is visible already. Mutates: the trace."""
+        """Return what else could be shown, if the user asks again while a suggestion is visible. Mutates: the trace."""
         wanted = question.explicit and first.entry.reason not in (None, *_BROKEN) and self._state.model.generator.avoids
         if not wanted:
             return []

@@ -53,7 +53,7 @@ class Question:
 
     @property
     def budget_ms(self) -> float:
-        """A user who asks explicitly waits for the whole line; the next key cancels the request."""
+        """An explicit request waits for the whole line; the next key cancels it."""
         automatic = self.settings.budget_ms
         return max(automatic, self.settings.explicit_budget_ms) if self.explicit else automatic
 

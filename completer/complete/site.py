@@ -14,7 +14,7 @@ from completer.types import Prompt, Snapshot
 class Site:
     """A cursor in one version of a document, with its surroundings and the prompt that serves it.
 
-    cursor: what the syntax says about the cursor.  tree: the document's tree; it moves on with the next edit.
+    cursor: what the syntax tells about the cursor.  tree: the document's tree; it moves on with the next edit.
     typed: the text between anchor and cursor, lines ended by line feeds.  prompt: the anchor's head and `typed`, as tokens.
     """
 

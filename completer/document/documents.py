@@ -25,7 +25,7 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class CellsChanged:
-    """What the client says happened to a notebook: cells moved or replaced, opened, closed, edited, of another kind."""
+    """What the client reports of a notebook: cells moved or replaced, opened, closed, edited, of another kind."""
 
     start: int = 0
     n_deleted: int = 0

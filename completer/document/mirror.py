@@ -1,6 +1,6 @@
 """The mirror of one open document: mutable here, frozen once it leaves as a snapshot.
 
-Lines end at `\\n`, `\\r\\n` and `\\r` and nowhere else, as the protocol says (Python's `splitlines` would also end them at
+Lines end at `\\n`, `\\r\\n` and `\\r` and nowhere else, as in the protocol (Python's `splitlines` would also end them at
 form feeds and U+2028). The starts of the lines are kept in an array that each edit patches where it fell, so that a key
 in a file of 50,000 lines costs one copy of the text and no search for lines.
 """
@@ -22,7 +22,7 @@ _LINE_END = re.compile(r"\r\n|\n|\r")
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What the client says it changed: `range` now holds `text`. range None: `text` is the whole new document."""
+    """A change that the client reports: `range` now holds `text`. range None: `text` is the whole new document."""
 
     text: str
     range: Range | None = None

@@ -39,7 +39,7 @@ def n_units(text: str, encoding: Encoding) -> int:
 def n_code_points(text: str, units: int, encoding: Encoding) -> int:
     """Return how many code points of `text` lie within its first `units` units.
 
-    A count that ends inside a character is rounded down to its start; one behind the end is the whole text.
+    A count that ends inside a character is rounded down to its start; one past the end is the whole text.
     """
     text = text[:units]  # no character takes less than one unit
     if encoding == "utf-32" or text.isascii():

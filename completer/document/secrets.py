@@ -113,7 +113,7 @@ def _looks_random(literal: str) -> bool:
 class SecretScan:
     """What kind of secret one document seems to hold, kept up to date while it is edited.
 
-    found: what `find_secret` says of the whole text, or "secret file"; None when the document may be sent.
+    found: what `find_secret` returns for the whole text, or "secret file"; None when the document may be sent.
     """
 
     def __init__(self, snapshot: Snapshot) -> None:

@@ -50,7 +50,7 @@ class CostCurve:
 
 @dataclass(frozen=True, slots=True)
 class Availability:
-    """Whether an engine can run here; `reason` says why not, and how to mend it."""
+    """Whether an engine can run here; `reason` states why not, and how to fix it."""
 
     engine: str
     available: bool
@@ -112,7 +112,7 @@ class StreamRequest:
     """What a StreamEngine is asked for: no more than servers can do. Healing and stop rules are completer's own.
 
     ids: [T] the prompt; the answer follows it.  n_predict: most tokens wanted; 0: only bring the prefix cache to `ids`.
-    begins_with: UTF-8 that the answer must start with; only engines that say `constrains` get any.
+    begins_with: UTF-8 that the answer must start with; only engines with `constrains` get any.
     n_top: alternatives wanted at each place; more than 1 while something is to be healed.
     single_line: the answer may end at its first line break.  session: whose prompt it is.
     deadline_s: seconds from now after which nobody wants the answer any more.

@@ -27,7 +27,7 @@ class SlotLengths:
         """Raises: ContextOverflow when `n` more positions do not fit the slot."""
         if self.lengths[slot] + n > self.max_len:
             raise ContextOverflow(
-                f"{n} tokens behind {self.lengths[slot]} exceed the {self.max_len} positions of a slot: "
+                f"{n} tokens after {self.lengths[slot]} exceed the {self.max_len} positions of a slot: "
                 "use a smaller context or a larger 'kv_memory_mb'"
             )
 

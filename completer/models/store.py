@@ -4,7 +4,7 @@
     <cache>/models/<id>/files/          the GGUF file, or the files of a Hugging Face folder
     <cache>/models/<id>/converted/      an engine's own form of the weights, made from `files`
     <cache>/models/.partial/<id>/       a pull that is under way or broke off
-    <cache>/models/.locks/<id>.lock     held by whoever pulls or removes
+    <cache>/models/.locks/<id>.lock     held while it is pulled or removed
 
 `<cache>` is the environment variable COMPLETER_CACHE, or the user's cache folder. `models/<id>` appears by one
 rename after every hash was right, so what is there is whole.
@@ -144,7 +144,7 @@ def verify(model_id: str, progress: Progress | None = None) -> None:
     """Read every file of a pulled model and compare its SHA-256.
 
     Raises: UnknownModel, ModelNotPulled, HashMismatch.
-    Mutates: after a HashMismatch the model counts as not pulled, so that whoever needs it next pulls it again.
+    Mutates: after a HashMismatch the model counts as not pulled, so that it is pulled again when it is next needed.
     """
     entry, receipt = find(model_id), read_receipt(model_id)
     if receipt is None:

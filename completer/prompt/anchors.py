@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from cachetools import LRUCache
+
 from completer.engines.base import CostCurve
 from completer.prompt.prompt import Anchor, Match, Window, build_prompt, context_opening, set_anchor
 from completer.tokens.tokenizer import Tokenizer
@@ -27,16 +29,16 @@ FULL_AFTER = 192
 MIN_FULL = 320
 """Tokens of a full window at the least: costs that were measured on a busy machine must not blind the model."""
 MAX_TYPED = 160
-"""Tokens behind an anchor above which idle time moves it."""
+"""Tokens after an anchor above which idle time moves it."""
 MAX_ANCHORS = 4
 MAX_COLD_CONTEXT = 16
 """Tokens of the context block that a first answer at a new place may have to prefill."""
 CONTEXT_MS = 1200.0
 """What the prefill of the context block may take in idle time."""
 PATH_TOKENS = 64
-"""Kept for the document's own path behind the block."""
+"""Kept for the document's own path after the block."""
 MAX_CONTEXT = 720
-"""Longest context block; each token behind it costs a little in every decode step."""
+"""Longest context block; each token after it costs a little in every decode step."""
 
 RESERVE = MAX_TYPED + 128
 """Tokens of a slot for what is typed and what is generated."""
@@ -78,6 +80,7 @@ class Anchors:
         self._costs = costs
         self._cached = cached
         self._anchors: list[Anchor] = []
+        self._prompts: LRUCache[tuple[int, str], Prompt] = LRUCache(2 * MAX_ANCHORS)
         self._full = full_window(costs, max_len)
         self._longest = max_len - RESERVE
         n_cold = max(64, min(int(COLD_MS / costs.prefill_ms_per_token), FULL_BEFORE))
@@ -95,14 +98,14 @@ class Anchors:
             match = anchor.match(snapshot)
             if match is None:
                 continue
-            prompt = build_prompt(anchor, anchor.typed(snapshot), self._tokenizer)
+            prompt = self._prompt(anchor, snapshot)
             usable = self._is_good(anchor, match, prompt) if explicit else self._missing_ms(prompt) <= COLD_MS
             if usable:
                 self.use(anchor)
                 return Chosen(anchor, prompt)
         anchor = self._full_anchor(snapshot, context_ids) if explicit else self._cold_anchor(snapshot, context_ids)
         self.use(anchor)
-        return Chosen(anchor, build_prompt(anchor, anchor.typed(snapshot), self._tokenizer))
+        return Chosen(anchor, self._prompt(anchor, snapshot))
 
     def better(self, snapshot: Snapshot, context_ids: Sequence[int] = ()) -> Anchor | None:
         """Return the anchor that idle time should prefill for this snapshot, or None if there is nothing to do.
@@ -116,7 +119,7 @@ class Anchors:
             match = anchor.match(snapshot)
             if match is None:
                 continue
-            prompt = build_prompt(anchor, anchor.typed(snapshot), self._tokenizer)
+            prompt = self._prompt(anchor, snapshot)
             warm = len(prompt.ids) - self._cached(prompt.ids) <= MAX_TYPED // 4
             if self._is_good(anchor, match, prompt):
                 if not warm:
@@ -129,6 +132,14 @@ class Anchors:
             return self._cold_anchor(snapshot, context_ids)
         anchor = self._full_anchor(snapshot, context_ids if has_full or self._is_warm(context_ids) else ())
         return None if has_full and not anchor.n_context else anchor
+
+    def _prompt(self, anchor: Anchor, snapshot: Snapshot) -> Prompt:
+        """Return the prompt of an anchor. One key asks for it several times. Mutates: the prompts that are kept."""
+        key = anchor.number, anchor.typed(snapshot)
+        prompt = self._prompts.get(key)
+        if prompt is None:
+            prompt = self._prompts[key] = build_prompt(anchor, key[1], self._tokenizer)
+        return prompt
 
     def _full_anchor(self, snapshot: Snapshot, context_ids: Sequence[int]) -> Anchor:
         """Return an anchor with the full window, as much of it as a slot has room for; the block gives way first.

@@ -1,4 +1,4 @@
-"""From snapshot to prompt: an anchor freezes the prefix, and what is typed since stands behind the middle token.
+"""From snapshot to prompt: an anchor freezes the prefix, and what is typed since follows the middle token.
 
     document  ......|start ........... anchor|typed|cursor ......... end|......
     prompt    context <prefix> text[start:anchor] <suffix> text[cursor:end] <middle> typed
@@ -19,7 +19,7 @@ from completer.tokens.tokenizer import FimIds, Tokenizer
 from completer.types import Prompt, Snapshot
 
 LONG_LINE_CP = 2_000
-"""In a longer line an anchor is set at a multiple of half of this: all behind it is tokenised anew at each key."""
+"""In a longer line an anchor is set at a multiple of half of this: all after it is tokenised anew at each key."""
 TOKENS_PER_QUANTUM = 48
 """A full window starts at a multiple of a number of lines, so that its first token stays where it is while the cursor
 moves: 16 lines for 768 tokens before the cursor, fewer in a smaller window, which would lose up to half of its lines."""
@@ -68,7 +68,7 @@ class Anchor:
     def match(self, snapshot: Snapshot) -> Match | None:
         """Say whether the anchor still describes the document.
 
-        "exact": only typed text differs.  "near": closing brackets and quotes behind the cursor differ too (an editor that
+        "exact": only typed text differs.  "near": closing brackets and quotes after the cursor differ too (an editor that
         closes them does that at every key), so the prompt is a little stale.  None: it cannot be used; least of all
         when its suffix holds a text that was deleted meanwhile, which the model would give back.
         """
@@ -120,14 +120,14 @@ def frame(head_ids: list[int], tail_ids: list[int], fim: FimIds, context_ids: Se
 
 
 def context_opening(fim: FimIds, context_ids: Sequence[int]) -> list[int]:
-    """Return what a prompt with this context block begins with, whatever the document says."""
+    """Return what a prompt with this context block begins with, whatever the document contains."""
     bos = [] if fim.bos is None else [fim.bos]
     prefix = [fim.prefix] if fim.format.context_in_prefix else []
     return [*bos, *prefix, *context_ids]
 
 
 def build_prompt(anchor: Anchor, typed: str, tokenizer: Tokenizer) -> Prompt:
-    """Return the prompt for the text typed behind the anchor; the tokens of its last word are to be healed.
+    """Return the prompt for the text typed after the anchor; the tokens of its last word are to be healed.
 
     A line break is left alone: no token worth generating begins with one, and healing it would invite blank lines.
     """
@@ -181,7 +181,7 @@ def _window_start(text: str, anchor_cp: int, window: Window) -> int:
 
 
 def _window_end(text: str, cursor_cp: int, n_chars: int) -> int:
-    """Return where the suffix ends: the last line end within `n_chars` behind the cursor, the cursor's own line at least."""
+    """Return where the suffix ends: the last line end within `n_chars` after the cursor, the cursor's own line at least."""
     if cursor_cp + n_chars >= len(text):
         return len(text)
     end = text.rfind("\n", cursor_cp, cursor_cp + n_chars)

@@ -62,7 +62,7 @@ def explain(ls: CompleterServer, params: Any) -> dict[str, Any]:
 
 
 def status(ls: CompleterServer, _params: Any) -> dict[str, Any]:
-    """Return state and message of the loading, overlaid by what the completer says of itself."""
+    """Return state and message of the loading, overlaid by what the completer reports."""
     known = {
         "state": ls.state,
         "message": ls.state_message,

@@ -148,7 +148,7 @@ async def _in_thread(ls: CompleterServer, function: Callable[[], Completer]) -> 
 
 
 class _Progress:
-    """The client's progress bar, where it has one; `completer/status` says the same to those that ask."""
+    """The client's progress bar, where it has one; `completer/status` reports the same on request."""
 
     def __init__(self, ls: CompleterServer) -> None:
         self._ls = ls

@@ -35,7 +35,7 @@ class Malformed:
 
 
 class CompleterProtocol(LanguageServerProtocol):
-    """One connection. `exit_code` is None until the client said `exit`."""
+    """One connection. `exit_code` is None until the client sent `exit`."""
 
     exit_code: int | None = None
     on_malformed: Callable[[Malformed], None] | None = None

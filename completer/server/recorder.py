@@ -1,6 +1,6 @@
 """An opt-in log of one client's session: what was opened, typed and looked at, and when. `bench traces record` plays it back.
 
-One JSON object per line, `{"t_ms", "method", "params"}`; the first says how positions count. Nothing is written unless the
+One JSON object per line, `{"t_ms", "method", "params"}`; the first states how positions count. Nothing is written unless the
 user asks for it on the command line, and with `lengths_only` no text of a document is: every character but the line breaks
 becomes `x`, once for each unit in which the client counts columns.
 """

@@ -70,7 +70,7 @@ async def _serve_stdio(ls: CompleterServer, stdout: BinaryIO, recorder: Recorder
             while data := os.read(sys.stdin.fileno(), 1 << 16):
                 loop.call_soon_threadsafe(reader.feed_data, data)
             loop.call_soon_threadsafe(reader.feed_eof)
-        except RuntimeError:  # the loop is closed: the client said exit
+        except RuntimeError:  # the loop is closed: the client sent `exit`
             return
 
     threading.Thread(target=feed, name="completer-stdin", daemon=True).start()

@@ -99,7 +99,7 @@ class ReuseStore:
         for n in range(min(len(typed), MAX_TYPED_THROUGH) + 1):
             start = typed[: len(typed) - n]
             entry = self._entries.get((anchor, start))
-            for one in (entry, *(self.others(anchor, start) if n else ())):
+            for one in (entry, *(self.others(anchor, start) if n and self._others else ())):
                 if one is not None and _serves(one, typed[len(start) :]):
                     return Hit(one, n)
         return None

@@ -1,4 +1,4 @@
-"""Fit generated text between what stands before and behind the cursor without breaking the balance of the document.
+"""Fit generated text between the text before and after the cursor without breaking the balance of the document.
 
 The brackets and literals of the cursor's surroundings are lexed with and without the new text. A balanced document must
 stay balanced; brackets that the document owes may be closed, and those that the lines below close may be opened. Pure.
@@ -143,7 +143,7 @@ class _Fits:
 
 
 def joins(behind: str, rest: str) -> bool:
-    """Whether what comes behind a piece of the model's text goes on as the rest of the line does."""
+    """Whether what comes after a piece of the model's text goes on as the rest of the line does."""
     ahead = rest.lstrip()[:1]
     return bool(ahead) and behind.lstrip().startswith(ahead)
 
@@ -166,8 +166,8 @@ def _without_overlap(text: str, rest: str, fits: _Fits) -> str | None:
 def _rejoined(text: str, rest: str, fits: _Fits) -> str | None:
     """Return `text` up to where its first line goes on as the rest of the line does; or None.
 
-    It does where some characters are the same, where many are behind a different punctuation mark, or where
-    all that is left of the line stands somewhere in the rest.
+    It does where some characters are the same, where many follow a different punctuation mark, or where
+    all that is left of the line is somewhere in the rest.
     """
     first = text.split("\n", 1)[0]
     for at in range(len(first)):
@@ -196,7 +196,7 @@ def _ends_in_head(text: str, end: int, cursor: CursorContext) -> bool:
 
 
 def _before_rest(text: str, snapshot: Snapshot) -> str:
-    """Keep the first line only, unless what stands behind the cursor may move to a line of its own."""
+    """Keep the first line only, unless the text after the cursor may move to a line of its own."""
     if any(c.isalnum() for c in snapshot.line_suffix):
         return text.split("\n", 1)[0]
     return text.rstrip("\n")

@@ -1,4 +1,4 @@
-"""What generated text repeats: the lines behind the cursor, the line above it, or itself. Pure."""
+"""What generated text repeats: the lines after the cursor, the line above it, or itself. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _REPEATED = re.compile(r"([^\n]{2,40}?)\1{4,}")
 
 
 def cut_suffix_lines(text: str, snapshot: Snapshot) -> str:
-    """Return `text` up to the line from which on it says what already stands below the cursor's line.
+    """Return `text` up to the line from which on it repeats what is already below the cursor's line.
 
     Compared are three lines, or as many as are left of `text`: several within 5 % of their characters (at least 1) if they
     have 20 characters or more, otherwise exactly and with the same indentation. A first line without a letter or digit
@@ -56,7 +56,7 @@ def _repeats(ahead: list[str], below: list[str]) -> bool:
     a, b = ("\n".join(line.strip() for line in lines) for lines in (mine, theirs))
     limit = max(1, max(len(a), len(b)) // 20)
     if n == 1 and _target(a) != _target(b):
-        return a == b  # similar lines stand one below the other in tables, lists and tests
+        return a == b  # similar lines follow each other in tables, lists and tests
     return min(len(a), len(b)) >= _FUZZY_FROM and Levenshtein.distance(a, b, score_cutoff=limit) <= limit
 
 
@@ -85,7 +85,7 @@ def repeats_line_above(text: str, snapshot: Snapshot) -> bool:
 
 
 def duplicates_suffix(text: str, snapshot: Snapshot, end_cp: int) -> bool:
-    """Whether the document would say the same twice after `text` replaces up to `end_cp`.
+    """Whether the document would contain the same twice after `text` replaces up to `end_cp`.
 
     True when the text ends with all of the rest of the line that stays, or with the lines that follow.
     """
@@ -93,6 +93,6 @@ def duplicates_suffix(text: str, snapshot: Snapshot, end_cp: int) -> bool:
     if len(rest) >= 3 and text.rstrip().endswith(rest):
         return True
     shown = text.replace("\r\n", "\n").replace("\r", "\n")
-    if end_cp > snapshot.cursor_cp:  # what is replaced stands there no longer, so the first line counts, too
+    if end_cp > snapshot.cursor_cp:  # what is replaced is no longer there, so the first line counts, too
         snapshot = replace(snapshot, text=snapshot.text[: snapshot.cursor_cp] + snapshot.text[end_cp:])
     return not rest and cut_suffix_lines(shown, snapshot) != shown

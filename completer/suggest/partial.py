@@ -21,7 +21,7 @@ def clean_partial(raw: str, snapshot: Snapshot, cursor: CursorContext, *, whole_
     Dropped from its end: the last of several lines, a string begun and not ended, an identifier that may go on, unless
     the whole word is somewhere in the document already, and an operator whose right operand is still to come. With
     `whole_words` the output ends after a word and nothing follows soon: words and operators stay.
-    Brackets may stay open: who accepts goes on inside them.
+    Brackets may stay open: the user goes on inside them.
     """
     text = cut_special(raw)
     whole_lines, line_end, _ = text.rpartition("\n")

@@ -9,7 +9,7 @@ from completer.syntax.cursor import CursorContext
 _SPECIAL = re.compile(
     r"<\|[^|<>\s]{1,40}\|>|<｜[^｜\n]{1,40}｜>|<\[(?:fim-|end)[^\]\n]{0,30}\]>"
     r"|<(?:fim_(?:prefix|suffix|middle|pad)|file_sep|repo_name|endoftext|jupyter_\w+|reponame|filename)>"
-    r"|▁?<(?:PRE|SUF|MID|EOT)>|\[(?:PREFIX|SUFFIX|MIDDLE)\]|</s>\s*\Z"
+    r"|▁?<(?:PRE|SUF|MID|EOT)>|\[(?:PREFIX|SUFFIX|MIDDLE)\]|<(?:/s|eos)>\s*\Z"
 )
 _SPECIAL_BEGUN = re.compile(r"<(?:\|(?:f|fi|fim|end|file|repo|im)?[a-z_]*\|?|｜[^｜\n]{0,40}|fim_?[a-z]*)\Z")
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~)", re.MULTILINE)

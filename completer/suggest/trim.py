@@ -1,7 +1,7 @@
-"""Turn the model's output into what is worth showing.
+"""Turn the model's output into a suggestion, or into none.
 
 `trim` is a pure function over one snapshot: the stages below in their order, then brackets (`fit`), then the question
-whether anything is left that is worth a Tab. Showing nothing beats showing something wrong.
+whether enough is left to be useful. Showing nothing is better than showing something wrong.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ SHOWING = Showing()
 def trim(
     raw: str, snapshot: Snapshot, cursor: CursorContext, showing: Showing = SHOWING, note: Note = lambda *_: None
 ) -> Replacement | None:
-    """Return the suggestion made of the model's raw output, or None if there is nothing worth a Tab."""
+    """Return the suggestion made of the model's raw output, or None if not enough is left to be useful."""
     text, finished = raw[:MAX_SHOWN_CP], showing.finished
     for name, stage in STAGES:
         before, text = text, stage(text, snapshot, cursor)
@@ -83,9 +83,9 @@ def _plain(text: str, _snapshot: Snapshot, _cursor: CursorContext) -> str:
 
 
 def _within_literal(text: str, snapshot: Snapshot, cursor: CursorContext) -> str:
-    """Cut where the text leaves the string or comment around the cursor, if that ends behind the cursor already.
+    """Cut where the text leaves the string or comment around the cursor, if that already ends after the cursor.
 
-    A docstring that nothing closes yet may be closed, but nothing comes behind it. Models tend to begin a string that
+    A docstring that nothing closes yet may be closed, but nothing may follow it. Models tend to begin a string that
     has only just been opened once more; that quote is dropped.
     """
     if cursor.inside not in ("string", "block_comment") or not (cursor.closed or cursor.kind == "docstring"):

@@ -57,7 +57,7 @@ def visible(
 
 
 def _ends_there(entry: Entry, known: Sure, rest: str) -> bool:
-    """Whether the model ended behind what is sure: by itself, or by going on with the rest of the line."""
+    """Whether the model ended after what is sure: by itself, or by going on with the rest of the line."""
     return joins(entry.text[known.end_cp :], rest) if known.cut else entry.reason == "end"
 
 

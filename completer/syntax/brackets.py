@@ -52,7 +52,12 @@ def _suffix(snapshot: Snapshot) -> str | None:
     """
     if len(snapshot.text) - snapshot.cursor_cp <= WINDOW_CP:
         return snapshot.suffix
-    near = snapshot.text[snapshot.cursor_cp : snapshot.cursor_cp + WINDOW_CP]
+    return _up_to_margin(snapshot.text[snapshot.cursor_cp : snapshot.cursor_cp + WINDOW_CP])
+
+
+@lru_cache(maxsize=8)
+def _up_to_margin(near: str) -> str | None:
+    """Return the text up to the last definition at the margin. The text after the cursor is the same for many keys."""
     margins = [match.start() for match in AT_MARGIN.finditer(near) if match.start() > 0]
     return near[: margins[-1]] if margins else None
 
@@ -74,7 +79,7 @@ def wanted_literal(snapshot: Snapshot, lang: Language) -> str:
 
 @lru_cache(maxsize=8)
 def _excess(text: str, lang: Language) -> str:
-    """Return the closing brackets of `text` that it does not open. What stands behind the cursor is the same for many keys."""
+    """Return the closing brackets of `text` that it does not open. The text after the cursor is the same for many keys."""
     return balance(text, lang).excess
 
 

@@ -1,4 +1,4 @@
-"""Where the cursor stands, and how much may be suggested there.
+"""Where the cursor is, and how much may be suggested there.
 
 The text decides (strings, brackets, block openers), because a tree of a line that is being typed is mostly error nodes;
 the tree tells where the surroundings begin. Everything is computed once per request into one frozen `CursorContext`.
@@ -13,13 +13,18 @@ from typing import Literal
 
 from completer.syntax.brackets import AT_MARGIN, WINDOW_CP, literal_closed, unmatched, wanted_literal
 from completer.syntax.columns import columns, indent_unit
+from completer.syntax.interpolation import code_start
 from completer.syntax.languages import Language, language
 from completer.syntax.lexer import (
+    CLOSER,
     Balance,
+    balance,
     balance_behind,
     balance_of,
+    closing,
     lex_lines,
     tokens,
+    unclosed,
 )
 from completer.syntax.tree import SyntaxTree
 from completer.types import Snapshot
@@ -29,6 +34,8 @@ Suppress = Literal["", "word", "rest"]
 
 _CLOSING_REST = re.compile(r"""[\s)\]}>"'`;,:{]*(?:\*/|-->|</[\w.-]*>|=>)?[\s)\]}>;,:{]*""")
 _MEMBER = re.compile(r"(?:\.|->|::|\?\.)\s*\Z")
+_PREFIX_CP = 4
+"""Characters before a string's quote that may tell what kind it is."""
 _MAX_OPEN = 1_000
 """Innermost brackets that are counted: what is open further out is not the business of one suggestion."""
 
@@ -37,17 +44,17 @@ _MAX_OPEN = 1_000
 class CursorContext:
     """The cursor's surroundings in one snapshot.
 
-    kind: "body": right behind a block opener with an empty body; "statement": on a blank line; "name": behind the first
-        letters of a statement; "member": after a dot; "arguments": inside ( or [; the others as they say.
+    kind: "body": right after a block opener with an empty body; "statement": on a blank line; "name": after the first
+        letters of a statement; "member": after a dot; "arguments": inside ( or [; the others as named.
     multiline: a block may be suggested.  suppress: why nothing should be suggested unless asked for: the cursor is
         inside a word, or the rest of the line is code ("rest": worth showing only if the model bridges it).
     indent: columns at which a new line of this block starts.  block_indent: for `StopRule`, or None.
     lex_start_cp: start of the last literal or bracket before the cursor; from there the text lexes as it does
         in the document, below the open brackets `stack` (outermost first).
-    owed: open brackets that nothing behind the cursor closes, innermost first.
-    wanted: closing brackets behind the cursor that nothing opens, in order: the line being written may open them.
+    owed: open brackets that nothing after the cursor closes, innermost first.
+    wanted: closing brackets after the cursor that nothing opens, in order: the line being written may open them.
     wanted_literal: delimiter of a literal that ends after the cursor and that nothing opens, or "".
-    inside, delimiter, closed: the literal around the cursor, and whether it ends behind the cursor.
+    inside, delimiter, closed: the literal around the cursor, and whether it ends after the cursor.
     """
 
     language: Language
@@ -67,13 +74,19 @@ class CursorContext:
 
 
 def cursor_context(snapshot: Snapshot, tree: SyntaxTree | None = None) -> CursorContext:
-    """Return where the cursor stands. tree: the document's tree at the snapshot's version, to find where to lex from."""
+    """Return where the cursor is. tree: the document's tree at the snapshot's version, to find where to lex from."""
     lang = language(snapshot.language_id)
     lex_start_cp, stack, at_cursor = _lex(snapshot, lang, tree)
+    code_cp = _code_in_string(snapshot, lang, lex_start_cp, at_cursor)
+    if code_cp is not None:  # the brackets around the string are not its code's business
+        lex_start_cp, stack = code_cp, ""
+        at_cursor = balance(snapshot.text[code_cp : snapshot.cursor_cp], lang)
     in_code = at_cursor.inside == "code"
     owed, wanted = unmatched(at_cursor.stack, snapshot, lang) if in_code else ("", "")
-    kind = _kind(snapshot, lang, at_cursor)
-    opener_indent = _opener_indent(snapshot, lang) if in_code else None
+    if code_cp is not None:
+        owed, wanted = unclosed(at_cursor.stack, closing(snapshot.line_suffix, lang)), ""
+    kind = _kind(snapshot, lang, at_cursor) if code_cp is None else _kind_in_string(snapshot, at_cursor)
+    opener_indent = _opener_indent(snapshot, lang) if in_code and code_cp is None else None
     line_indent = columns(snapshot.line_prefix) if snapshot.line_prefix.strip() else _indent_above(snapshot)
     deeper = opener_indent is not None or (in_code and _below_open_bracket(snapshot, lang))
     indent = (opener_indent or line_indent) + indent_unit(snapshot.text) if deeper else line_indent
@@ -136,7 +149,7 @@ def _lex(snapshot: Snapshot, lang: Language, tree: SyntaxTree | None) -> tuple[i
     elif start:  # begin at a definition, where no literal is open
         head = AT_MARGIN.search(snapshot.text, start, snapshot.cursor_cp)
         start = head.start() if head else start
-    # What stands above the cursor's line stays the same from key to key, so it is lexed once.
+    # The text above the cursor's line stays the same from key to key, so it is lexed once.
     line_start = max(start, snapshot.line_start_cp)
     above = lex_lines(snapshot.text[start:line_start], lang)
     resume = start + above.resume
@@ -165,6 +178,29 @@ def _kind(snapshot: Snapshot, lang: Language, at_cursor: Balance) -> Kind:
     if in_list:
         return "arguments"
     return "name" if re.fullmatch(r"\s*\w+", line) else "expression"
+
+
+def _code_in_string(snapshot: Snapshot, lang: Language, literal_cp: int, at_cursor: Balance) -> int | None:
+    """Return where the code begins that the cursor is in, if that is inside a string; else None.
+
+    Code that does not end on the cursor's line is left to the string: whoever writes it writes the end of both.
+    """
+    if at_cursor.inside != "string" or not lang.interpolations:
+        return None
+    start = max(0, literal_cp - _PREFIX_CP)
+    found = code_start(snapshot.text[start : snapshot.cursor_cp], literal_cp - start, at_cursor.delimiter, lang)
+    if found is None:
+        return None
+    return start + found if CLOSER[snapshot.text[start + found]] in closing(snapshot.line_suffix, lang) else None
+
+
+def _kind_in_string(snapshot: Snapshot, at_cursor: Balance) -> Kind:
+    """Return the kind of a place in the code of a string, where neither statements nor blocks begin."""
+    if at_cursor.inside != "code":
+        return "string"
+    if _MEMBER.search(without_word(snapshot.line_prefix)):
+        return "member"
+    return "arguments" if at_cursor.stack.endswith(("(", "[")) else "expression"
 
 
 def _is_docstring(snapshot: Snapshot, lang: Language, at_cursor: Balance) -> bool:

@@ -34,7 +34,7 @@ def imports(tree: SyntaxTree) -> list[Import]:
 
 
 def _of_kinds(node: tree_sitter.Node, kinds: tuple[str, ...]) -> Iterator[tree_sitter.Node]:
-    """Imports stand at the top, at most a few levels deep (Go's groups, guarded blocks)."""
+    """Imports are at the top, at most a few levels deep (Go's groups, guarded blocks)."""
     levels = [(node, 0)]
     while levels:
         current, depth = levels.pop()

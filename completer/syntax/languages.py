@@ -2,17 +2,29 @@
 
 The lexical part (quotes and comments) is enough to find strings and to balance brackets; the grammar part names
 the node kinds of the official tree-sitter grammar. A language without an entry gets `PLAIN`. An entry made by
-`replace` says only in what it differs from its relative.
+`replace` lists only how it differs from its relative.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 _C_COMMENT = ("/*", "*/")
 _CURLY = r"\{"
 _NOTHING = r"(?!)"
 """Matches nowhere."""
+
+
+class Interpolation(NamedTuple):
+    """Code inside a string: `opener`, which holds one bracket, begins it in strings of `quote`.
+
+    prefix: regular expression of what stands before the quote; "": anything.
+    """
+
+    quote: str
+    opener: str
+    prefix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +36,8 @@ class Language:
     block_comments: (open, close) pairs.
     quotes: string delimiters, longest first.  multiline_quotes: those of them that may span lines.
     char_quote: a quote that is a literal only around one character (Rust, whose lifetimes use it alone).
+    interpolations: code inside strings.  regexes: whether a "/" where no operand ends begins a regular expression.
+    case_patterns: whether the branches of a `case` begin with a pattern and a ")" that closes nothing.
     brackets: whether brackets must balance in this language at all.
     statement_ends: characters of which one ends each statement of a program, or begins a block; "" for what is no program.
     opener: regular expression of a line end that opens a block.  indented: blocks end by indentation.
@@ -38,6 +52,9 @@ class Language:
     quotes: tuple[str, ...] = ('"', "'")
     multiline_quotes: tuple[str, ...] = ()
     char_quote: str = ""
+    interpolations: tuple[Interpolation, ...] = ()
+    regexes: bool = False
+    case_patterns: bool = False
     brackets: bool = True
     statement_ends: str = ";{}"
     opener: str = _CURLY
@@ -62,6 +79,8 @@ _JAVASCRIPT = replace(
     grammar=("tree_sitter_javascript", "language"),
     quotes=('"', "'", "`"),
     multiline_quotes=("`",),
+    interpolations=(Interpolation("`", "${"),),
+    regexes=True,
     import_line=r"import\b|export\b.*\bfrom\b",
     functions=(
         "function_declaration",
@@ -112,6 +131,7 @@ LANGUAGES = (
         line_comments=("#",),
         quotes=('"""', "'''", '"', "'"),
         multiline_quotes=('"""', "'''"),
+        interpolations=tuple(Interpolation(quote, "{", r"(?i:f|fr|rf)") for quote in ('"""', "'''", '"', "'")),
         opener=r":",
         indented=True,
         import_line=r"(?:import|from)\b",
@@ -161,6 +181,7 @@ LANGUAGES = (
         _JAVA,
         ids=("csharp",),
         grammar=("tree_sitter_c_sharp", "language"),
+        interpolations=(Interpolation('"', "{", r"\$@?|@\$"),),
         import_line=r"using\b",
         functions=(
             "method_declaration",
@@ -185,6 +206,8 @@ LANGUAGES = (
         statement_ends="\n",
         line_comments=("#",),
         multiline_quotes=('"', "'"),
+        interpolations=(Interpolation('"', "#{"),),
+        regexes=True,
         opener=r"(?:\{|\bdo|\bthen|\belse|\bbegin|\bensure)(?:\s*\|[^|]*\|)?"
         r"|^\s*(?:def|class|module|if|unless|elsif|while|until|for|case|when|rescue)\b.*",
         enders=("end",),
@@ -198,6 +221,7 @@ LANGUAGES = (
         line_comments=("//", r"#(?!\[)"),
         block_comments=(_C_COMMENT,),
         multiline_quotes=('"', "'"),
+        interpolations=(Interpolation('"', "{$"), Interpolation('"', "${")),
         import_line=r"(?:use|require|require_once|include|include_once)\b",
         functions=("function_definition", "method_declaration", "anonymous_function", "arrow_function"),
         types=("class_declaration", "interface_declaration", "trait_declaration", "enum_declaration"),
@@ -209,6 +233,8 @@ LANGUAGES = (
         statement_ends="\n",
         line_comments=(r"(?<!\S)#",),
         multiline_quotes=('"', "'"),
+        interpolations=(Interpolation('"', "$("), Interpolation('"', "${")),
+        case_patterns=True,
         opener=r"(?:\{|\bthen|\bdo|\belse)|\bin",
         enders=("fi", "done", "esac"),
         import_line=r"(?:source|\.)\s",
@@ -295,5 +321,5 @@ _ENDINGS = {
 
 
 def language_of_file(name: str) -> str:
-    """Return the LSP language id that a file's ending stands for; "plaintext" for an unknown one."""
+    """Return the LSP language id of a file's ending; "plaintext" for an unknown one."""
     return _ENDINGS.get(name.rpartition(".")[2].lower(), "plaintext")

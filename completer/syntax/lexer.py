@@ -1,7 +1,7 @@
 """Strings, comments and brackets of a piece of text, found by one regular expression per language.
 
 This is the part of the syntax that must also work on text that is being written: a tree of unfinished code is full of
-error nodes, but which brackets are open and whether the cursor is in a string is decided by what stands before it.
+error nodes, but which brackets are open and whether the cursor is in a string is decided by the text before it.
 All functions are pure; offsets are code points.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, NamedTuple
@@ -20,6 +21,14 @@ OPENER = {closer: opener for opener, closer in CLOSER.items()}
 
 _BLOCK_CP = 2_000
 """Lines are lexed in blocks of so many characters, so that a change costs one block."""
+
+_MAX_PATTERN_CP = 300
+_CASE_PATTERN = re.compile(r"[ \t]*\(?[^\s()|]+(?:[ \t]*\|[ \t]*[^\s()|]+)*+")
+_REGEX = (
+    r"(?:\A|(?<=[(,=:\[!&|?{;\n])|(?<=[(,=:\[!&|?{;~ ] )|(?<=\breturn )|(?<=\bwhen )|(?<=\bif ))"
+    r"/(?![/*\s=])(?:\\[^\n]|\[(?:\\[^\n]|[^\]\\\n]){0,100}+\]|[^/\\\[\n]){1,300}+/[a-z]*"
+)
+"""A regular expression literal: it begins where an operand may, which is told by what is before it."""
 
 Inside = Literal["code", "string", "line_comment", "block_comment"]
 
@@ -36,7 +45,7 @@ class Lexeme(NamedTuple):  # not a dataclass: a window of text has thousands, an
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """The brackets that a text leaves open, and where its end stands.
+    """The brackets that a text leaves open, and what its end is inside of.
 
     stack: open brackets, outermost first.  excess: closing brackets that close nothing, in order.
     inside: what the end of the text is inside of; delimiter: the quote or marker of that literal.
@@ -48,10 +57,10 @@ class Balance:
     delimiter: str = ""
 
 
-def tokens(text: str, language: Language) -> list[Lexeme]:
-    """Return the strings, comments and brackets of `text`, which starts in plain code."""
+def tokens(text: str, language: Language, start_cp: int = 0) -> list[Lexeme]:
+    """Return the strings, comments and brackets of `text` from `start_cp` on, which is in plain code."""
     found = []
-    for match in _pattern(language).finditer(text):
+    for match in matches(text, language, start_cp):
         kind = match.lastgroup
         start, end, piece = match.start(), match.end(), match.group()
         if kind == "bracket":
@@ -66,6 +75,22 @@ def tokens(text: str, language: Language) -> list[Lexeme]:
         else:
             found.append(Lexeme("string", start, end, piece, end < len(text) or _string_closed(piece, language)))
     return found
+
+
+def matches(text: str, language: Language, start_cp: int = 0) -> Iterator[re.Match[str]]:
+    """Return the literals, comments and brackets one by one; `lastgroup` is the kind. Brackets of case patterns are left out."""
+    found = _pattern(language).finditer(text, start_cp)
+    if not language.case_patterns:
+        return found
+    return (match for match in found if match.group() != ")" or not _ends_case_pattern(text, match.start()))
+
+
+def _ends_case_pattern(text: str, at: int) -> bool:
+    """Whether the parenthesis at `at` ends the pattern of a branch: the line begins with it, after `in` or `;;`."""
+    line_start = text.rfind("\n", max(0, at - _MAX_PATTERN_CP), at) + 1
+    if not line_start or not _CASE_PATTERN.fullmatch(text, line_start, at):
+        return False
+    return text[max(0, line_start - _MAX_PATTERN_CP) : line_start].rstrip().endswith((" in", ";;", ";&"))
 
 
 def balance(text: str, language: Language, stack: str = "") -> Balance:
@@ -95,7 +120,7 @@ def balance_of(found: list[Lexeme], language: Language, stack: str = "") -> Bala
 
 
 def balance_behind(before: Balance, found: list[Lexeme], language: Language) -> Balance:
-    """Return the balance behind `found`, which follow a text of the balance `before`."""
+    """Return the balance after `found`, which follow a text of the balance `before`."""
     here = balance_of(found, language, before.stack)
     return Balance(here.stack, before.excess + here.excess, here.inside, here.delimiter)
 
@@ -120,24 +145,24 @@ def lex_lines(lines: str, language: Language) -> LexedLines:
     """
     cut = lines.rfind("\n", 0, max(0, len(lines) - 1) // _BLOCK_CP * _BLOCK_CP) + 1
     above = lex_lines(lines[:cut], language) if cut else LexedLines(0, Balance("", ""), -1, "")
-    found = tokens(lines[above.resume :], language)
+    found = tokens(lines, language, above.resume)
     resume = len(lines)
     if found and not found[-1].closed:  # a literal that goes on in the cursor's line
-        resume = above.resume + found.pop().start
+        resume = found.pop().start
     if not found:
         return above._replace(resume=resume)
     stack_before_last = balance_of(found[:-1], language, above.balance.stack).stack
-    return LexedLines(resume, balance_behind(above.balance, found, language), above.resume + found[-1].start, stack_before_last)
+    return LexedLines(resume, balance_behind(above.balance, found, language), found[-1].start, stack_before_last)
 
 
 @lru_cache(maxsize=8)
 def closing(text: str, language: Language) -> str:
     """Return the closing brackets of `text` that come when none of its own is open, whatever their kind, in order.
 
-    Cached: what stands behind the cursor is the same for many keys.
+    Cached: the text after the cursor is the same for many keys.
     """
     found, depth = [], 0
-    for match in _pattern(language).finditer(text) if language.brackets else ():
+    for match in matches(text, language) if language.brackets else ():
         if match.lastgroup != "bracket":
             continue
         if match.group() in CLOSER:
@@ -150,7 +175,7 @@ def closing(text: str, language: Language) -> str:
 
 
 def unclosed(stack: str, closers: str) -> str:
-    """Return those of the open brackets `stack` that none of the brackets `closers` behind them closes, innermost first.
+    """Return those of the open brackets `stack` that none of the brackets `closers` after them closes, innermost first.
 
     An inner bracket without a partner is passed over when the partner of an outer one comes.
     """
@@ -195,7 +220,8 @@ def _string_closed(piece: str, language: Language) -> bool:
 def _pattern(language: Language) -> re.Pattern[str]:
     """The literals and brackets, tried only at characters that can begin one: that halves the time."""
     marks = [*language.quotes, *(opener for opener, _ in language.block_comments), *language.line_comments, language.char_quote]
-    begins = set("()[]{}") | {character for mark in marks for character in mark if not character.isalnum()}
+    begins = set("()[]{}/" if language.regexes else "()[]{}")
+    begins |= {character for mark in marks for character in mark if not character.isalnum()}
     return re.compile(f"(?=[{re.escape(''.join(sorted(begins)))}])(?:{literals(language)})")
 
 
@@ -203,7 +229,9 @@ def literals(language: Language) -> str:
     """Return the regular expression of a literal, comment or bracket of the language, in groups named as `Lexeme.kind`."""
     blocks = "|".join(rf"{re.escape(a)}(?s:.*?)(?:{re.escape(b)}|\Z)" for a, b in language.block_comments)
     lines = "|".join(language.line_comments)
-    strings = [_string(mark, mark in language.multiline_quotes) for mark in language.quotes]
+    strings = [_string(mark, language) for mark in language.quotes]
+    if language.regexes:
+        strings.append(_REGEX)
     if mark := language.char_quote:
         strings.append(rf"{mark}(?:\\[^\n]|[^\\\n{mark}]){mark}")
     groups = [
@@ -215,10 +243,16 @@ def literals(language: Language) -> str:
     return "|".join(group for group in groups if group)
 
 
-def _string(mark: str, multiline: bool) -> str:
+def _string(mark: str, language: Language) -> str:
+    """Return the regular expression of a string. Code inside it that ends on its line may hold the string's own quote."""
     if mark == "[[":
         return r"\[\[(?s:.*?)(?:\]\]|\Z)"
     end = re.escape(mark)
-    if multiline:
-        return rf"{end}(?:\\(?s:.)|[^\\])*?(?:{end}|\\?\Z)"
-    return rf"{end}(?:\\[^\r\n]|[^\\\r\n])*?(?:{end}|(?=\\?[\r\n])|\\?\Z)"
+    inner = "".join(
+        rf"{re.escape(one.opener)}[^{re.escape(one.opener[-1] + closer)}\r\n]*{re.escape(closer)}|"
+        for one in language.interpolations
+        if one.quote == mark and len(one.opener) > 1 and (closer := CLOSER.get(one.opener[-1]))
+    )
+    if mark in language.multiline_quotes:
+        return rf"{end}(?>\\(?s:.)|{inner}[^\\])*?(?:{end}|\\?\Z)"
+    return rf"{end}(?>\\[^\r\n]|{inner}[^\\\r\n])*?(?:{end}|(?=\\?[\r\n])|\\?\Z)"

@@ -5,9 +5,7 @@ from __future__ import annotations
 import time
 from functools import lru_cache
 
-import numpy as np
 import tree_sitter
-from numpy.typing import NDArray
 
 PARSE_S = 0.25
 """What a parse may cost while a key waits; a document that takes longer is treated like a large one."""
@@ -19,20 +17,19 @@ begun, one of its steps takes minutes, and nothing can interrupt it."""
 _CHUNK_BYTES = 16_384
 
 
+_OPERATORS = b"<>(?[|&`"
+
+
 @lru_cache(maxsize=64)
-def _is_one_of(characters: bytes) -> NDArray[np.bool_]:
-    """Return a table that tells for each byte whether it is one of these: a look-up at each key, not a search."""
-    return np.isin(np.arange(256), list(characters))
+def _marks(ends: str) -> tuple[bytes, bytes]:
+    """Return what `bytes.translate` takes to leave one byte for each operator (1) and each end of a statement (0)."""
+    others = bytes(set(range(256)) - set(_OPERATORS) - set(ends.encode()))
+    return bytes(int(code in _OPERATORS) for code in range(256)), others
 
 
 def is_tangled(data: bytes, ends: str) -> bool:
     """Whether a text has more than MAX_OPERATORS in one statement. ends: `Language.statement_ends`."""
-    if not ends:
-        return False
-    codes = np.frombuffer(data, np.uint8)
-    n_operators = np.cumsum(_is_one_of(b"<>(?[|&`")[codes], dtype=np.int64)
-    at_ends = n_operators[_is_one_of(ends.encode())[codes]]
-    return bool(np.diff(at_ends, prepend=0, append=n_operators[-1:]).max(initial=0) > MAX_OPERATORS)
+    return bool(ends) and b"\1" * (MAX_OPERATORS + 1) in data.translate(*_marks(ends))
 
 
 def parse_within(

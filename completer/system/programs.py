@@ -1,4 +1,4 @@
-"""How completer starts other programs: by absolute path, in a folder that no workspace has a say in."""
+"""How completer starts other programs: by absolute path, in a folder that no workspace controls."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shutil
 import sys
 
 NEUTRAL_FOLDER = sys.prefix
-"""Working folder of what we start, and of the language server: whoever can write there could replace completer itself."""
+"""Working folder of what we start, and of the language server: someone who can write there could replace completer itself."""
 
 
 def interpreter() -> list[str]:

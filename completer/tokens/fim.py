@@ -17,7 +17,7 @@ class FimFormat:
     end: tokens that end the middle, besides the format's own tokens.
     repo_name, file_sep: the family's repository format, "" where it has none.
     path_line: what names a file, after file_sep where there is one; {comment} begins a comment in the file's language.
-    context_in_prefix: the context block stands behind `prefix`, because the family saw nothing but files as a whole.
+    context_in_prefix: the context block follows `prefix`, because the family saw nothing but files as a whole.
     """
 
     name: str

@@ -80,7 +80,7 @@ class Tokenizer:
 
     @cached_property
     def silent_ids(self) -> NDArray[np.int64]:
-        """The tokens that say nothing: special ones, and those that end the middle."""
+        """The tokens without text: special ones, and those that end the middle."""
         special = (i for i, token in enumerate(self.token_bytes) if not token)
         return np.array(sorted(self.fim.end.union(special)), dtype=np.int64)
 
@@ -132,7 +132,7 @@ def whole_characters(data: bytes) -> str:
 
 
 def _read(spec: dict[str, Any]) -> tuple[Vocabulary, str]:
-    """Return what a tokenizer.json says of its tokens, and its text reduced to what encodes. Mutates: spec."""
+    """Return what a tokenizer.json tells about its tokens, and its text reduced to what encodes. Mutates: spec."""
     special_ids = {t["content"]: int(t["id"]) for t in spec.get("added_tokens", [])}
     spec["added_tokens"] = []  # so that no text is ever taken for a special token
     if (spec.get("normalizer") or {}).get("type") in ("NFC", "NFKC"):

@@ -1,7 +1,7 @@
 """The bytes of a vocabulary's tokens and their order, and a kept form of both that loads in a tenth of the time.
 
 encoder.json     the tokenizer.json, reduced to what encodes text
-vocabulary.npz   blob  [n_bytes] uint8   the bytes of all tokens, one behind the other
+vocabulary.npz   blob  [n_bytes] uint8   the bytes of all tokens, one after the other
                  ends  [n_tokens]        where each of them ends in the blob; special tokens have no bytes
                  order [n_ordinary]      ids of the ordinary tokens, sorted by their bytes
                  about                   JSON: the ids of the tokens that prompt formats name, the checksum of encoder.json
@@ -58,7 +58,7 @@ def keep(folder: Path, words: Vocabulary, encoder: str, names: Collection[str]) 
     arrays = io.BytesIO()
     np.savez(arrays, blob=blob, ends=ends, order=words.order, about=np.array(about))
     if write_cache(folder / _ENCODER, encoder.encode("utf-8")):
-        write_cache(folder / _FILE, arrays.getvalue())  # last: its presence says that both are there
+        write_cache(folder / _FILE, arrays.getvalue())  # last: its presence means that both are there
 
 
 def load_kept(folder: Path, names: Collection[str]) -> tuple[Vocabulary, str] | None:

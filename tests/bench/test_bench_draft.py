@@ -11,9 +11,9 @@ from bench.cursors import Case
 from bench.draft import Bench, promised, run_cases
 from bench.logits import verdict
 from completer.engines.base import CostCurve, Logits
-from completer.engines.fake import FakeEngine
 from completer.tokens.tokenizer import Tokenizer
 from tests import tiny
+from tests.fake_engine import FakeEngine
 
 LARGE, SMALL = CostCurve({1: 10.0, 16: 12.0}, 1.0), CostCurve({1: 0.5, 16: 0.6}, 0.05)
 CASES = [

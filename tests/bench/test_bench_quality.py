@@ -18,9 +18,9 @@ from completer.complete.pipeline import Pipeline
 from completer.complete.state import Model
 from completer.config import Settings
 from completer.engines.base import Logits
-from completer.engines.fake import FakeEngine
 from completer.generate.scheduler import LocalGenerator
 from completer.tokens.tokenizer import Tokenizer
+from tests.fake_engine import FakeEngine
 
 TASK = Task("t", "single", "python", "def two():\n", "    return 2", "\n", "a.py", tests="\nassert two() == 2\n")
 LINE = Task("t", "library", "python", "x = na", "me + 1", "\ny = 2\n", "a.py", line=True)

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from completer.engines.fake import FakeEngine
 from tests import tiny
 from tests.contract.releases import Release
+from tests.fake_engine import FakeEngine
 
 PADDING = 32
 """Columns of logits behind the vocabulary: the libraries round it up."""

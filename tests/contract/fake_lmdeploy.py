@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from completer.engines.fake import FakeEngine
 from tests import tiny
 from tests.contract.releases import Release
+from tests.fake_engine import FakeEngine
 
 ENGINE = "serve/core/async_engine.py"
 N_TOKENS = json.loads(tiny.tokenizer_text())["added_tokens"][-1]["id"] + 1

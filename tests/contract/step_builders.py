@@ -11,8 +11,8 @@ from safetensors.torch import load_file
 from completer.engines.base import StepEngine
 from completer.engines.cpu.ort import OnnxEngine
 from completer.engines.cpu.phased import PhasedEngine
-from completer.engines.cuda.engine import CudaEngine, DeviceSlots
-from completer.engines.fake import FakeEngine
+from completer.engines.cuda.engine import CudaEngine
+from completer.engines.cuda.static import DeviceSlots
 from completer.engines.kv import KvSlots
 from completer.engines.lean.build import dense, lean_model
 from completer.engines.lean.decoder import Bfloat16Rows, LeanEngine
@@ -26,6 +26,7 @@ from completer.tokens.tokenizer import Tokenizer
 from tests import tiny, tiny_hf
 from tests.contract import fake_exllama
 from tests.contract.releases import release
+from tests.fake_engine import FakeEngine
 
 MAX_LEN = 512
 N_SLOTS = 3

@@ -17,7 +17,6 @@ from completer.cli.main import app
 from completer.config import Settings
 from completer.engines import factory
 from completer.engines.base import Availability, StreamEngine, StreamPiece, StreamRequest
-from completer.engines.fake import FakeEngine
 from completer.engines.other.lmdeploy import LmdeployEngine, checked, open_engine
 from completer.errors import (
     ConfigError,
@@ -35,6 +34,7 @@ from completer.types import Request, StopRule
 from tests import tiny
 from tests.contract import fake_lmdeploy
 from tests.contract.releases import release
+from tests.fake_engine import FakeEngine
 from tests.law import plain_greedy, prompt_of, submit
 
 MAX_LEN = 256

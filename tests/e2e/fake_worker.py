@@ -17,9 +17,9 @@ import numpy as np
 from completer.config import Settings
 from completer.engines.base import Logits
 from completer.engines.factory import Loaded, VocabularyFile
-from completer.engines.fake import FakeEngine
 from completer.tokens.tokenizer import Tokenizer
 from completer.types import Progress
+from tests.fake_engine import FakeEngine
 
 ROOT = Path(__file__).parents[2]
 WORDS = "self.prefix + str(value)"

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -12,10 +13,17 @@ ROW = re.compile(r"^\| (\d+) \| `(\w+)(?:/|\.py)` \|", re.MULTILINE)
 """A row of the map of packages: level and package."""
 
 
+@cache
+def imports(file: Path) -> list[ast.Import | ast.ImportFrom]:
+    """Return the import statements of a file, wherever in it they are."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    return [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+
+
 def imported(file: Path) -> set[str]:
     """Return the modules of the package that `file` imports, by their first name below the package."""
     found = set()
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in imports(file):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("completer."):
             found.add((node.module or "").split(".")[1])
         if isinstance(node, ast.ImportFrom) and node.module == "completer":
@@ -25,6 +33,7 @@ def imported(file: Path) -> set[str]:
     return found
 
 
+@cache
 def arrows() -> dict[str, set[str]]:
     """Return for each module or folder of the package which others it imports."""
     graph: dict[str, set[str]] = {}
@@ -83,7 +92,6 @@ def test_the_front_imports_no_inference_library() -> None:
     for file in PACKAGE.rglob("*.py"):
         if "engines" in file.relative_to(PACKAGE).parts or file.name in ("assemble.py", "doctor.py"):
             continue
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            names = [a.name for a in node.names] if isinstance(node, ast.Import) else [getattr(node, "module", "") or ""]
-            if isinstance(node, ast.Import | ast.ImportFrom):
-                assert not {n.split(".")[0] for n in names} & {"torch", "onnxruntime", "transformers"}, file
+        for node in imports(file):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+            assert not {n.split(".")[0] for n in names} & {"torch", "onnxruntime", "transformers"}, file

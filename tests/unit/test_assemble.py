@@ -10,10 +10,10 @@ from completer import assemble
 from completer.complete.pipeline import Pipeline
 from completer.config import Settings
 from completer.engines.factory import Loaded
-from completer.engines.fake import FakeEngine
 from completer.engines.registry import ENGINES, Requirements, RunsOn, leaves_machine
 from completer.errors import HashMismatch
 from completer.tokens.tokenizer import Tokenizer
+from tests.fake_engine import FakeEngine
 
 
 def test_a_damaged_pulled_model_is_pulled_and_loaded_again_once(monkeypatch: pytest.MonkeyPatch) -> None:

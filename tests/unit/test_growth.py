@@ -13,7 +13,8 @@ import pytest
 from completer.config import Settings
 from completer.document.secrets import SecretScan, find_secret
 from completer.prompt.context.gather import base_names
-from completer.prompt.context.imports import read_imports, settings_of
+from completer.prompt.context.imports import read_imports
+from completer.prompt.context.resolvers import settings_of
 from completer.prompt.context.skeleton import constant, listing, skeletons
 from completer.suggest.block_end import stop_rule
 from completer.suggest.partial import clean_partial
@@ -85,7 +86,7 @@ def in_trees(language_id: str, tree: SyntaxTree) -> list[Callable[[], object]]:
     """What the context reads of a file's tree."""
     return [
         lambda: read_imports(tree, language_id),
-        lambda: skeletons(tree, {"a"}),
+        lambda: list(skeletons(tree, {"a"})),
         lambda: listing(tree),
     ]
 

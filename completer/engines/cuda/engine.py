@@ -1,8 +1,8 @@
 """The lean decoder on one device with everything in place: static slots, static shapes, one small copy back for each forward.
 
     forward over n tokens at position p of slot s
-        width   the next of 1, 2, 4, 8          the rows behind n are padding: what they write lies behind the slot's length
-        bucket  the next of 256, 512, 1024, ...  so many positions are looked at, with a mask over those behind p
+        width   the next of 1, 2, 4, 8          the rows after n are padding: what they write lies after the slot's end
+        bucket  the next of 256, 512, 1024, ...  so many positions are looked at, with a mask over those after p
     (s, width, bucket) ── captured once as a CUDA graph ──> replayed with new ids and p in its input tensors
 
 Longer feeds (a prefill, the end of a slot) run the same function without a graph. So all of it but the capture also runs on a
@@ -20,18 +20,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import scaled_dot_product_attention
 
 from completer.engines.base import CostCurve, Logits
-from completer.engines.kv import SlotLengths
-from completer.engines.lean.decoder import LeanModel, rms_norm, run_layer
-from completer.engines.weights.spec import ModelSpec
+from completer.engines.cuda.static import DeviceSlots, Trunk, bucket_of
+from completer.engines.lean.decoder import LeanModel, rms_norm
 from completer.errors import EngineClosed, EngineError
 
 log = logging.getLogger(__name__)
 
 WIDTHS = (1, 2, 4, 8)
-BUCKETS = (256, 512, 1024, 2048, 4096)
 PREFILL_CHUNK = 256
 """Tokens that go through all layers between two chances to do something else."""
 MIN_CHUNK = 32
@@ -39,23 +36,6 @@ MIN_CHUNK = 32
 T = TypeVar("T")
 Capture = Callable[[Callable[[], None]], Callable[[], None]]
 """Takes work on static tensors, done once before; returns what does it again."""
-
-
-class DeviceSlots(SlotLengths):
-    """Slots on a device: keys[layer], values[layer] are [n_slots, heads_kv, max_len, head_dim] each."""
-
-    def __init__(self, spec: ModelSpec, n_slots: int, max_len: int, device: torch.device, dtype: torch.dtype) -> None:
-        super().__init__(n_slots, max_len)
-        shape = (n_slots, spec.heads_kv, max_len, spec.head_dim)
-        self.keys = [torch.zeros(shape, dtype=dtype, device=device) for _ in range(spec.n_layers)]
-        self.values = [torch.zeros(shape, dtype=dtype, device=device) for _ in range(spec.n_layers)]
-
-    def copy(self, src: int, dst: int, length: int) -> None:
-        """Make `dst` hold the first `length` positions of `src`. Mutates: dst."""
-        length = min(length, self.lengths[src])
-        for buffer in (*self.keys, *self.values):
-            buffer[dst, :, :length] = buffer[src, :, :length]
-        self.lengths[dst] = length
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +60,9 @@ class CudaEngine:
     def __init__(
         self, model: LeanModel, slots: DeviceSlots, device: torch.device, n_ordinary: int, capture: Capture | None = None
     ) -> None:
-        self.model: LeanModel | None = model
+        cos, sin = model.spec.rope_table(slots.max_len)
+        rope = torch.from_numpy(cos).to(device), torch.from_numpy(sin).to(device)
+        self._trunk: Trunk | None = Trunk(model, slots, rope)
         self.slots = slots
         self.n_slots = slots.n_slots
         self.max_len = slots.max_len
@@ -91,8 +73,6 @@ class CudaEngine:
         self._n_ordinary = n_ordinary
         self._capture = capture
         self._steps: dict[tuple[int, int, int], CapturedStep] = {}
-        cos, sin = model.spec.rope_table(slots.max_len)
-        self._rope = torch.from_numpy(cos).to(device), torch.from_numpy(sin).to(device)  # [max_len, D / 2] each
 
     def forward(self, slot: int, ids: Sequence[int], n_logits: int) -> Logits:
         logits, _ = self._forward(slot, ids, n_logits)
@@ -118,14 +98,14 @@ class CudaEngine:
         while done < len(ids):
             piece = ids[done : done + self.chunk]
             try:
-                self._with_memory(lambda piece=piece: self._trunk(slot, piece))  # type: ignore[misc]
+                self._with_memory(lambda piece=piece: self._layers(slot, piece))  # type: ignore[misc]
             except EngineError:
                 if self.chunk <= MIN_CHUNK:
                     raise
                 self.chunk //= 2  # what a chunk needs besides weights and slots grows with its length
                 continue
             if self._device.type == "cuda":
-                torch.cuda.current_stream().synchronize()  # else a key would queue behind all chunks, not behind one
+                torch.cuda.current_stream().synchronize()  # else a key would wait for all chunks, not for one
             self.slots.lengths[slot] += len(piece)
             done += len(piece)
             yield
@@ -141,7 +121,7 @@ class CudaEngine:
 
     def close(self) -> None:
         self._steps.clear()
-        self.model = None
+        self._trunk = None
 
     def warm_up(self) -> None:
         """Capture every width in the first bucket of every slot; the other buckets follow when they are first needed."""
@@ -177,7 +157,8 @@ class CudaEngine:
         return self._steps[key]
 
     def _make_step(self, slot: int, width: int, bucket: int) -> CapturedStep:
-        model = self._open()
+        trunk = self._open()
+        model = trunk.model
         ids = torch.zeros(width, dtype=torch.long, device=self._device)
         start = torch.zeros(1, dtype=torch.long, device=self._device)
         logits = torch.empty(width, model.spec.vocab_size, device=self._device)
@@ -185,11 +166,11 @@ class CudaEngine:
 
         def run() -> None:
             with torch.inference_mode():
-                x = static_trunk(model, self._rope, self.slots, slot, bucket, ids, start)
+                x = trunk.run(slot, bucket, ids, start)
                 logits.copy_(self._head(model, x))
                 choices.copy_(as_floats(*choose_rows(logits[:, : self._n_ordinary])))
 
-        start.fill_(self.slots.lengths[slot])  # what is tried before the capture writes behind the slot's length only
+        start.fill_(self.slots.lengths[slot])  # what is tried before the capture writes after the slot's end only
         run()
         return CapturedStep(ids, start, logits, choices, self._captured(run, width, bucket))
 
@@ -205,17 +186,17 @@ class CudaEngine:
             return run
 
     def _eager(self, slot: int, ids: Sequence[int], n_rows: int) -> tuple[Tensor, Tensor]:
-        model, x = self._open(), self._trunk(slot, ids)
+        model, x = self._open().model, self._layers(slot, ids)
         with torch.inference_mode():
             logits = self._head(model, x[len(ids) - n_rows :])
             return logits, as_floats(*choose_rows(logits[:, : self._n_ordinary]))
 
-    def _trunk(self, slot: int, ids: Sequence[int]) -> Tensor:
+    def _layers(self, slot: int, ids: Sequence[int]) -> Tensor:
         start = self.slots.lengths[slot]
         with torch.inference_mode():
             fed = torch.tensor(ids, dtype=torch.long, device=self._device)
             first = torch.full((1,), start, dtype=torch.long, device=self._device)
-            return static_trunk(self._open(), self._rope, self.slots, slot, start + len(ids), fed, first)
+            return self._open().run(slot, start + len(ids), fed, first)
 
     def _head(self, model: LeanModel, x: Tensor) -> Tensor:
         if model.head is None:
@@ -238,53 +219,10 @@ class CudaEngine:
                 "or end what else uses the card"
             ) from error
 
-    def _open(self) -> LeanModel:
-        if self.model is None:
+    def _open(self) -> Trunk:
+        if self._trunk is None:
             raise EngineClosed("the engine was closed")
-        return self.model
-
-
-def bucket_of(n: int, max_len: int) -> int:
-    """Return how many positions a step looks at that needs `n` of them: the next of BUCKETS, `max_len` at the most."""
-    return min(next((bucket for bucket in BUCKETS if bucket >= n), max_len), max_len)
-
-
-def static_trunk(
-    model: LeanModel, rope: tuple[Tensor, Tensor], slots: DeviceSlots, slot: int, bucket: int, ids: Tensor, start: Tensor
-) -> Tensor:
-    """Return the state behind the last layer: [n, hidden] float32, for ids: [n] at positions start, start + 1, ...
-
-    Every shape follows from n and bucket; ids and start: [1] are only read on the device, so the work can be captured and
-    replayed. bucket: positions looked at; start + n <= bucket.  Mutates: positions start .. start + n of the slot.
-    """
-    spec = model.spec
-    positions = start + torch.arange(ids.shape[0], device=ids.device)  # [n]
-    visible = torch.arange(bucket, device=ids.device) <= positions.unsqueeze(1)  # [n, bucket]
-    cos, sin = rope[0][positions], rope[1][positions]  # [n, D / 2]
-    x = model.embed[ids].float()  # [n, hidden]
-    for layer, all_keys, all_values in zip(model.layers, slots.keys, slots.values, strict=True):
-        keys, values = all_keys[slot], all_values[slot]  # [H_kv, max_len, D]
-
-        def mix(q: Tensor, k: Tensor, v: Tensor, keys: Tensor = keys, values: Tensor = values) -> Tensor:
-            keys.index_copy_(1, positions, k.transpose(0, 1).to(keys.dtype))
-            values.index_copy_(1, positions, v.transpose(0, 1).to(values.dtype))
-            return attend_masked(q, keys[:, :bucket], values[:, :bucket], visible)
-
-        x = run_layer(spec, layer, x, cos, sin, mix)
-    return x
-
-
-def attend_masked(q: Tensor, keys: Tensor, values: Tensor, visible: Tensor) -> Tensor:
-    """q: [n, H, D]; keys, values: [H_kv, t, D]; visible: [n, t] bool -> [n, H * D] float32.
-
-    The heads that share keys become rows beside each other, so nothing is repeated in memory.
-    """
-    n, heads_kv, dim = q.shape[0], keys.shape[0], q.shape[2]
-    rows = q.to(keys.dtype).view(n, heads_kv, -1, dim).permute(1, 2, 0, 3).reshape(1, heads_kv, -1, dim)  # [1, H_kv, G * n, D]
-    group = rows.shape[2] // n
-    mask = visible.repeat(group, 1)  # [G * n, t]
-    mixed = scaled_dot_product_attention(rows, keys.unsqueeze(0), values.unsqueeze(0), attn_mask=mask)
-    return mixed.view(heads_kv, group, n, dim).permute(2, 0, 1, 3).reshape(n, -1).float()
+        return self._trunk
 
 
 def choose_rows(scores: Tensor) -> tuple[Tensor, Tensor]:

@@ -65,7 +65,7 @@ class Int4DeviceLinear:
 
 
 def widen(plain: Tensor, size: int, scales_shifts: Tensor) -> Tensor:
-    """Return the weights that plain: [out, in / 2] uint8 and scales_shifts: [in / size, out, 2] stand for: [out, in] bfloat16."""
+    """Return the weights that plain: [out, in / 2] uint8 and scales_shifts: [in / size, out, 2] represent: [out, in] bfloat16."""
     n_out = plain.shape[0]
     values = torch.stack([plain >> 4, plain & 15], dim=-1).reshape(n_out, -1, size).bfloat16() - 8
     scale, shift = scales_shifts.transpose(0, 1).unbind(-1)  # [out, in / size] each

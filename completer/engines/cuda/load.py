@@ -10,8 +10,9 @@ from functools import partial
 import torch
 
 from completer.config import Settings
-from completer.engines.cuda.engine import CudaCapture, CudaEngine, DeviceSlots
+from completer.engines.cuda.engine import CudaCapture, CudaEngine
 from completer.engines.cuda.linear import Int4DeviceLinear, Int8DeviceLinear, dense_on, int4_fits
+from completer.engines.cuda.static import DeviceSlots
 from completer.engines.kv import n_slots_for
 from completer.engines.lean.build import Pack, Round, lean_model
 from completer.engines.lean.decoder import Layer, LeanModel

@@ -1,7 +1,7 @@
 """The lean decoder: the Llama family in one file, over caller-owned KV slots.
 
 Residual stream, norms and rotary embedding are float32; the products run in the weights' own format (`linear`).
-Shapes stand at the end of the line: n tokens fed, t positions valid afterwards, D = head_dim.
+Shapes are at the end of the line: n tokens fed, t positions valid afterwards, D = head_dim.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ Mix = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def run_layer(spec: ModelSpec, layer: Layer, x: Tensor, cos: Tensor, sin: Tensor, mix: Mix) -> Tensor:
-    """Return x: [n, hidden] behind one layer. cos, sin: [n, D / 2] of the positions of x.  Mutates: what `mix` stores into."""
+    """Return x: [n, hidden] after one layer. cos, sin: [n, D / 2] of the positions of x.  Mutates: what `mix` stores into."""
     n = x.shape[0]
     qkv = layer.qkv(rms_norm(x, layer.attn_norm, spec.rms_eps)).view(n, -1, spec.head_dim)  # [n, H + 2 H_kv, D]
     q, k, v = torch.split(qkv, [spec.heads, spec.heads_kv, spec.heads_kv], dim=1)

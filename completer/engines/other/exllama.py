@@ -32,7 +32,7 @@ class Storage(Protocol):
     vocab_size: int
 
     def fill(self, slot: int, start: int, ids: Tensor) -> None:
-        """Write the keys and values of ids: [1, n] behind `start`."""
+        """Write the keys and values of ids: [1, n] from `start` on."""
         ...
 
     def rows(self, slot: int, start: int, ids: Tensor) -> Tensor:
@@ -104,7 +104,7 @@ class ExllamaEngine:
             raise EngineClosed("the engine was closed")
         if self._lengths[slot] + n > self.max_len:
             raise ContextOverflow(
-                f"{n} tokens behind {self._lengths[slot]} exceed the {self.max_len} positions of a slot: use a smaller context"
+                f"{n} tokens after {self._lengths[slot]} exceed the {self.max_len} positions of a slot: use a smaller context"
             )
         return self._storage
 
@@ -147,7 +147,7 @@ class V2Storage:
 
     def _at(self, slot: int, start: int) -> Any:
         cache = self._caches[slot]
-        cache.current_seq_len = start  # the library appends behind it, and advances it
+        cache.current_seq_len = start  # the library appends after it, and advances it
         return cache
 
 

@@ -127,7 +127,7 @@ class HfEngine:
         self._slots.clear()
 
     def _run(self, cache: Cache, ids: Sequence[int], n_logits: int) -> Logits:
-        """Forward `ids` behind what `cache` holds: [n_logits, vocab]. Mutates: cache."""
+        """Forward `ids` after what `cache` holds: [n_logits, vocab]. Mutates: cache."""
         arguments: dict[str, Any] = {self._cache_argument: cache, "use_cache": True}
         if self._can_choose_rows:
             arguments["logits_to_keep"] = max(n_logits, 1)  # 0 means all of them
@@ -170,7 +170,7 @@ class HfEngine:
             raise EngineClosed("the engine was closed")
         if self._lengths[slot] + n > self.max_len:
             raise ContextOverflow(
-                f"{n} tokens behind {self._lengths[slot]} exceed the {self.max_len} positions of a slot: use a smaller context"
+                f"{n} tokens after {self._lengths[slot]} exceed the {self.max_len} positions of a slot: use a smaller context"
             )
 
 
@@ -210,7 +210,7 @@ def _set_length(cache: Cache, length: int) -> None:
 
 
 def _positions(config: Any) -> int:
-    """Return how many positions a slot may have: scaled rotary embeddings change behind their original context."""
+    """Return how many positions a slot may have: scaled rotary embeddings change beyond their original context."""
     text = config.get_text_config(decoder=True)
     rope = getattr(text, "rope_parameters", None) or {}
     limits = (getattr(text, "max_position_embeddings", None), rope.get("original_max_position_embeddings"))

@@ -107,7 +107,7 @@ def _say_why(deadline: float) -> None:
 
 
 def _pieces(output: Any, with_tokens: bool) -> list[StreamPiece]:
-    """Return what one output of the library says: a piece for each token, and one for the end. Raises: EngineError."""
+    """Return the events of one output of the library: a piece for each token, and one for the end. Raises: EngineError."""
     if output.finish_reason not in (None, *_ENDS):
         raise EngineError(f"lmdeploy ended a request: {output.finish_reason}")
     ids = list(output.token_ids or []) if with_tokens else []

@@ -1,4 +1,4 @@
-"""What all servers have in common, and what a dialect must say of its own."""
+"""What all servers have in common, and what each dialect must define."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Alternative(NamedTuple):
 
 
 class Event(NamedTuple):
-    """What one message of the stream says.
+    """The content of one message of the stream.
 
     ids: None where the server gives only text.  prob: None where it does not tell.
     n_cached: prompt tokens from its prefix cache.  end: why the answer ends here; None: it goes on.

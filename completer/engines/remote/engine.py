@@ -149,7 +149,7 @@ async def _messages(response: httpx.Response, framing: str) -> AsyncIterator[str
 
 
 async def _drained(messages: AsyncIterator[str], read: Read) -> int | None:
-    """Read what comes behind the end of an answer, so that the connection can be used again; return n_cached from there."""
+    """Read what follows the end of an answer, so that the connection can be used again; return n_cached from there."""
     n_cached: int | None = None
     try:
         async with asyncio.timeout(DRAIN_S):

@@ -213,7 +213,7 @@ def _because(reasons: dict[str, str]) -> str:
 
 
 async def _message(response: httpx.Response) -> str:
-    """Return what a server says of an error, shortened; never the request, which some servers repeat."""
+    """Return a server's message about an error, shortened; never the request, which some servers repeat."""
     try:
         await response.aread()
         said: Any = response.json()
@@ -223,7 +223,7 @@ async def _message(response: httpx.Response) -> str:
 
 
 def message_of(said: Any) -> str:
-    """Return the one line of an error answer that says what is wrong; "" when there is none."""
+    """Return the one line of an error answer that tells what is wrong; "" when there is none."""
     for key in ("error", "message", "detail", "msg"):
         if isinstance(said, dict) and key in said:
             return message_of(said[key])

@@ -74,7 +74,7 @@ def tokenizer_file(model: str) -> Path | None:
 
 
 def tokenizer_for(model: str, served: str) -> Tokenizer:
-    """Return the vocabulary of the served model's family from a model pulled here, else one that stands in for it.
+    """Return the vocabulary of the served model's family from a model pulled here, else a substitute.
 
     Raises: ConfigError when neither the setting nor the served name tells the family.
     """

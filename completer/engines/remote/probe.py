@@ -30,7 +30,7 @@ FASTEST_PREFILL_MS = 0.01  # per token; a difference of two round trips may come
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """What the first endpoint said of itself. max_len: tokens of prompt and answer together."""
+    """What the first endpoint reported. max_len: tokens of prompt and answer together."""
 
     dialect: Dialect
     model: str
@@ -38,7 +38,7 @@ class Server:
 
 
 async def ask_server(link: Link, dialect: str, model: str) -> Server:
-    """Find out dialect ("auto": from what it says of itself) and served model.
+    """Find out dialect ("auto": from what it reports) and served model.
 
     model: the id to look for among the served ones, "auto" for the first.
     Raises: ServerError and its kinds, ConfigError when the dialect is unknown or the model is not served.
@@ -51,7 +51,7 @@ async def ask_server(link: Link, dialect: str, model: str) -> Server:
     except (ServerError, AttributeError) as error:
         if dialect == "auto" or model == "auto" or type(error) not in (ServerError, AttributeError):
             raise
-        served = []  # an old server without that page: the settings say what is needed
+        served = []  # an old server without that page: the settings have what is needed
     card = _served(served, model)
     name = OWNERS.get(str(card.get("owned_by")), "openai") if dialect == "auto" else dialect
     max_len = card.get("max_model_len") or (card.get("meta") or {}).get("n_ctx") or DEFAULT_LEN

@@ -1,6 +1,6 @@
 """A vocabulary for text prompts, where the model's own tokenizer is not at hand.
 
-Prompts then travel as text, and the server cuts them into tokens itself. Here tokens only measure windows and say how
+Prompts then travel as text, and the server cuts them into tokens itself. Here tokens only measure windows and tell how
 far to go back for healing, so any vocabulary with code-like pieces will do: this one is made at load, in a tenth of a
 second, from texts that every installation has.
 """

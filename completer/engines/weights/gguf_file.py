@@ -1,4 +1,4 @@
-"""The gguf package's reader, kept within the file: sizes in a header are claims of whoever wrote it."""
+"""The gguf package's reader, kept within the file: sizes in a header are only claims."""
 
 from __future__ import annotations
 

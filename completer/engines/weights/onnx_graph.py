@@ -119,7 +119,7 @@ class GraphWriter:
         if bias is not None:
             self._weight(f"{out}.b", bias.numpy())
             names += ["", f"{out}.b"]
-        if w.order is not None:  # act-order: groups are of inputs that do not stand beside each other
+        if w.order is not None:  # act-order: groups are of inputs that are not adjacent
             self._weight(f"{out}.order", w.order.numpy())
             self._node("Gather", [x, f"{out}.order"], [f"{out}.x"], "", axis=-1)
             names[0] = f"{out}.x"
@@ -131,7 +131,7 @@ class GraphWriter:
         spec, p = self._spec, f"layers.{i}"
         rows = [spec.heads * spec.head_dim, spec.heads_kv * spec.head_dim, spec.heads_kv * spec.head_dim]
         for name, shape in (("rows", rows), ("per_head", [0, 0, -1, spec.head_dim]), ("flat", [0, 0, -1])):
-            # Shapes are read when the graph is loaded, before external data: they stand in the graph itself.
+            # Shapes are read when the graph is loaded, before external data: they are in the graph itself.
             self._weights.append(numpy_helper.from_array(np.array(shape, np.int64), f"{p}.{name}"))
         self._node("Split", [f"{p}.qkv", f"{p}.rows"], [f"{p}.q0", f"{p}.k0", f"{p}.v0"], "", axis=-1)
         for part in ("q", "k"):

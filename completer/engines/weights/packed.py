@@ -5,7 +5,7 @@
     GPTQ      [in / 8, out]       inputs, in their order                     [groups, out]    [groups, out / 8]
 
 Sources: AutoAWQ's WQLinear_GEMM; AutoGPTQ's and GPTQModel's QuantLinear. GPTQ's first version stores zero points less one,
-its second as they are (`checkpoint_format`). With act-order (`desc_act`) `g_idx` says to which group each input belongs.
+its second as they are (`checkpoint_format`). With act-order (`desc_act`) `g_idx` gives the group of each input.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from completer.engines.weights.quantize import Groups
 from completer.errors import ModelError, UnsupportedModel
 
 AWQ_ORDER = (0, 2, 4, 6, 1, 3, 5, 7)
-"""The output that stands in each half-byte of an AWQ word, the lowest first."""
+"""The output that each half-byte holds of an AWQ word, the lowest first."""
 _SIDE_FILES = {"quantize_config.json": "gptq", "quant_config.json": "awq"}
 """Where older exporters write what newer ones put into config.json, and the method that they mean."""
 _BITS = 4
@@ -87,7 +87,7 @@ def unpack(packing: Packing, name: str, tensors: Mapping[str, Tensor]) -> Groups
 
 
 def _along_outputs(words: Tensor, order: tuple[int, ...]) -> Tensor:
-    """words: [rows, n / 8] int32 -> [rows, n] uint8. order: which of the 8 stands in each half-byte."""
+    """words: [rows, n / 8] int32 -> [rows, n] uint8. order: which of the 8 each half-byte holds."""
     halves = _half_bytes(words.unsqueeze(-1), torch.arange(8, dtype=torch.int32, device=words.device))  # [rows, n / 8, 8]
     places = torch.tensor(order).argsort()
     return halves[..., places].reshape(words.shape[0], -1)
@@ -106,7 +106,7 @@ def _half_bytes(words: Tensor, places: Tensor) -> Tensor:
 
 
 def _order(group_of: Tensor, size: int, name: str) -> Tensor | None:
-    """Return the inputs in the order of their groups, [in]; None where they stand in that order already."""
+    """Return the inputs in the order of their groups, [in]; None if they are in that order already."""
     counts = torch.bincount(group_of.long())
     if not bool((counts == size).all()):
         raise ModelError(f"{name}: groups of unequal size: the folder is damaged or of another layout")

@@ -40,7 +40,7 @@ class Int8Rows(NamedTuple):
 class Groups(NamedTuple):
     """Weights in groups of `size` inputs: w = (values - zero) * scale.
 
-    order: [in] int64, the input that each column of `values` belongs to; None where they stand in their own order.
+    order: [in] int64, the input that each column of `values` belongs to; None if they are in their own order.
     """
 
     values: Tensor  # [out, in] uint8, 0..2**bits - 1
@@ -51,7 +51,7 @@ class Groups(NamedTuple):
     order: Tensor | None = None
 
     def dequantise(self) -> Tensor:
-        """Return the weights that these groups stand for: [out, in] float32."""
+        """Return the weights that these groups represent: [out, in] float32."""
         out, n_in = self.values.shape
         grouped = self.values.view(out, -1, self.size).float() - self.zero.unsqueeze(-1)
         weight = (grouped * self.scale.unsqueeze(-1)).view(out, n_in)
@@ -99,7 +99,7 @@ def nearest_groups(w: Tensor, bits: int, size: int = GROUP) -> Groups:
 
 
 def gptq_groups(w: Tensor, hessian: Tensor, bits: int, size: int = GROUP) -> Groups:
-    """Round w: [out, in] so that the layer's *output* changes least: each column's error is put into the columns behind it.
+    """Round w: [out, in] so that the layer's *output* changes least: each column's error is put into the columns after it.
 
     hessian: [blocks, in / blocks, in / blocks], the mean of x xT over the layer's inputs x (see `hessian_of`).
     Mutates: nothing.  Source: GPTQ (2210.17323), with a zero point for each group and without reordering of columns.

@@ -1,7 +1,7 @@
 """Drafts: tokens that probably come next, verified in one forward. They change the cost, not the output.
 
 Sources, in the order in which they are asked:
-    stale    what an earlier suggestion said at this place
+    stale    what an earlier suggestion had at this place
     ngram    what followed the same tokens in the prompt, the open documents, or the text generated so far
     model    what a smaller model chooses (completer.generate.drafts.draft_model), if one is set
 """
@@ -22,7 +22,7 @@ MAX_WIDTH = 8
 
 
 class Draft(NamedTuple):
-    """`ids` proposed by `source`, with the length of the match that they stand on (0: not applicable)."""
+    """`ids` proposed by `source`, with the length of the match that they rest on (0: not applicable)."""
 
     source: str
     ids: list[int]
@@ -33,7 +33,7 @@ NO_DRAFT = Draft("", [])
 
 
 Fits = Callable[[Sequence[int], int], bool]
-"""Tells whether the tokens of a corpus from a position on can stand at the place that is drafted for."""
+"""Tells whether the tokens of a corpus from a position on fit the place that is drafted for."""
 
 
 class NgramIndex:

@@ -1,1 +1,1 @@
-"""Snippets that `make demo` completes; the cursor stands at «|»."""
+"""Snippets that `make demo` completes; the cursor is at «|»."""

@@ -30,7 +30,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Pieces with the tokens that they are: `n_ids[i]` of `ids` for piece i, behind `n_head` for the name of the whole."""
+    """Pieces with the tokens that they are: `n_ids[i]` of `ids` for piece i, after `n_head` for the name of the whole."""
 
     name: str = ""
     pieces: tuple[Piece, ...] = ()
@@ -69,7 +69,7 @@ class BlockMaker:
         return ids if fim.file_sep is None else [fim.file_sep, *ids]
 
     def _fresh(self, wanted: Sequence[Piece], name: str) -> Block:
-        """The best pieces stand last, next to the file."""
+        """The best pieces are last, next to the file."""
         fitting: list[Piece] = []
         n_ids = len(self._name_ids(name))
         for piece in dict.fromkeys(wanted):
@@ -77,7 +77,7 @@ class BlockMaker:
             if n_ids + n <= self.budget:
                 fitting.append(piece)
                 n_ids += n
-        # Pieces of one file stand together, in the order of that file's best one.
+        # Pieces of one file are together, in the order of that file's best one.
         paths = list(dict.fromkeys(piece.path for piece in fitting))
         ordered = [piece for path in reversed(paths) for piece in fitting if piece.path == path]
         return self._append(Block(name, (), (), tuple(self._name_ids(name))), ordered) if ordered else Block(name)

@@ -43,8 +43,8 @@ ENDINGS: dict[str, str] = {
 COMMENTS = {
     "--": "ada elm haskell lua sql vhdl",
     "//": "astro c coffeescript cpp csharp cuda-cpp d dart fsharp gleam glsl go groovy hlsl java javascript javascriptreact jsonc"
-    " kotlin objective-c objective-cpp pascal php prisma proto proto3 razor rust sass scala scss solidity swift systemverilog typescript"
-    " typescriptreact verilog zig less",
+    " kotlin objective-c objective-cpp pascal php prisma proto proto3 razor rust sass scala scss solidity swift systemverilog"
+    " typescript typescriptreact verilog zig less",
     "%": "erlang latex matlab",
     ";": "clojure scheme",
     "'": "vb",

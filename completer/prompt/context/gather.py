@@ -14,7 +14,8 @@ from cachetools import LRUCache
 
 from completer.document.uri import path_of
 from completer.prompt.context.block import Piece, by_relevance
-from completer.prompt.context.imports import Target, imported_files, reexports
+from completer.prompt.context.imports import imported_files, reexports
+from completer.prompt.context.resolvers import Target
 from completer.prompt.context.skeleton import constant, listing, skeletons
 from completer.prompt.context.workspace import Workspace, real_path
 from completer.syntax.languages import language_of_file
@@ -28,7 +29,7 @@ NEAR_CP = 2_400
 JUST_BEFORE_CP = 800
 """Characters before the cursor whose names count still more."""
 MAX_PARSED_CP = 200_000
-"""A longer document is read for its imports only, which stand at its head."""
+"""A longer document is read for its imports only, which are at its head."""
 MAX_TREES_BYTES = 4_000_000
 """Text of the parsed files that are kept; their trees take many times that."""
 SHARE = 0.9
@@ -131,10 +132,10 @@ class _Search:
         tree = self._tree_of(target.path, text)
         path = self._workspace.name_of(target.path)
         wanted: Collection[str] = target.names or self._counts
-        if not target.names and (listed := listing(tree)):
+        if not target.names and (listed := listing(tree, self._late)):
             yield target.path.stem, Piece(path, listed)
         known = set()
-        for definition in skeletons(tree, self._counts, self._bases):
+        for definition in skeletons(tree, self._counts, self._bases, self._late):
             if definition.name in wanted and definition.text:
                 known.add(definition.name)
                 yield definition.name, Piece(path, definition.text)

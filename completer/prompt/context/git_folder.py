@@ -1,4 +1,4 @@
-"""What git keeps outside of the working tree that says what is ignored. Found without running git.
+"""The ignore rules that git keeps outside of the working tree. Found without running git.
 
 Only the user's own configuration is read for `core.excludesFile`: a repository's may come from anybody.
 """
@@ -18,26 +18,53 @@ _EXCLUDES = re.compile(r"excludesfile\s*=\s*(.*)", re.IGNORECASE)
 
 
 def is_repository(folder: Path) -> bool:
-    """Whether git takes this folder for the top of a working tree; a `.git` that is empty is none."""
+    """Whether git takes this folder for the top of a working tree; a `.git` that is empty is none.
+
+    A link is none either: whatever it leads to is not looked at.
+    """
     marker = folder / ".git"
-    return os.path.isfile(marker) or all(os.path.exists(marker / name) for name in ("HEAD", "objects", "refs"))
+    if os.path.islink(marker):
+        return False
+    return os.path.isfile(marker) or all(os.path.lexists(marker / name) for name in ("HEAD", "objects", "refs"))
 
 
 def exclude_file(top: Path) -> Path | None:
-    """Return the path of the `info/exclude` of a repository, whether or not it exists.
+    """Return the path of the `info/exclude` of a repository, whether or not it exists; None if it may not be read.
 
-    top: of the working tree, whose `.git` may be a file that points elsewhere (a linked worktree, a submodule).
+    top: of the working tree, a real path. Its `.git` may be a file that points elsewhere. It is followed only to where git
+    itself puts the folder of a submodule, inside the `.git` of a working tree around it, and to the repository of a linked
+    worktree, if that repository names this worktree in turn. Nothing else that a file of the workspace names is looked at.
     """
-    folder = top / ".git"
-    if (pointer := _line_of(folder)) is not None:
-        target = pointer.removeprefix("gitdir:").strip()
-        if not pointer.startswith("gitdir:") or _is_remote(target):
-            return None
-        folder = top / target
-    common = _line_of(folder / "commondir")
-    if common is not None and not _is_remote(common):
-        folder = folder / common
+    marker = top / ".git"
+    if os.path.islink(marker):
+        return None
+    pointer = _line_of(marker)
+    folder = marker if pointer is None else _pointed_to(pointer, top)
+    if folder is None or os.path.islink(folder / "info"):
+        return None
     return folder / "info" / "exclude"
+
+
+def _pointed_to(pointer: str, top: Path) -> Path | None:
+    """Return the folder with the `info` of the working tree at `top`, whose `.git` is a file with this text."""
+    target = pointer.removeprefix("gitdir:").strip()
+    if not pointer.startswith("gitdir:") or _is_remote(target):
+        return None
+    folder = Path(os.path.normpath(top / target))
+    if folder.parent.name == "worktrees":
+        back = _line_of(folder / "gitdir")
+        names_us = back is not None and not _is_remote(back) and Path(os.path.normpath(folder / back)) == top / ".git"
+        return folder.parent.parent if names_us else None
+    return folder if _is_submodule(folder, top) else None
+
+
+def _is_submodule(folder: Path, top: Path) -> bool:
+    """Whether a path lies in the `.git` of a folder around `top`, with no link on the way."""
+    around = next((outer / ".git" for outer in top.parents if folder.is_relative_to(outer / ".git")), None)
+    if around is None:
+        return False
+    steps = [step for step in (folder, *folder.parents) if step.is_relative_to(around)]
+    return not any(os.path.islink(step) for step in steps)
 
 
 def global_excludes() -> Path | None:

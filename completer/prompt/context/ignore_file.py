@@ -91,7 +91,7 @@ class IgnoreFile:
                 return
 
     def ignores(self, path: bytes, is_folder: bool, work: Work) -> bool | None:
-        """Return what the last rule that matches says; None where none does. path: below the file's folder.
+        """Return the verdict of the last rule that matches; None if none does. path: below the file's folder.
 
         Raises: TooMuchWork.
         """

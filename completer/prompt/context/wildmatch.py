@@ -42,7 +42,7 @@ class Unmatchable(Exception):
 
 
 def literal_length(pattern: bytes) -> int:
-    """Return how many bytes at the start of a pattern stand for themselves."""
+    """Return how many bytes at the start of a pattern match only themselves."""
     return next((i for i, byte in enumerate(pattern) if byte in _SPECIAL), len(pattern))
 
 
@@ -109,7 +109,7 @@ class Wildmatch:
             end += 1
         state, whole_name = 1 << self._n, start == 0 or pattern[start - 1] == _SLASH
         if self._paths and end - start > 1 and whole_name and pattern[end : end + 1] == b"/":
-            if not self._gates << 2 & state:  # a second `**/` in a row says nothing more
+            if not self._gates << 2 & state:  # a second `**/` in a row adds nothing
                 self._gates |= state
                 self._n += 1
                 self._loops |= 1 << self._n

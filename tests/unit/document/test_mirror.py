@@ -6,7 +6,7 @@ import re
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from completer.document.documents import CellsChanged, Documents, Opened
@@ -15,6 +15,7 @@ from completer.document.notebook import Cell
 from completer.document.position import ENCODINGS, Encoding, Position, Range, n_code_points, n_units
 from completer.errors import BadPosition
 from completer.types import Edit
+from tests.examples import examples
 
 CODECS = {"utf-8": ("utf-8", 1), "utf-16": ("utf-16-le", 2), "utf-32": ("utf-32-le", 4)}
 
@@ -39,7 +40,7 @@ def addressable(text: str, fraction: float) -> int:
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(text=TEXTS, edits=EDITS)
 def test_incremental_document_equals_the_clients_text(
     encoding: Encoding, text: str, edits: list[tuple[float, float, str]]
@@ -57,7 +58,7 @@ def test_incremental_document_equals_the_clients_text(
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(text=TEXTS, edits=EDITS)
 def test_positions_round_trip_after_any_edits(encoding: Encoding, text: str, edits: Fractions) -> None:
     document = Document("file:///x", "python", 0, text, encoding)
@@ -72,7 +73,7 @@ def test_positions_round_trip_after_any_edits(encoding: Encoding, text: str, edi
         assert document.offset_cp(position) == offset
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(old=TEXTS, new=TEXTS)
 def test_whole_document_change_comes_back_as_an_edit_with_the_same_effect(old: str, new: str) -> None:
     edit = smallest_edit(old, new)

@@ -15,7 +15,8 @@ from torch import Tensor
 from completer.config import Settings
 from completer.engines.base import ChoosingEngine, StepEngine
 from completer.engines.cuda import load as on_cuda
-from completer.engines.cuda.engine import BUCKETS, MIN_CHUNK, WIDTHS, Capture, CudaCapture, CudaEngine, DeviceSlots, bucket_of
+from completer.engines.cuda.engine import MIN_CHUNK, WIDTHS, Capture, CudaCapture, CudaEngine
+from completer.engines.cuda.static import BUCKETS, DeviceSlots, bucket_of
 from completer.engines.kv import KvSlots
 from completer.engines.lean.build import dense, lean_model
 from completer.engines.lean.decoder import LeanEngine, LeanModel

@@ -19,6 +19,8 @@ from completer.engines.weights.quantize import int8_rows, nearest_groups
 from completer.errors import ContextOverflow, EngineClosed, UnsupportedModel
 from tests import tiny
 
+pytestmark = pytest.mark.slow  # the transformers library takes seconds to import
+
 TOLERANCE = 2e-4
 """Largest difference of a logit in float32; the logits themselves are within about 10."""
 IDS = tiny.some_ids(40)

@@ -28,6 +28,8 @@ from completer.errors import ModelError, UnsupportedModel
 from tests import tiny
 from tests.quantised import Layout, save_quantised
 
+pytestmark = pytest.mark.slow  # conversions of models, dozens of them
+
 TOLERANCE = 2e-4
 """Largest difference of a logit in float32; the logits themselves are within about 10."""
 IDS = tiny.some_ids(40)

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from completer.engines.base import Logits
-from completer.engines.fake import FakeEngine
 from completer.errors import ContextOverflow, EngineError
 from completer.generate.choice import Bounds, choose
 from completer.generate.known_rows import KnownRows
@@ -18,12 +17,14 @@ from completer.generate.slots import Slot
 from completer.tokens.tokenizer import Tokenizer
 from completer.types import Prompt, StopRule, Token
 from tests import tiny
+from tests.examples import examples
+from tests.fake_engine import FakeEngine
 from tests.law import Run, plain_greedy, prompt_of
 
 STOP = StopRule(max_tokens=12, single_line=False)
 TEXTS = ("def print_all(self):\n    pri", "    total += it", "größ", "x = 'größe →", "class Printer:\n\t", "a", "    ")
 MAX_LEN = 128
-law = settings(max_examples=100, deadline=None)
+law = examples(100)
 
 
 def engine() -> FakeEngine:

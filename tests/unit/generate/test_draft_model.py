@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from completer.engines.base import CostCurve, Logits
-from completer.engines.fake import FakeEngine
 from completer.errors import ConfigError, EngineError
 from completer.generate.drafts.draft_model import PRIOR_RATE, DraftModel
 from completer.generate.scheduler import LocalGenerator
@@ -18,12 +17,14 @@ from completer.generate.slots import PREFILL_FROM
 from completer.tokens.tokenizer import Tokenizer
 from completer.types import Request, StopRule
 from tests import tiny
+from tests.examples import examples
+from tests.fake_engine import FakeEngine
 from tests.law import Run, plain_greedy, prompt_of, submit
 
 MAX_LEN = 128
 TARGET = CostCurve({1: 10.0, 16: 12.0}, 1.0)
 QUICK = CostCurve({1: 0.5, 16: 0.6}, 0.05)
-law = settings(max_examples=100, deadline=None)
+law = examples(100)
 
 
 class OtherModel(FakeEngine):

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from completer.engines.base import Logits
-from completer.engines.fake import FakeEngine
 from completer.engines.measure import measure_noise
 from completer.tokens.tokenizer import Tokenizer
 from tests import tiny
+from tests.fake_engine import FakeEngine
 from tests.law import Run, plain_greedy, prompt_of
 from tests.unit.generate.test_decode import MAX_LEN, STOP, assert_true, engine, holding, law
 

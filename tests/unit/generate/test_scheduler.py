@@ -7,16 +7,17 @@ import time
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from completer.engines.base import Logits
-from completer.engines.fake import FakeEngine
 from completer.errors import EngineError
 from completer.generate.scheduler import LocalGenerator
 from completer.tokens.tokenizer import Tokenizer
 from completer.types import Done, Tokens
 from tests import tiny
+from tests.examples import examples
+from tests.fake_engine import FakeEngine
 from tests.gate import NOTHING, STOP, GatedEngine, engine, request
 from tests.law import plain_greedy, prompt_of, submit
 
@@ -33,7 +34,7 @@ def test_a_request_gives_what_plain_greedy_decoding_gives(tokenizer: Tokenizer) 
 STEPS = st.tuples(st.integers(0, 2), st.integers(0, 40), st.lists(st.integers(0, 5), max_size=4), st.integers(0, 2))
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(edits=st.lists(STEPS, min_size=1, max_size=8), n_slots=st.integers(1, 3))
 def test_random_edits_never_give_what_a_fresh_generator_would_not_give(
     tokenizer: Tokenizer, edits: list[tuple[int, int, list[int], int]], n_slots: int
@@ -52,7 +53,7 @@ def test_random_edits_never_give_what_a_fresh_generator_would_not_give(
     generator.close()
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(ends=st.lists(st.integers(3, 60), min_size=2, max_size=6), cancelled=st.sets(st.integers(0, 5)))
 def test_requests_that_overlap_and_are_cancelled_do_not_disturb_each_other(
     tokenizer: Tokenizer, ends: list[int], cancelled: set[int]

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from completer.engines.fake import PIECE, FakeEngine
 from completer.errors import EngineError
 from completer.generate.drafts.draft_model import DraftModel
 from completer.generate.scheduler import MAX_OVERWRITTEN, LocalGenerator
 from completer.generate.slots import Slot, Slots
 from completer.tokens.tokenizer import Tokenizer
 from tests import tiny
+from tests.fake_engine import PIECE, FakeEngine
 from tests.gate import NOTHING, STOP, GatedEngine, engine, request
 from tests.law import plain_greedy, prompt_of, submit
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from completer.config import Settings, update
@@ -20,6 +20,7 @@ from completer.syntax.tree import SyntaxTree
 from completer.tokens.tokenizer import Tokenizer
 from completer.types import Edit, Snapshot
 from tests.by_heart import HEAD, LINE, SETTINGS, TAIL, ByHeart, pipeline
+from tests.examples import examples
 
 PIECES = st.lists(
     st.builds(
@@ -31,7 +32,7 @@ PIECES = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(rounds=st.lists(PIECES, min_size=1, max_size=6), budget=st.integers(20, 200))
 def test_the_ids_of_a_block_are_a_prefix_of_the_next_ones_unless_it_was_made_anew(
     tokenizer: Tokenizer, rounds: Sequence[Sequence[Piece]], budget: int

@@ -8,14 +8,17 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from completer.prompt.context.gather import Gatherer, GatherRequest
+from completer.prompt.context.gather import GATHER_S, Gatherer, GatherRequest
 from completer.prompt.context.imports import imported_files
+from completer.prompt.context.skeleton import skeletons
 from completer.prompt.context.workspace import MAX_FILE_BYTES, Workspace
+from completer.syntax.parse import PARSE_S
 from completer.syntax.tree import SyntaxTree
 from completer.types import Snapshot
+from tests.examples import examples
 
 MARKER = "forbidden_fruit"
 
@@ -102,7 +105,7 @@ def test_without_folders_nothing_is_read(folder: Path) -> None:
 NAMES = st.sampled_from(["a.py", "b.py", ".env", "deep/c.py", "build/d.py", "id_rsa"])
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(ignored=st.lists(NAMES, max_size=3), opened=st.lists(NAMES, max_size=3), imported=st.lists(NAMES, max_size=4))
 def test_no_piece_ever_comes_from_a_forbidden_file(
     tmp_path_factory: pytest.TempPathFactory, ignored: list[str], opened: list[str], imported: list[str]
@@ -272,3 +275,49 @@ def test_a_manifest_nested_without_end_names_no_crate(folder: Path) -> None:
     }
     write(folder, {**files, "src/main.rs": "use lib::F;\n", "Cargo.toml": ""})
     assert imported_files(SyntaxTree("rust", "use lib::F;\n"), folder / "src" / "main.rs", Workspace([folder])) == []
+
+
+HOSTILE_IMPORTS = {
+    "main.rs": "use super::super::super::super::super::super::super::super::super::super::F;\nuse self::b::F;\n",
+    "main.ts": "import {f} from './a\0a';\nimport {g} from './b';\n",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE_IMPORTS)
+def test_an_import_that_makes_no_path_costs_only_itself(folder: Path, name: str) -> None:
+    write(folder, {name: HOSTILE_IMPORTS[name], f"b{Path(name).suffix}": "", "Cargo.toml": ""})
+    workspace = Workspace([folder])
+    tree = SyntaxTree("rust" if name.endswith("rs") else "typescript", HOSTILE_IMPORTS[name])
+    for_root = Workspace([Path("/")]) if name.endswith("rs") else workspace  # only there `super` reaches the top
+    found = imported_files(tree, folder / name, for_root)
+    assert [target.path.name for target in found] == [f"b{Path(name).suffix}"]
+
+
+HOSTILE_TYPES = {
+    "comments": "  // b\n" * 30_000,
+    "comments at the ends of lines": "  x = 1; // b\n" * 16_000,
+    "functions": "  f() { g() }\n" * 16_000,
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE_TYPES)
+def test_gathering_ends_in_time_whatever_an_imported_type_holds(folder: Path, case: str) -> None:
+    text = "import {A} from './a';\nA\n"
+    write(folder, {"a.ts": f"export class A {{\n  x = 1;\n{HOSTILE_TYPES[case]}}}\n", "main.ts": text})
+    place = GatherRequest(Snapshot((folder / "main.ts").as_uri(), 1, "typescript", text, 0), (), 2000)
+    started = time.thread_time()
+    Gatherer([folder]).gather(place)
+    assert time.thread_time() - started < GATHER_S + PARSE_S
+
+
+def test_a_definition_is_left_when_the_time_is_up() -> None:
+    tree = SyntaxTree("python", "class A:\n    x = 1\n" + "    # b\n" * 1_000)
+    n_asked = 0
+
+    def late() -> bool:
+        nonlocal n_asked
+        n_asked += 1
+        return n_asked > 10
+
+    assert list(skeletons(tree, (), late=late)) == []
+    assert n_asked < 20

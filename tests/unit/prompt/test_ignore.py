@@ -2,11 +2,13 @@
 
 import os
 import random
+import shutil
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -141,6 +143,59 @@ def test_a_linked_worktree_has_the_rules_of_its_repository(tmp_path: Path) -> No
     write_files(linked, {"secret.py": "", "kept.py": ""})
     paths = [linked / "secret.py", linked / "kept.py"]
     assert said_by_us(linked, paths) == said_by_git(linked, paths) == {linked / "secret.py"}
+
+
+def test_a_submodule_has_the_rules_of_its_own_folder_in_the_outer_repository(tmp_path: Path) -> None:
+    library, outer = init(tmp_path / "library"), init(tmp_path / "outer")
+    for folder, command in ((library, "commit -q --allow-empty -m a"), (outer, f"submodule --quiet add {library} inner")):
+        allowed = ("-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "protocol.file.allow=always")
+        git(folder, *allowed, *command.split())
+    write_files(outer, {".git/modules/inner/info/exclude": "secret.py\n", "inner/secret.py": "", "inner/kept.py": ""})
+    inner = outer / "inner"
+    paths = [inner / "secret.py", inner / "kept.py"]
+    assert said_by_us(inner, paths) == said_by_us(outer, paths) == said_by_git(inner, paths) == {inner / "secret.py"}
+
+
+FOREIGN = {
+    "any folder": "gitdir: {foreign}/.git\n",
+    "a worktree of another folder": "gitdir: {foreign}/.git/worktrees/other\n",
+    "a path that leaves a folder around": "gitdir: {around}/.git/../../foreign/.git\n",
+    "a link": None,
+    "a link inside": None,
+}
+
+
+@pytest.mark.parametrize("case", FOREIGN)
+def test_what_a_git_file_names_is_not_looked_at_unless_it_names_this_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    foreign, folder = init(tmp_path / "foreign"), (tmp_path / "around" / "project").resolve()
+    write_files(foreign, {".git/info/exclude": "a.py\n", ".git/worktrees/other/gitdir": f"{tmp_path}/elsewhere/.git\n"})
+    write_files(foreign, {".git/worktrees/other/commondir": "../..\n"})
+    write_files(folder, {"a.py": ""})
+    if case == "a link":
+        (folder / ".git").symlink_to(foreign / ".git")
+    elif case == "a link inside":
+        shutil.copytree(foreign / ".git", folder / ".git", ignore=shutil.ignore_patterns("info"))
+        (folder / ".git" / "info").symlink_to(foreign / ".git" / "info")
+    else:
+        write_files(folder, {".git": (FOREIGN[case] or "").format(foreign=foreign, around=folder.parent)})
+    looked_at: list[str] = []
+    for name in ("stat", "lstat", "open"):
+        monkeypatch.setattr(os, name, recorded(getattr(os, name), looked_at))
+    assert not IgnoreRules(folder).ignores(folder / "a.py")
+    monkeypatch.undo()
+    back_link = str(foreign / ".git" / "worktrees" / "other" / "gitdir")
+    assert {path for path in looked_at if "foreign" in path} <= {back_link}
+
+
+def recorded(call: Callable[..., Any], paths: list[str]) -> Callable[..., Any]:
+    def recording(path: Any, *rest: Any, **options: Any) -> Any:
+        if not isinstance(path, int):
+            paths.append(os.path.normpath(os.fsdecode(path)))
+        return call(path, *rest, **options)
+
+    return recording
 
 
 def test_a_repository_below_the_folder_has_its_own_rules(tmp_path: Path) -> None:

@@ -10,8 +10,10 @@ from completer.suggest.trim import MAX_SHOWN_CP, SHOWING, trim
 from completer.syntax.cursor import cursor_context
 from completer.types import Snapshot
 
+SLOW = [pytest.param(raw, marks=pytest.mark.slow) for raw in ("(" * 2_000, "{\n" * 2_000)]
 
-@pytest.mark.parametrize("raw", [")" * 2_000, "(" * 2_000, "{\n" * 2_000, ")" + "-" * 6_000, "`" * 3_000, "a(" * 2_000])
+
+@pytest.mark.parametrize("raw", [")" * 2_000, *SLOW, ")" + "-" * 6_000, "`" * 3_000, "a(" * 2_000])
 def test_a_hostile_output_is_trimmed_in_time(raw: str) -> None:
     snapshot = Snapshot("file:///a.ts", 1, "typescript", "foo(a)\n", len("foo(a)"))
     cursor = cursor_context(snapshot)

@@ -10,11 +10,9 @@ from completer.tokens.fim import FORMATS
 from tests.by_hand import snap
 
 SPECIAL = sorted({t for f in FORMATS.values() for t in (f.prefix, f.suffix, f.middle, f.repo_name, f.file_sep, *f.end) if t})
-LITERAL = {"<eos>"}
-"""Not cut: source code of language models contains it as text."""
 
 
-@pytest.mark.parametrize("token", [token for token in SPECIAL if token not in LITERAL])
+@pytest.mark.parametrize("token", SPECIAL)
 def test_a_special_token_of_any_family_ends_the_text(token: str) -> None:
     assert cut_special(f"total + 1{token}") == "total + 1"
 

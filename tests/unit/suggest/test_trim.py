@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from completer.suggest.overlap import duplicates_suffix
@@ -15,6 +15,7 @@ from completer.syntax.languages import language
 from completer.syntax.lexer import balance
 from completer.syntax.tree import SyntaxTree
 from completer.types import Replacement, Snapshot
+from tests.examples import examples
 
 DOCUMENTS = {
     "python": 'import os\n\n\nclass A:\n    def f(self, a):\n        x = [a, {"k": (1, 2)}]\n        return foo(x)\n',
@@ -40,7 +41,7 @@ def situations(draw: st.DrawFn) -> tuple[Snapshot, str]:
     return Snapshot("file:///x", 1, language_id, text, cursor_cp), draw(RAW) + draw(st.sampled_from(["", tail]))
 
 
-@settings(max_examples=600)
+@examples(600)
 @given(situations(), st.booleans(), st.booleans())
 def test_what_is_shown_is_clean(situation: tuple[Snapshot, str], explicit: bool, finished: bool) -> None:
     snapshot, raw = situation

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from completer.config import Settings
 from completer.engines.base import CostCurve
-from completer.engines.fake import FakeEngine
 from completer.generate.scheduler import LocalGenerator
 from completer.tokens.tokenizer import Tokenizer
 from completer.tokens.vocabulary import checksum
@@ -20,6 +19,7 @@ from completer.types import Done, Progress, Prompt, Request, StopRule, Tokens
 from completer.worker.generator import WorkerGenerator
 from completer.worker.server import Patience, Server
 from completer.worker.wire import Ready, Vocabulary
+from tests.fake_engine import FakeEngine
 from tests.gate import GatedEngine
 
 TIMEOUT_S = 20.0

@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 
 from completer.config import Settings
-from completer.engines.fake import FakeEngine
 from completer.errors import UnsupportedModel
 from completer.generate.scheduler import LocalGenerator
 from completer.tokens.tokenizer import Tokenizer
 from completer.worker.generator import WorkerGenerator
+from tests.fake_engine import FakeEngine
 from tests.unit.worker.in_thread import PROMPT, Events, StartFront, Worker, open_gate, request, wait_until
 
 

@@ -14,4 +14,4 @@ DIALECTS: dict[str, Dialect] = {
     dialect.name: dialect for dialect in (LLAMA_SERVER, VLLM, SGLANG, TENSORRT_LLM, TGI, OLLAMA, LMDEPLOY, OPENAI)
 }
 OWNERS = {"llamacpp": "llama-server", "vllm": "vllm", "sglang": "sglang", "lmdeploy": "lmdeploy", "library": "ollama"}
-"""Dialects by what a server's `/v1/models` says of itself (`owned_by`)."""
+"""Dialects by what a server's `/v1/models` reports (`owned_by`)."""

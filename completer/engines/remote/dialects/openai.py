@@ -1,6 +1,6 @@
 """`POST /v1/completions`: what all OpenAI-compatible servers and routers share, and what vLLM and TensorRT-LLM do otherwise.
 
-Never the chat endpoint: its template would stand around the prompt. Never `suffix`: servers ignore or refuse it.
+Never the chat endpoint: its template would surround the prompt. Never `suffix`: servers ignore or refuse it.
 Sources: the API reference of OpenAI; vllm/entrypoints/openai of vLLM; tensorrt_llm/serve.
 """
 

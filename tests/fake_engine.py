@@ -112,7 +112,7 @@ class FakeEngine:
 
     def _check_room(self, slot: int, n: int) -> None:
         if len(self.ids[slot]) + n > self.max_len:
-            raise ContextOverflow(f"{n} tokens behind {len(self.ids[slot])} exceed the {self.max_len} positions of a slot")
+            raise ContextOverflow(f"{n} tokens after {len(self.ids[slot])} exceed the {self.max_len} positions of a slot")
 
     def _check(self, slot: int) -> None:
         """Every call comes here first. Mutates: the logits handed out last, which are valid until now only."""
