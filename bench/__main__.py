@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bench.blocks.command import blocks
+from bench.bodies.command import bodies
 from bench.capacity import capacity
 from bench.commands import app
 from bench.crossfile import context
@@ -31,6 +33,8 @@ measured = (
     cut_rules,
     quality,
     places,
+    blocks,
+    bodies,
     invariants,
     worker,
 )

@@ -88,6 +88,8 @@ class Settings:
     """Longest suggestion, in tokens."""
     multiline: Literal["auto", "never", "always"] = _workspace("auto", "a matter of the project's style")
     """Whether suggestions may span lines; "auto" decides from the syntax at the cursor."""
+    block_after_ms: int = _workspace(400, "changes when something is shown, not what is run or sent", -1, 60_000)
+    """Rest after which a block is suggested at a place where one belongs; 0: at once, -1: never."""
     confidence: float = _workspace(0.3, "changes what is shown, not what is run or sent", 0, 1)
     """A suggestion ends before the first word with which the probability that all of it is right falls below this; 0: never."""
     context: Literal["auto", "off"] = _workspace("auto", "opens files of the workspace, never decides where they are sent")

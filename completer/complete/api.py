@@ -71,6 +71,10 @@ class Completer(Protocol):
         """The first `n_chars` code points of the suggestion's text were accepted in all; grows with each part."""
         ...
 
+    def did_dismiss(self, suggestion: Suggestion) -> None:
+        """A suggestion was sent away: no block is offered at that place until something changes."""
+        ...
+
     def set_settings(self, settings: Settings) -> None:
         """Take new settings. What names the model or its engine never changes here: then a new Completer is made."""
         ...
