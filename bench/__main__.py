@@ -18,6 +18,7 @@ from bench.places.command import places
 from bench.quality import quality
 from bench.shortcut import shortcut
 from bench.weights import weights
+from bench.worker import worker
 
 measured = (
     engine,
@@ -35,6 +36,7 @@ measured = (
     blocks,
     bodies,
     invariants,
+    worker,
 )
 for command in measured:
     app.command()(command)

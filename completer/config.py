@@ -110,6 +110,12 @@ class Settings:
     """File of certificate authorities to trust besides the system's."""
     session_header: str = _user("X-Session-Id", "names a header of requests to the endpoints")
     """Header with which a router keeps a document's requests on one server; "": none."""
+    worker_python: str = _user("", "names a program that is run")
+    """Interpreter that runs the engine process, with completer installed; "": the language server's own."""
+    worker_unload_min: int = _user(15, "decides how long the model stays in memory", 1, 10_080)
+    """Minutes without a request after which the engine process unloads the model."""
+    worker_end_min: int = _user(60, "as for `worker_unload_min`", 1, 10_080)
+    """Minutes without a request after which the engine process ends."""
     disabled_languages: tuple[str, ...] = _workspace((), "a project may switch suggestions off for a language")
     """LSP language ids in which nothing is suggested automatically."""
 

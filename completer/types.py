@@ -169,6 +169,7 @@ class Request:
     avoid: what the answer, after the healed bytes, must not be at the end of any token, nor as a whole: the first words of the
         suggestions that are there already; b"": it must not be empty. Not every generator can do this (`Generator.avoids`).
     scratch: a long text that nobody asked for yet. It leaves no trace that could slow down the next key.
+    client: who shares the engine fairly with others; set by the worker, not by clients.
     """
 
     id: int
@@ -180,6 +181,7 @@ class Request:
     corpus_ids: tuple[tuple[int, ...], ...] = ()
     avoid: tuple[bytes, ...] = ()
     scratch: bool = False
+    client: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ from bench.provenance import provenance
 
 OURS, PSM, VIM = "completer", "llama.cpp-psm", "llama.vim"
 TOOLS = (PSM, VIM, OURS)
-DEFAULT_SERVER = f"{shlex.quote(sys.executable)} -m completer lsp"
+DEFAULT_SERVER = f"{shlex.quote(sys.executable)} -m completer lsp --in-process"
 
 
 def places(
