@@ -129,4 +129,4 @@ def test_of_a_long_block_that_is_cut_off_the_lines_before_its_open_brackets_stay
     raw = "using System;\n\nclass Factorial\n{\n" + body
     shown = trim(raw, snapshot, cursor_context(snapshot), Showing(explicit=True, partial=True))
     assert shown is not None
-    assert shown.text == "using System;"
+    assert shown.text == "using System;\n\nclass Factorial"
