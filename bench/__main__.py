@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bench.blocks.command import blocks
+from bench.bodies.command import bodies
 from bench.capacity import capacity
 from bench.commands import app
 from bench.crossfile import context
@@ -17,6 +19,7 @@ from bench.places.command import places
 from bench.quality import quality
 from bench.shortcut import shortcut
 from bench.weights import weights
+from bench.worker import worker
 
 measured = (
     engine,
@@ -31,8 +34,11 @@ measured = (
     cut_rules,
     quality,
     places,
+    blocks,
+    bodies,
     invariants,
     next_edit,
+    worker,
 )
 for command in measured:
     app.command()(command)

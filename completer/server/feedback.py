@@ -6,7 +6,7 @@ from typing import Any
 
 from pygls.exceptions import JsonRpcInvalidParams
 
-from completer.document.position import Position, n_code_points
+from completer.document.position import Position, n_code_points, n_units
 from completer.models import store
 from completer.models.manifest import load_manifest
 from completer.server import messages, next_edit
@@ -26,8 +26,11 @@ def did_show(_ls: CompleterServer, _params: messages.SuggestionParams) -> None:
 
 
 def did_dismiss(ls: CompleterServer, params: messages.SuggestionParams) -> None:
-    """A next edit that was dismissed is not offered again; of a suggestion no completer needs to know."""
+    """The user does not want a suggestion, or a next edit with all like it."""
     next_edit.dismiss(ls, params.id)
+    found = _suggestion(ls, params.text_document.uri, params.id)
+    if ls.completer is not None and found is not None:
+        ls.completer.did_dismiss(found[1])
 
 
 def did_accept(ls: CompleterServer, params: messages.DidAcceptParams) -> None:
@@ -106,6 +109,7 @@ def send_extension(ls: CompleterServer, suggestion: Suggestion) -> None:
             range=where,
             id=ls.remember(asked.uri, suggestion),
             complete=suggestion.complete,
+            sure_length=n_units(suggestion.text[: suggestion.n_sure], "utf-16"),
         ),
     )
 
