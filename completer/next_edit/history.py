@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from completer.next_edit.words import joins
 from completer.types import Edit
 
 Kind = Literal["typed", "paste", "bulk", "accepted"]
@@ -19,6 +20,7 @@ server's rename; accepted: an offer of ours."""
 MAX_EDITS = 32
 MAX_EDIT_CP = 4_000
 """A longer edit teaches nothing that a rule could hold."""
+MAX_BETWEEN_CP = 200
 MAX_CURSORS = 8
 MAX_FOLLOWED = 64
 """Edits of one notification above which the earlier edits of the document are forgotten instead of moved along."""
@@ -119,7 +121,7 @@ class EditHistory:
         for past in self.edits:
             if past.uri != made.uri:
                 kept.append(past)
-            elif _touches(past, edit, text):
+            elif _touches(past, edit, text, same_kind=past.kind == made.kind):
                 touched.append(past)
             else:
                 kept.append(_moved(past, edit))
@@ -146,10 +148,10 @@ def _joint(kind: Kind, touched: Sequence[PastEdit]) -> Kind:
     return "paste" if "paste" in kinds else "typed" if "typed" in kinds else kind
 
 
-def _touches(past: PastEdit, edit: Edit, text: str) -> bool:
-    """Whether a change goes on with an earlier edit: at it, or within the same word.
+def _touches(past: PastEdit, edit: Edit, text: str, *, same_kind: bool) -> bool:
+    """Whether a change goes on with an earlier edit: at it, within the same word, or, if it is of its kind, in its line.
 
-    Two changes of one line stay two edits: each is an example of its own.
+    So a line that is written anew is one edit, also if it keeps some of its characters.
     """
     if edit.start_cp > past.end_cp:
         between = text[past.end_cp : edit.start_cp]
@@ -157,7 +159,9 @@ def _touches(past: PastEdit, edit: Edit, text: str) -> bool:
         between = text[edit.old_end_cp : past.start_cp]
     else:
         return True
-    return len(between) < 100 and all(c.isalnum() or c == "_" for c in between)
+    if len(between) > MAX_BETWEEN_CP:
+        return False
+    return "\n" not in between if same_kind else all(joins(character) for character in between)
 
 
 def _moved(past: PastEdit, edit: Edit) -> PastEdit:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from completer.next_edit.rules import Insertion, Substitution
-from completer.next_edit.words import DEFINERS, Word, is_name, line_end, line_start, occurrences, words
+from completer.next_edit.words import DEFINERS, Word, is_name, line_end, line_start, occurrences, with_words, words
 from completer.syntax.interpolation import code_start
 from completer.syntax.languages import Language, language
 from completer.syntax.lexer import matches
@@ -18,6 +18,8 @@ MAX_DOCUMENT_CP = 400_000
 MAX_CANDIDATES = 200
 MAX_LINE_CP = 400
 MAX_CONTEXT = 4
+MIN_EQUAL = 0.6
+"""Share of the tokens that two lines must have in common for the names in them to be told from each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +121,8 @@ def _alike(a: str, b: str) -> bool:
 
 def _substitutions(rule: Substitution, text: str) -> Iterator[Place]:
     """Find lines that hold the old tokens between the same neighbours."""
-    search = _rarest(rule)
-    if search is None:
-        return
     seen: set[int] = set()
-    for found in occurrences(text, search)[:MAX_CANDIDATES]:
+    for found in (at for word in _rarest(rule) for at in occurrences(text, word)[:MAX_CANDIDATES]):
         if (start := line_start(text, found)) in seen:
             continue
         seen.add(start)
@@ -132,26 +131,42 @@ def _substitutions(rule: Substitution, text: str) -> Iterator[Place]:
             yield from _in_line(rule, text, line)
 
 
-def _rarest(rule: Substitution) -> str | None:
-    """Return the name by which candidates are looked up: the longest of the old ones, else of the neighbours."""
+def _rarest(rule: Substitution) -> list[str]:
+    """Return the names by which candidates are looked up: the longest of the old ones and of the neighbours."""
     example = rule.examples[0]
-    near = example.line[max(0, example.first - MAX_CONTEXT) : example.last + MAX_CONTEXT]
-    for group in (rule.old, near):
-        if names := [word for word in group if is_name(word)]:
-            return max(names, key=len)
-    return None
+    before, after = example.line[: example.first][-MAX_CONTEXT:], example.line[example.last :][:MAX_CONTEXT]
+    groups = ([word for word in group if is_name(word)] for group in (rule.old, before + after))
+    return [max(names, key=len) for names in groups if names]
+
+
+def _other_words(rule: Substitution, texts: tuple[str, ...], first: int) -> dict[str, str]:
+    """Return which names and numbers of an example are others in a line that is alike, {} if none is.
+
+    Whatever was replaced must be in the new text again: else nothing tells what becomes of the other name.
+    """
+    for example in rule.examples[:4]:
+        if example.first != first or len(example.line) != len(texts) or not all(map(_alike, example.line, texts)):
+            continue
+        pairs = {(a, b) for a, b in zip(example.line, texts, strict=True) if a != b}
+        others = dict(pairs)
+        equal = sum(a == b for a, b in zip(example.line, texts, strict=True))
+        kept = all(word in rule.new for word in others if word in rule.old)
+        if kept and len(others) == len(pairs) and equal >= MIN_EQUAL * len(texts):
+            return others
+    return {}
 
 
 def _in_line(rule: Substitution, text: str, line: list[Word]) -> Iterator[Place]:
     n = len(rule.old)
     texts = tuple(word.text for word in line)
     for first in range(len(line) - n + 1):
-        if texts[first : first + n] != rule.old:
+        others = _other_words(rule, texts, first)
+        if texts[first : first + n] != tuple(others.get(word, word) for word in rule.old):
             continue
         left, right, shape, exact = _agreement(rule, line, first)
         call = not n and _same_call(rule, texts, first)
         if (shape or call or (left and right)) and (span := _span(rule, text, line, first)) is not None:
-            yield Place(*span, left, right, shape, exact, call)
+            yield Place(span[0], span[1], with_words(span[2], others), left, right, shape, exact, call)
 
 
 def _span(rule: Substitution, text: str, line: list[Word], first: int) -> tuple[int, int, str] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
 
 _WORD = re.compile(r"[^\W\d]\w*|\d[\w.]*|[^\w\s]")
@@ -46,6 +47,11 @@ def is_name(text: str) -> bool:
 def is_identifier(text: str) -> bool:
     """Whether a token is a word: a name or a keyword."""
     return _IDENTIFIER.fullmatch(text) is not None
+
+
+def with_words(text: str, others: Mapping[str, str]) -> str:
+    """Return the text with each token that is a key of `others` replaced."""
+    return _WORD.sub(lambda match: others.get(match.group(), match.group()), text) if others else text
 
 
 def line_start(text: str, at: int) -> int:

@@ -7,7 +7,14 @@ from next_edit_client import OTHER, URI, Typist, lines_of
 
 from completer.types import Edit
 
-AREA = "def area(width, height):\n    half = width / 2\n    return half * height + width\n\nwidth = area(1, 2)\nprint(area(width, 3))\n"
+AREA = """\
+def area(width, height):
+    half = width / 2
+    return half * height + width
+
+width = area(1, 2)
+print(area(width, 3))
+"""
 
 
 def test_a_renamed_definition_offers_its_uses_in_the_order_of_the_text() -> None:
@@ -57,6 +64,13 @@ def test_a_line_like_the_edited_one_gets_the_whole_change() -> None:
     typist.replace("i := 0; i < b.N; i++", "b.Loop()")
     typist.accept(*typist.ask())
     assert typist.text() == "for b.Loop() {\n}\nx := 1\nfor b.Loop() {\n}\n"
+
+
+def test_names_that_differ_from_the_example_are_kept() -> None:
+    typist = Typist("self.one = load(one, 1)\nx = 0\nself.two = load(two, 1)\n")
+    typist.replace("load(one, 1)", "fetch(one).first")
+    typist.accept(*typist.ask())
+    assert typist.text() == "self.one = fetch(one).first\nx = 0\nself.two = fetch(two).first\n"
 
 
 def test_lines_put_above_two_classes_are_offered_above_the_third() -> None:
