@@ -9,7 +9,7 @@ PLATFORMS := linux darwin win32
 # Lines typed of each trace in `make bench`, about a quarter of an hour; 0: all of them, an hour
 LINES ?= 3
 # The same model for ours and the peer, whatever "auto" would take
-REPLAY = --server "$(BIN)/completer lsp" --options '{"model": "$(MODEL)"}' --model "$$($(BIN)/completer models path $(MODEL))"
+REPLAY = --server "$(BIN)/completer lsp --in-process" --options '{"model": "$(MODEL)"}' --model "$$($(BIN)/completer models path $(MODEL))"
 UNLIMITED = --variant 'unlimited={"model": "$(MODEL)", "budget_ms": 5000}'
 
 .PHONY: setup model demo test test-fast test-editors check format bench bench-gate binary test-binary vsix clean
@@ -56,8 +56,8 @@ bench-gate: setup model  ## short: fails when a ratio falls below its recorded f
 binary: setup  ## the standalone binary, with the CPU engines and slim: dist/completer*, sizes and start-up times
 	packaging/build.sh
 	packaging/build.sh --slim
-	$(BIN)/python -m bench startup --server "dist/completer/completer lsp" --folder dist/completer
-	$(BIN)/python -m bench startup --server "dist/completer-slim/completer lsp" --folder dist/completer-slim
+	$(BIN)/python -m bench startup --server "dist/completer/completer lsp --in-process" --folder dist/completer
+	$(BIN)/python -m bench startup --server "dist/completer-slim/completer lsp --in-process" --folder dist/completer-slim
 
 test-binary: setup model  ## the binary, from an empty environment and another folder, against the package's own test
 	test -x dist/completer/completer || $(MAKE) binary

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bench.blocks.command import blocks
+from bench.bodies.command import bodies
 from bench.capacity import capacity
 from bench.commands import app
 from bench.crossfile import context
@@ -16,6 +18,7 @@ from bench.places.command import places
 from bench.quality import quality
 from bench.shortcut import shortcut
 from bench.weights import weights
+from bench.worker import worker
 
 measured = (
     engine,
@@ -30,7 +33,10 @@ measured = (
     cut_rules,
     quality,
     places,
+    blocks,
+    bodies,
     invariants,
+    worker,
 )
 for command in measured:
     app.command()(command)

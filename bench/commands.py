@@ -150,7 +150,7 @@ def gate(
 def load_command(
     server: Annotated[
         str, typer.Option(help='Server command; with "{address}" in it one server for all, over TCP.')
-    ] = "completer lsp --tcp {address} --token-file {token_file}",
+    ] = "completer lsp --in-process --tcp {address} --token-file {token_file}",
     tcp: Annotated[str, typer.Option(help="HOST:PORT of a running server, instead of --server.")] = "",
     token_file: o.TokenFile = None,
     typists: Annotated[list[int] | None, typer.Option(help="How many at once; again for more. Default 1 2 4 8.")] = None,

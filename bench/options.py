@@ -23,7 +23,8 @@ from bench.trace import Trace, TraceError, load
 
 T = TypeVar("T")
 FIXED = Path(__file__).parent / "traces"
-DEFAULT_SERVER = "completer lsp"
+DEFAULT_SERVER = "completer lsp --in-process"
+"""One process, which can be stopped as a whole while another is measured."""
 WARM_UP_S = 300.0
 console = Console(stderr=True)
 

@@ -88,6 +88,8 @@ class Settings:
     """Longest suggestion, in tokens."""
     multiline: Literal["auto", "never", "always"] = _workspace("auto", "a matter of the project's style")
     """Whether suggestions may span lines; "auto" decides from the syntax at the cursor."""
+    block_after_ms: int = _workspace(400, "changes when something is shown, not what is run or sent", -1, 60_000)
+    """Rest after which a block is suggested at a place where one belongs; 0: at once, -1: never."""
     confidence: float = _workspace(0.3, "changes what is shown, not what is run or sent", 0, 1)
     """A suggestion ends before the first word with which the probability that all of it is right falls below this; 0: never."""
     context: Literal["auto", "off"] = _workspace("auto", "opens files of the workspace, never decides where they are sent")
@@ -108,6 +110,12 @@ class Settings:
     """File of certificate authorities to trust besides the system's."""
     session_header: str = _user("X-Session-Id", "names a header of requests to the endpoints")
     """Header with which a router keeps a document's requests on one server; "": none."""
+    worker_python: str = _user("", "names a program that is run")
+    """Interpreter that runs the engine process, with completer installed; "": the language server's own."""
+    worker_unload_min: int = _user(15, "decides how long the model stays in memory", 1, 10_080)
+    """Minutes without a request after which the engine process unloads the model."""
+    worker_end_min: int = _user(60, "as for `worker_unload_min`", 1, 10_080)
+    """Minutes without a request after which the engine process ends."""
     disabled_languages: tuple[str, ...] = _workspace((), "a project may switch suggestions off for a language")
     """LSP language ids in which nothing is suggested automatically."""
 

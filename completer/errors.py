@@ -17,6 +17,7 @@
     │   │   ├── ServerUnreachable  no endpoint takes requests
     │   │   ├── AccessDenied   the bearer token is missing or wrong
     │   │   └── DeadlineOver   no answer in time
+    │   ├── WorkerLost         the engine process cannot be started, has ended, or does not answer
     │   └── EngineClosed       the engine was shut down
     └── BadPosition            a line or column outside the document
 
@@ -90,6 +91,10 @@ class AccessDenied(ServerError):
 
 class DeadlineOver(ServerError):
     """The answer did not come, or not to its end, in time."""
+
+
+class WorkerLost(EngineError):
+    """The engine process cannot be started, has ended, or does not answer."""
 
 
 class EngineClosed(EngineError):

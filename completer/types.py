@@ -15,6 +15,13 @@ MAX_LINE_CP = 4_000
 AnsweredBy = Literal["typed-through", "extended", "cold", "background"]
 """How an answer came about: no engine call; a warm slot was extended; a prompt was prefilled; finished ahead of need."""
 
+RestOfBlock = Literal["inside", "nested", "body", "end", "file", "opening"]
+"""What of the code around the cursor follows it: more of its own block; no more of that, but more of the function around it;
+nothing of an empty body; nothing of a function or type; nothing at all; nothing at all, in a file without code above the line."""
+
+PromptForm = Literal["middle", "left"]
+"""Fill-in-the-middle, with what follows as the suffix; left to right, without a suffix."""
+
 FinishReason = Literal["end", "newline", "block", "confidence", "length", "repetition", "suffix", "cancelled", "error"]
 
 Progress = Callable[[str, int, int], None]
@@ -101,6 +108,7 @@ class Suggestion:
         both on the cursor's line. Usually start_cp == end_cp == cursor_cp.
     complete: False while decoding goes on in the background; more may follow.
     alternatives: what else could be there, best first; only if they were asked for, and perhaps none.
+    n_sure: so many characters of the text are as sure as what is shown while typing; None: all of them.
     """
 
     uri: str
@@ -111,6 +119,7 @@ class Suggestion:
     answered_by: AnsweredBy
     complete: bool = True
     alternatives: tuple[Suggestion, ...] = ()
+    n_sure: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +168,8 @@ class Request:
     corpus_ids: tokens of the open documents, in which n-gram drafts are looked up.
     avoid: what the answer, after the healed bytes, must not be at the end of any token, nor as a whole: the first words of the
         suggestions that are there already; b"": it must not be empty. Not every generator can do this (`Generator.avoids`).
+    scratch: a long text that nobody asked for yet. It leaves no trace that could slow down the next key.
+    client: who shares the engine fairly with others; set by the worker, not by clients.
     """
 
     id: int
@@ -169,6 +180,8 @@ class Request:
     drafts: tuple[tuple[int, ...], ...] = ()
     corpus_ids: tuple[tuple[int, ...], ...] = ()
     avoid: tuple[bytes, ...] = ()
+    scratch: bool = False
+    client: int = 0
 
 
 @dataclass(frozen=True, slots=True)

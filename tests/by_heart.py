@@ -47,11 +47,18 @@ class ByHeart(FakeEngine):
 
     def next_of(self, script: str, ids: Sequence[int]) -> int | None:
         """Return the token with which `script` continues the typed text; None if it does not contain that."""
-        middle = max((i for i, id_ in enumerate(ids) if id_ == self._tokenizer.fim.middle), default=-1)
-        known = self._tokenizer.bytes_of(ids[middle + 1 :]).decode(errors="replace").lstrip("\n")
+        known = self.typed(ids)[1].lstrip("\n")
         at = script.find(known) if known else 0
         rest = script[at + len(known) :] if at >= 0 else ""
         return self._tokenizer.encode(rest)[0] if rest else None
+
+    def typed(self, ids: Sequence[int]) -> tuple[int, str]:
+        """Return how many tokens come before what was typed, and that; from left to right it is the last line with text."""
+        middle = max((i for i, id_ in enumerate(ids) if id_ == self._tokenizer.fim.middle), default=None)
+        if middle is not None:
+            return middle, self._tokenizer.bytes_of(ids[middle + 1 :]).decode(errors="replace")
+        ahead = self._tokenizer.bytes_of(ids[-40:]).decode(errors="replace")
+        return len(ids), ahead[ahead.rstrip().rfind("\n") + 1 :]
 
 
 @asynccontextmanager

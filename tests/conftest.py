@@ -37,6 +37,19 @@ def no_user_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_user_worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test uses the worker of whoever runs the tests, and none that a test started is left running."""
+    folder = tmp_path_factory.mktemp("run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", str(folder))
+        yield
+    for socket in folder.glob("completer/worker-*.sock"):
+        from completer.worker import control, start
+
+        control.stop(start.Place(socket, socket, socket))
+
+
 @pytest.fixture(scope="session")
 def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
     """A tiny byte-level BPE vocabulary with FIM tokens."""

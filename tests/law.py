@@ -71,6 +71,7 @@ class Run:
     drafts: tuple[tuple[int, ...], ...] = ()
     corpora: tuple[Ids, ...] = ()
     avoid: tuple[bytes, ...] = ()
+    scratch: bool = False
     draft_model: DraftModel | None = None
     rates: AcceptanceRates = field(default_factory=AcceptanceRates)
     rows: KnownRows = field(default_factory=lambda: KnownRows(tiny.VOCAB_SIZE))
@@ -78,7 +79,7 @@ class Run:
     reason: FinishReason | None = None
 
     def __post_init__(self) -> None:
-        request = Request(1, "a", self.prompt, self.stop, drafts=self.drafts, avoid=self.avoid)
+        request = Request(1, "a", self.prompt, self.stop, drafts=self.drafts, avoid=self.avoid, scratch=self.scratch)
         drafter = Drafter(self.drafts, [NgramIndex(ids) for ids in self.corpora], self.rates, self.engine.costs, self.draft_model)
         self.slot = self.slot or Slot(self.engine, 0)
         self.decoding = Decoding(self.slot, request, self.tokenizer, drafter, self.rows, self.on_event)

@@ -34,7 +34,7 @@ from bench.provenance import provenance
 
 OURS, PSM, VIM = "completer", "llama.cpp-psm", "llama.vim"
 TOOLS = (PSM, VIM, OURS)
-DEFAULT_SERVER = f"{shlex.quote(sys.executable)} -m completer lsp"
+DEFAULT_SERVER = f"{shlex.quote(sys.executable)} -m completer lsp --in-process"
 
 
 def places(
@@ -70,7 +70,7 @@ def places(
         if one == OURS:
             inside.open_model(model)  # converts it, so that no start of the server has to
         plan = Plan(name if one == OURS else one, states, made["commit"], restart, limit_s)
-        _run(asked, plan, chosen, out)
+        run_tool(asked, plan, chosen, out)
     names = {case.name for case in chosen}
     rows = [row for answers in (*(beside or ()), out) for row in read_rows(answers) if row["case"] in names]
     found = summarise(rows, PSM)
@@ -111,7 +111,7 @@ def _open(name: str, server: str, settings: Json, model: Path, states: Sequence[
     return Server(server, settings), [one for one in states if one != "explicit-cold" or not cold_comes_twice]
 
 
-def _run(tool: Tool, plan: Plan, cases: Sequence[Case], out: Path) -> None:
+def run_tool(tool: Tool, plan: Plan, cases: Sequence[Case], out: Path) -> None:
     """Visit the cases; a tool that cannot be started ends the program with one line."""
     try:
         asyncio.run(visit_all(tool, plan, cases, out))

@@ -51,7 +51,7 @@ class Psm(Peer):
     State: `greedy`. The prompt is tokenized beforehand, which the milliseconds leave out.
     """
 
-    STATES = ("greedy",)
+    STATES: tuple[str, ...] = ("greedy",)
 
     def __init__(self, model: Path, threads: int, fim: FimTokens | None = None) -> None:
         super().__init__(model, threads, N_CTX)

@@ -66,7 +66,7 @@ def pick(folders: Sequence[Path], n: int, hole: Hole, seed: int) -> list[Case]:
     for source in read_sources(folders):
         by_family[family(source.language)].append(source)
     streams = [_cases(by_family[name], hole, seed) for name in LANGUAGES if name in by_family]
-    return list(islice(_turns(streams), n))
+    return list(islice(turns(streams), n))
 
 
 def read_sources(folders: Iterable[Path]) -> Iterator[Source]:
@@ -139,9 +139,9 @@ def _cases(sources: Sequence[Source], hole: Hole, seed: int) -> Iterator[Case]:
     by_checkout: defaultdict[str, list[Source]] = defaultdict(list)
     for source in sorted(sources, key=lambda s: _digest(seed, s)):
         by_checkout[source.checkout].append(source)
-    in_turns = list(_turns([iter(by_checkout[name]) for name in sorted(by_checkout)]))
+    in_turns = list(turns([iter(by_checkout[name]) for name in sorted(by_checkout)]))
     of_files = [islice(_of_file(source, hole, seed), MAX_PER_FILE) for source in in_turns]
-    return _turns(of_files)
+    return turns(of_files)
 
 
 def _of_file(source: Source, hole: Hole, seed: int) -> Iterator[Case]:
@@ -153,7 +153,7 @@ def _of_file(source: Source, hole: Hole, seed: int) -> Iterator[Case]:
             yield case
 
 
-def _turns(streams: Iterable[Iterator[T]]) -> Iterator[T]:
+def turns(streams: Iterable[Iterator[T]]) -> Iterator[T]:
     """Yield from the streams in turns; those that end drop out."""
     return (one for one in chain.from_iterable(zip_longest(*streams)) if one is not None)
 

@@ -5,23 +5,18 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from completer.assemble import Engines
-from completer.complete.api import Completer, Report
-from completer.config import Settings
-from completer.errors import ConfigError, DeadlineOver, ServerUnreachable
+from completer.cli.makers import Makers
+from completer.errors import ConfigError
 from completer.server import Sessions, layers_of_process, run_socket, run_stdio, run_tcp
 from completer.server.recorder import Recorder
 from completer.system.programs import NEUTRAL_FOLDER
 
 AUTO = "auto"
-RETRY_S = 5.0
-"""How long to leave a server alone that did not answer when the engine was loaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +50,12 @@ def serve(
     verbose: bool,
     record: Path | None = None,
     lengths_only: bool = False,
+    in_process: bool = False,
 ) -> None:
     """Serve until the client leaves, then exit with the protocol's status.
 
     command_line: checked settings; they win over the user's file, a client's win over them.
-    record: where to keep a log of the session.
+    record: where to keep a log of the session.  in_process: the engine runs here, not in the worker.
     Mutates: the working folder of the process, which an editor chose: a workspace. Relative paths of the command line
     count from there, those of the user's file and of clients from nowhere.
     Raises: ConfigError for a wrong address, and for recording several clients at once; OSError for a log that cannot be written.
@@ -71,38 +67,22 @@ def serve(
     _start_logging(log_file, verbose)
     make_layers = layers_of_process(absolute_paths(command_line))
     os.chdir(NEUTRAL_FOLDER)
-    engines = Engines()
-
-    def make_completer(settings: Settings, report: Report) -> Completer:
-        while True:
-            try:
-                return engines.make_completer(settings, report)
-            except (ServerUnreachable, DeadlineOver) as error:  # a network that is not up yet, a server that is being restarted
-                _wait(f"{error}; tried again every {RETRY_S:.0f} s", report)
-
+    makers = Makers(in_process)
     try:
         if endpoint.tcp:
             host, port = parse_address(endpoint.tcp)
             token_path, allow_remote = endpoint.token_file, endpoint.allow_remote
-            sessions = Sessions(make_completer, make_layers)
+            sessions = Sessions(makers.make, make_layers)
             code = run_tcp(host, port, sessions, token_path=token_path, allow_remote=allow_remote)
         elif endpoint.socket:
-            code = run_socket(None if endpoint.socket == AUTO else Path(endpoint.socket), Sessions(make_completer, make_layers))
+            code = run_socket(None if endpoint.socket == AUTO else Path(endpoint.socket), Sessions(makers.make, make_layers))
         else:
-            code = run_stdio(make_completer, recorder, make_layers)
+            code = run_stdio(makers.make, recorder, make_layers)
     finally:
-        engines.close()
+        makers.close()
         if recorder is not None:
             recorder.close()
     sys.exit(code)
-
-
-def _wait(why: str, report: Report) -> None:
-    """Sleep for RETRY_S, and log why. Raises: DownloadCancelled when nobody waits any more."""
-    end = time.monotonic() + RETRY_S
-    while time.monotonic() < end:
-        report(why, None)
-        time.sleep(0.2)
 
 
 def absolute_paths(command_line: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,6 +29,7 @@ def lsp(
     tcp: Annotated[str, typer.Option(help="Serve many clients at HOST:PORT; each must send the token.")] = "",
     token_file: Annotated[Path | None, typer.Option(help="Where --tcp writes its token, instead of the runtime folder.")] = None,
     allow_remote: Annotated[bool, typer.Option(help="Let --tcp listen on an address other than loopback.")] = False,
+    in_process: Annotated[bool, typer.Option("--in-process", help="Run the engine in this process.")] = False,
     model: ModelOption = None,
     engine: EngineOption = None,
     set_: SetOption = [],  # noqa: B006
@@ -41,7 +42,7 @@ def lsp(
     from completer.cli.lsp import Endpoint, serve
 
     endpoint = Endpoint(stdio, tcp, socket, token_file, allow_remote)
-    serve(options_of(model, engine, set_), endpoint, log_file, verbose, record, lengths_only)
+    serve(options_of(model, engine, set_), endpoint, log_file, verbose, record, lengths_only, in_process)
 
 
 @app.command()
@@ -147,9 +148,11 @@ def options(
 def main() -> None:
     """Run the command line; a CompleterError becomes one line on standard error and exit status 1."""
     from completer.cli.models import app as models
+    from completer.cli.worker import app as worker
 
     escape_unprintable()
     app.add_typer(models, name="models", help="List, pull, verify and remove models.")
+    app.add_typer(worker, name="worker", help="The engine process: show, stop and restart it.")
     try:
         app()
     except CompleterError as error:

@@ -12,14 +12,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from completer.complete.generations import Generations
 from completer.complete.question import Question
 from completer.complete.site import Site
 from completer.complete.state import ClientState
-from completer.suggest.entries import Entry, Hit
-from completer.tokens.tokenizer import Tokenizer
+from completer.suggest.entries import Entry, Hit, Opening, opening
 from completer.types import FinishReason, Replacement
 
 MAX_ITEMS = 3
@@ -30,28 +28,6 @@ MIN_SHARE = 1 / 300
 """An alternative begins with at least this share of the first one's probability. Small models are sure of themselves: after
 `items.` the 0.5B model gives `map` a 230th of what `reduce` gets, but the wrong name that a `max` would return an 800th."""
 _BROKEN: tuple[FinishReason, ...] = ("cancelled", "error")
-
-
-class Opening(NamedTuple):
-    """The text after the cursor up to the first token that is more than white space, and how likely all of it was."""
-
-    text: bytes
-    prob: float
-
-
-def opening(hit: Hit, tokenizer: Tokenizer) -> Opening | None:
-    """Return how the text after the cursor begins; None as long as there is none."""
-    entry = hit.entry
-    n_known = entry.n_healed_bytes + len(entry.text[: hit.n_typed].encode())
-    said, prob = b"", 1.0
-    for id_, span in zip(entry.ids, entry.spans, strict=True):
-        said += tokenizer.token_bytes[id_]
-        if len(said) > entry.n_healed_bytes and hit.n_typed and len(said) <= n_known:
-            continue  # typed, and so confirmed
-        prob *= span.prob
-        if said[n_known:].strip():
-            return Opening(said[n_known:], prob)
-    return None
 
 
 class Alternatives:
@@ -75,7 +51,7 @@ class Alternatives:
     async def _find(self, site: Site, first: Hit, shown: Replacement, known: Sequence[Entry], question: Question) -> list[Entry]:
         """Return `known` and more, as the question's deadline allows. Mutates: the reuse store."""
         found = list(known)
-        begins = opening(first, self._state.model.tokenizer)
+        begins = opening(first.entry, first.n_typed, self._state.model.tokenizer)
         if begins is None:
             return found
         least = MIN_SHARE * begins.prob
@@ -107,7 +83,7 @@ class Alternatives:
         """
 
         def begun() -> Opening | None:
-            return opening(Hit(entry, 0), self._state.model.tokenizer)
+            return opening(entry, 0, self._state.model.tokenizer)
 
         def unlikely() -> bool:
             begins = begun()

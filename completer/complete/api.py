@@ -71,6 +71,10 @@ class Completer(Protocol):
         """The first `n_chars` code points of the suggestion's text were accepted in all; grows with each part."""
         ...
 
+    def did_dismiss(self, suggestion: Suggestion) -> None:
+        """A suggestion was sent away: no block is offered at that place until something changes."""
+        ...
+
     def set_settings(self, settings: Settings) -> None:
         """Take new settings. What names the model or its engine never changes here: then a new Completer is made."""
         ...
@@ -100,6 +104,7 @@ With several clients it is called once for each, perhaps at the same time. Raise
 
 RELOAD_SETTINGS = (
     *("model", "draft_model", "engine", "weights", "threads", "kv_memory_mb", "kv_bits"),
+    *("worker_python", "worker_unload_min", "worker_end_min"),
     *("endpoints", "dialect", "token_env", "token_command", "tls_ca", "session_header"),
 )
 """A change of one of these closes the Completer and makes a new one."""

@@ -95,6 +95,7 @@ def explain(answer: LastAnswer, tokenizer: Tokenizer) -> Explanation:
         },
         prompt={
             "window": "full" if site.anchor.full else "small",
+            "form": site.anchor.form,
             "context": site.anchor.n_context,
             "fixed": site.prompt.n_fixed,
             "tokens": len(site.prompt.ids),

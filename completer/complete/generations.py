@@ -6,28 +6,41 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from completer.complete.site import Site
 from completer.generate.generator import Generator
 from completer.suggest.block_end import sibling_stop
 from completer.suggest.confidence import TokenSpan
-from completer.suggest.entries import Entry
+from completer.suggest.entries import Entry, opening
+from completer.suggest.placeholder import is_placeholder
 from completer.tokens.tokenizer import Tokenizer, whole_characters
 from completer.types import Done, FinishReason, Prompt, Request, StopRule, Token, Tokens
 
 _ids = itertools.count(1)
+_BROKEN: tuple[FinishReason, ...] = ("cancelled", "error")
+MAX_TRIES = 3
+"""How often a body that begins with a placeholder is begun anew."""
+MIN_LEFT = 1e-3
+"""Least share of the probability that counts as left for other words than those to be avoided."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Growing:
-    """A generation that runs: its entry, the place and the stop rule that it grows by, and what is called
-    at its end."""
+    """A generation that runs: its entry, its site and what was asked for there, and what is called at its end and, before
+    that, after each line.
+
+    n_tries: how often it was begun anew, because it was a placeholder.
+    left: probability of all that is not to be avoided.
+    """
 
     entry: Entry
     site: Site
-    stop: StopRule
+    request: Request
     on_done: Callable[[Entry], None]
+    on_line: Callable[[Entry], None] = lambda _: None
+    n_tries: int = 0
+    left: float = 1.0
 
 
 class Generations:
@@ -60,7 +73,14 @@ class Generations:
         on_done: called once, on the event loop.
         """
         n_healed = len(site.prompt.heal_bytes)
-        entry = Entry(site.anchor.number, site.typed, next(_ids), background=background, n_healed_bytes=n_healed)
+        entry = Entry(
+            site.anchor.number,
+            site.typed,
+            next(_ids),
+            background=background,
+            wants_body=site.wants_body,
+            n_healed_bytes=n_healed,
+        )
         request = Request(
             entry.request_id,
             site.snapshot.uri,
@@ -70,7 +90,29 @@ class Generations:
             corpus_ids=corpora,
             avoid=avoid,
         )
-        self._growing[request.id] = _Growing(entry, site, stop, on_done)
+        self._growing[request.id] = _Growing(entry, site, request, on_done)
+        self._generator.submit(request, self._post)
+        return entry
+
+    def start_block(
+        self, site: Site, stop: StopRule, corpora: tuple[tuple[int, ...], ...], on_line: Callable[[Entry], None]
+    ) -> Entry:
+        """Submit a block for a user who rests, in the background, and return its entry, which grows from now on.
+
+        on_line: called on the event loop after each line, and once at the end.
+        """
+        n_healed = len(site.prompt.heal_bytes)
+        entry = Entry(
+            site.anchor.number,
+            site.typed,
+            next(_ids),
+            background=True,
+            wants_body=site.wants_body,
+            block=True,
+            n_healed_bytes=n_healed,
+        )
+        request = Request(entry.request_id, site.snapshot.uri, site.prompt, stop, priority=1, corpus_ids=corpora, scratch=True)
+        self._growing[request.id] = _Growing(entry, site, request, on_line, on_line=on_line)
         self._generator.submit(request, self._post)
         return entry
 
@@ -114,8 +156,14 @@ class Generations:
                 growing.entry.stats = stats
                 if tokens and growing.entry.reason is None:
                     self._grow(growing, tokens)
+                    if is_placeholder(growing.entry.text) and not _may_go_on(growing.entry.text):
+                        self._begin_anew(growing)
             case Done(request_id, reason, stats) if request_id in self._growing:
-                growing = self._growing.pop(request_id)
+                growing = self._growing[request_id]
+                said = growing.entry.text.strip()
+                if (is_placeholder(said) if said else reason == "end") and reason not in _BROKEN and self._begin_anew(growing):
+                    return
+                del self._growing[request_id]
                 entry = growing.entry
                 entry.stats, entry.reason = stats, entry.reason or reason
                 growing.on_done(entry)
@@ -132,18 +180,41 @@ class Generations:
         text = entry.text
         for token in tokens:
             entry.ids.append(token.id)
-            text = whole_characters(self._tokenizer.bytes_of(entry.ids)[entry.n_healed_bytes :])
-            entry.spans.append(TokenSpan(len(text), token.prob))
-        if growing.stop.single_line:
+            begun, text = text, whole_characters(self._tokenizer.bytes_of(entry.ids)[entry.n_healed_bytes :])
+            # The first word is chosen from what is not to be avoided.
+            of = 1.0 if begun.strip() or not text.strip() else growing.left
+            entry.spans.append(TokenSpan(len(text), min(1.0, token.prob / of)))
+        if growing.request.stop.single_line:
             text = text.partition("\n")[0]
-        elif "\n" in text[len(entry.text) :]:
+        elif _may_end_block(entry.text, text, site.cursor.language.indented):
             cut = sibling_stop(site.snapshot, site.cursor, text, site.tree)
             if cut is not None:
                 text = text[:cut]
                 entry.reason = "block"
                 self._generator.cancel(entry.request_id)
-        entry.text = text
+        n_lines, entry.text = entry.text.count("\n"), text
+        if text.count("\n") > n_lines and not (site.wants_body and is_placeholder(text)):
+            growing.on_line(entry)
         self._notify()
+
+    def _begin_anew(self, growing: _Growing) -> bool:
+        """Begin a generation anew that left an empty body empty; return whether that was done.
+
+        Mutates: what runs, the entry, which is empty again.
+        """
+        entry, tokenizer = growing.entry, self._tokenizer
+        if not growing.site.wants_body or not self._generator.avoids or growing.n_tries == MAX_TRIES:
+            return False
+        begins = opening(entry, 0, tokenizer)
+        avoid = (b"", *((begins.text,) if begins else ()))
+        del self._growing[entry.request_id]
+        self._generator.cancel(entry.request_id)
+        entry.begin_anew(next(_ids))
+        request = replace(growing.request, id=entry.request_id, avoid=(*growing.request.avoid, *avoid))
+        left = max(growing.left * (1.0 - (begins.prob if begins else 0.0)), MIN_LEFT)
+        self._growing[request.id] = replace(growing, request=request, n_tries=growing.n_tries + 1, left=left)
+        self._generator.submit(request, self._post)
+        return True
 
     def _notify(self) -> None:
         async def notify() -> None:
@@ -153,3 +224,14 @@ class Generations:
         task = self._loop.create_task(notify())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _may_end_block(before: str, text: str, indented: bool) -> bool:
+    """Whether the text has come to a line end, or, where indentation ends a block, to the first word of a line."""
+    begun = indented and "\n" in text and not before[before.rfind("\n") + 1 :].strip()
+    return begun or "\n" in text[len(before) :]
+
+
+def _may_go_on(text: str) -> bool:
+    """Whether the last word of the first line may become another one."""
+    return "\n" not in text and (text[-1:].isalnum() or text[-1:] in ("", "_"))

@@ -19,6 +19,8 @@ from completer.complete.open_document import OpenDocument
 from completer.complete.site import Site
 from completer.complete.state import ClientState
 from completer.prompt.prompt import Anchor, build_prompt, lf
+from completer.suggest.placeholder import wants_a_body
+from completer.syntax.block import block_around
 from completer.syntax.cursor import cursor_context
 from completer.types import FinishReason, Prompt, Replacement, Snapshot
 
@@ -48,10 +50,11 @@ class IdleWork:
         if doc.prefetch is not None and doc.prefetch.reason is None:
             self._generations.cancel(doc.prefetch.request_id)
         cursor = cursor_context(accepted)
-        if cursor.suppress:
+        block = block_around(accepted, cursor)
+        if cursor.suppress or self._state.form_of(cursor, block) != anchor.form:
             return
         prompt = build_prompt(anchor, anchor.typed(accepted), self._state.model.tokenizer)
-        next_site = Site(accepted, cursor, None, anchor, typed, prompt)
+        next_site = Site(accepted, cursor, None, anchor, typed, prompt, wants_a_body(accepted, block))
         doc.prefetch = self._generations.start(next_site, self._state.stop_rule(cursor, accepted), background=True)
         self._state.reuse.put(doc.prefetch)
 
@@ -61,13 +64,13 @@ class IdleWork:
         if snapshot.uri not in docs or doc.is_secret:
             return  # closed meanwhile
         if doc.prefill_anchor is not None:
-            if doc.prefill_anchor.match(snapshot) == "exact":
+            if doc.prefill_anchor.form == self._state.place(doc, snapshot).form and doc.prefill_anchor.match(snapshot) == "exact":
                 return  # it is on its way
             assert doc.prefill_id is not None
             self._generations.cancel(doc.prefill_id)
             doc.prefill_anchor = None
         self._catch_up(doc)
-        anchor = doc.anchors.better(snapshot, context.lead_ids(snapshot.uri))
+        anchor = doc.anchors.better(snapshot, context.lead_ids(snapshot.uri), self._state.place(doc, snapshot).form)
         if anchor is None:
             return
         others = [other.snapshot for other in docs.values() if other is not doc and not other.is_secret]
@@ -87,9 +90,10 @@ class IdleWork:
     def _adopt(self, doc: OpenDocument, anchor: Anchor) -> None:
         """Put a prefilled anchor first. Mutates: doc, the reuse store.
 
-        What a full window suggested stays valid after it. What a small one suggested does not: it is made again.
+        What a full window suggested stays valid after it. What a small one suggested does not, nor what another form of
+        the prompt did: it is made again.
         """
-        old = doc.anchors.full
+        old = doc.anchors.last_full(anchor.form)
         if anchor.full and old is not None and anchor.anchor_cp >= old.anchor_cp:
             self._state.reuse.carry(old.number, anchor.number, anchor.anchor_cp - old.anchor_cp)
         doc.anchors.use(anchor)

@@ -69,8 +69,10 @@ class Pipeline:
         doc = self._state.docs.get(snapshot.uri)
         if doc is None:
             return
+        self._foreground.at_rest.end(doc)
         for edit in edits:
             doc.tree.edit(edit)
+        doc.rest.edited(edits)
         doc.anchors.edited(edits)
         doc.snapshot = snapshot
         if doc.secrets is not None:
@@ -78,6 +80,8 @@ class Pipeline:
 
     def did_move_cursor(self, snapshot: Snapshot) -> None:
         doc = self._doc(snapshot)
+        if snapshot.at != doc.snapshot.at:
+            self._foreground.at_rest.end(doc)
         doc.snapshot = snapshot
         if doc.resting is not None:
             doc.resting.cancel()
@@ -98,6 +102,10 @@ class Pipeline:
 
     def did_accept(self, suggestion: Suggestion, n_chars: int) -> None:
         """Nothing to do: what follows was prefetched when the suggestion was answered."""
+
+    def did_dismiss(self, suggestion: Suggestion) -> None:
+        if (doc := self._state.docs.get(suggestion.uri)) is not None:
+            self._foreground.at_rest.dismiss(doc)
 
     # Settings, figures, the end.
 
@@ -142,7 +150,7 @@ class Pipeline:
         end = time.monotonic() + timeout_s
         docs = self._state.docs
         while time.monotonic() < end:
-            busy = any(doc.prefill_anchor or doc.resting or doc.unfinished for doc in docs.values())
+            busy = any(doc.prefill_anchor or doc.resting or doc.rest.timer or doc.unfinished for doc in docs.values())
             if not self._state.context.busy and not busy:
                 return True
             await asyncio.sleep(0.01)

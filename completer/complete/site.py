@@ -16,6 +16,7 @@ class Site:
 
     cursor: what the syntax tells about the cursor.  tree: the document's tree; it moves on with the next edit.
     typed: the text between anchor and cursor, lines ended by line feeds.  prompt: the anchor's head and `typed`, as tokens.
+    wants_body: it is the empty body of a function, in which a placeholder is no answer.
     """
 
     snapshot: Snapshot
@@ -24,3 +25,4 @@ class Site:
     anchor: Anchor
     typed: str
     prompt: Prompt
+    wants_body: bool = False

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from completer.complete.open_document import OpenDocument
+from completer.complete.open_document import OpenDocument, Place, Timer
 from completer.complete.trace import TraceLog
 from completer.config import Settings
 from completer.engines.base import CostCurve
@@ -15,9 +16,10 @@ from completer.prompt.anchors import Anchors
 from completer.prompt.context.context import Context
 from completer.suggest.block_end import stop_rule
 from completer.suggest.entries import ReuseStore
-from completer.syntax.cursor import CursorContext
+from completer.syntax.block import Block, block_around
+from completer.syntax.cursor import CursorContext, cursor_context
 from completer.tokens.tokenizer import Tokenizer
-from completer.types import Snapshot, StopRule, Suggestion
+from completer.types import PromptForm, Snapshot, StopRule, Suggestion
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +41,21 @@ class Model:
     health: Health = field(default_factory=Health)
 
 
+Later = Callable[[float, Callable[[], None]], Timer]
+"""Does something after so many seconds, unless that is cancelled."""
+
+
+def call_later(delay_s: float, do: Callable[[], None]) -> Timer:
+    """Do something on the running event loop, `delay_s` seconds from now."""
+    return asyncio.get_running_loop().call_later(delay_s, do)
+
+
 @dataclass(slots=True)
 class ClientState:
-    """Owned by the event loop. docs: the open documents by URI.  on_extend: see `completer.complete.api.Completer`."""
+    """Owned by the event loop. docs: the open documents by URI.  on_extend: see `completer.complete.api.Completer`.
+
+    later: the clock that tells when a user rests.
+    """
 
     model: Model
     settings: Settings
@@ -50,11 +64,28 @@ class ClientState:
     reuse: ReuseStore = field(default_factory=ReuseStore)
     traces: TraceLog = field(default_factory=TraceLog)
     on_extend: Callable[[Suggestion], None] | None = None
+    later: Later = call_later
 
     def new_anchors(self, snapshot: Snapshot) -> Anchors:
         """Return the anchors of a document that was just opened, or whose context changed."""
         model, name_ids = self.model, self.context.name_ids(snapshot)
         return Anchors(model.tokenizer, model.costs(), model.generator.n_cached, model.max_len, name_ids)
+
+    def place(self, doc: OpenDocument, snapshot: Snapshot, cursor: CursorContext | None = None) -> Place:
+        """Return what a place is to the prompt. Mutates: what the document remembers of its last place."""
+        if doc.place is None or doc.place.at != snapshot.at:
+            cursor = cursor or cursor_context(snapshot, doc.tree)
+            block = block_around(snapshot, cursor)
+            doc.place = Place(snapshot.at, block, self.form_of(cursor, block))
+        return doc.place
+
+    def form_of(self, cursor: CursorContext, block: Block) -> PromptForm:
+        """Return the form at a place whose surroundings are known.
+
+        Inside a literal the model must see where that ends. Files that are no programs were not measured.
+        """
+        measured = cursor.inside in ("code", "line_comment") and cursor.language.statement_ends
+        return self.model.tokenizer.fim.format.forms.at(block.rest) if measured else "middle"
 
     def stop_rule(self, cursor: CursorContext, snapshot: Snapshot, explicit: bool = False) -> StopRule:
         """Return when decoding ends at a place."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 
 from completer.config import Settings
 from completer.engines.base import CostCurve, StepEngine, StreamEngine
@@ -15,10 +15,23 @@ from completer.engines.health import Health
 from completer.engines.measure import KeptCosts, measure_costs
 from completer.engines.other.load import FOLDER_ENGINES, load_folder, open_lmdeploy
 from completer.engines.registry import ENGINES, availability, has_cuda
-from completer.errors import ConfigError, EngineUnavailable
+from completer.errors import CacheError, ConfigError, EngineUnavailable
 from completer.models.store import ModelFiles
+from completer.system.cachefile import require_writable
 from completer.tokens.tokenizer import Tokenizer
 from completer.types import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class VocabularyFile:
+    """The tokenizer.json from which another process makes the same tokenizer. fim: its prompt format, "" to detect it.
+
+    keeps: what is worked out of it may be kept beside it (`Tokenizer.load_quickly`).
+    """
+
+    path: Path
+    fim: str = ""
+    keeps: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +39,7 @@ class Loaded:
     """A model ready to run: its engine, its tokenizer, and the names to show.
 
     converted: the folder of converted files that it runs from; None where it runs from the model's own files.
-    health: what went wrong since.
+    health: what went wrong since.  vocabulary: None if the tokenizer comes from no file.
     """
 
     engine: StepEngine
@@ -36,6 +49,7 @@ class Loaded:
     """Keeps what the engine has learned of its costs for the next start."""
     converted: Path | None = None
     health: Health = field(default_factory=Health)
+    vocabulary: VocabularyFile | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +59,7 @@ class Served:
     engine: StreamEngine
     tokenizer: Tokenizer
     model: str
+    vocabulary: VocabularyFile | None = None
 
 
 def load_remote(settings: Settings, progress: Progress = lambda *_: None) -> Served:
@@ -61,7 +76,7 @@ def load_lmdeploy(files: ModelFiles, settings: Settings, progress: Progress = la
     progress("loading", 0, 1)
     engine, tokenizer = open_lmdeploy(files, settings, MAX_LEN)
     progress("ready", 1, 1)
-    return Served(engine, tokenizer, files.name)
+    return Served(engine, tokenizer, files.name, VocabularyFile(files.path / "tokenizer.json", files.fim))
 
 
 def load(files: ModelFiles, settings: Settings, progress: Progress = lambda *_: None, measure: bool = False) -> Loaded:
@@ -84,9 +99,11 @@ def load(files: ModelFiles, settings: Settings, progress: Progress = lambda *_: 
         torch.set_num_threads(physical_threads(settings))
         progress("loading", 0, 1)
         engine, tokenizer = load_folder(name, files, settings, MAX_LEN)
+        vocabulary = VocabularyFile(files.path / "tokenizer.json", files.fim)
     else:
         engine, tokenizer, health = load_converted(name, files, settings, progress)
         converted = files.converted
+        vocabulary = VocabularyFile(files.converted / "tokenizer.json", files.fim, keeps=True)
     if files.converted.is_dir():
         key = f"{name} {settings.weights}, {physical_threads(settings)} threads, {versions}"
         kept = KeptCosts(files.converted / "costs.json", key)
@@ -96,7 +113,7 @@ def load(files: ModelFiles, settings: Settings, progress: Progress = lambda *_: 
         engine.costs = measure_costs(engine)
         keep = _forget
     progress("ready", 1, 1)
-    return Loaded(engine, tokenizer, files.name, keep, converted, health)
+    return Loaded(engine, tokenizer, files.name, keep, converted, health, vocabulary)
 
 
 def _forget(costs: CostCurve) -> None:
@@ -127,9 +144,20 @@ def _load_on_cuda(files: ModelFiles, settings: Settings, progress: Progress) -> 
 
     progress("loading", 0, 1)
     checkpoint = open_checkpoint(files.path, "cuda")
-    with TemporaryDirectory() as folder:
-        tokenizer = write_tokenizer(checkpoint, files.path, Path(folder), files.fim)
+    folder = _folder_of_tokenizer(files)
+    tokenizer = write_tokenizer(checkpoint, files.path, folder, files.fim)
     engine = load_on_cuda(checkpoint, settings, tokenizer.vocab_size)
     engine.costs = measure_costs(engine)
     progress("ready", 1, 1)
-    return Loaded(engine, tokenizer, files.name, _forget)
+    vocabulary = VocabularyFile(folder / "tokenizer.json", files.fim)
+    return Loaded(engine, tokenizer, files.name, _forget, vocabulary=vocabulary)
+
+
+def _folder_of_tokenizer(files: ModelFiles) -> Path:
+    """Return a folder, made if need be, for the tokenizer.json of a model that is not converted; it stays."""
+    folder = files.converted.with_name(f"{files.converted.name}-tokenizer")
+    try:
+        require_writable(folder)
+    except CacheError:
+        return Path(mkdtemp(prefix="completer-"))
+    return folder

@@ -99,6 +99,8 @@ class Decoding:
         if self.request.stop.max_tokens == 0:
             return "length"
         self._started = time.perf_counter()
+        if self.request.scratch:
+            self.slot.scratch_from = self._n_context
         reason: FinishReason | None = None
         with self.slot.guard():
             while reason is None and len(self._ids) <= self.slot.engine.max_len:
@@ -176,8 +178,9 @@ class Decoding:
             chosen = slot.forward_choices([*feed, *proposed], allowed)
             return lambda row: Token(*chosen[row])
         logits = slot.forward([*feed, *proposed], len(bounds))
-        for n, row in enumerate(logits, len(self._ids)):
-            self.rows.keep(slot.ids[:n], row)
+        if not self.request.scratch:
+            for n, row in enumerate(logits, len(self._ids)):
+                self.rows.keep(slot.ids[:n], row)
         is_alone = len(feed) + len(proposed) == 1
         return from_rows(logits, bounds, self.tokenizer, 0.0 if is_alone else slot.engine.costs.logit_noise)
 
@@ -250,7 +253,7 @@ class Decoding:
 
 def prefill_end(request: Request) -> int:
     """Return how many of a prompt's tokens a prefill feeds: those before the first row that is wanted."""
-    return len(request.prompt.ids) - 1 - request.prompt.n_heal
+    return max(0, len(request.prompt.ids) - 1 - request.prompt.n_heal)
 
 
 def _ids_of(drafts: Sequence[Draft]) -> list[int]:

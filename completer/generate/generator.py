@@ -1,8 +1,8 @@
 """The seam between completion and the engine: requests down, events up, cancel by id.
 
-All that crosses it is frozen plain data (completer.types), so the engine can live in a process of its own. Two
+All that crosses it is frozen plain data (completer.types), so the engine can live in a process of its own. Three
 implementations: `scheduler.LocalGenerator` decodes over a StepEngine, `stream.StreamGenerator` relays what a
-StreamEngine decodes.
+StreamEngine decodes, `completer.worker.generator.WorkerGenerator` stands for one of them in another process.
 """
 
 from __future__ import annotations
@@ -16,14 +16,17 @@ OnEvent = Callable[[Tokens | Done], None]
 
 
 class Generator(Protocol):
-    """All methods return at once and may be called from any thread.
+    """All methods return at once and may be called from any thread."""
 
-    message: what the user should know of the engine's state now; "" when all is well.
-    avoids: whether it honours `Request.avoid`.
-    """
+    @property
+    def message(self) -> str:
+        """What the user should know of the engine's state now; "" when all is well."""
+        ...
 
-    message: str
-    avoids: bool
+    @property
+    def avoids(self) -> bool:
+        """Whether it honours `Request.avoid`."""
+        ...
 
     def submit(self, request: Request, on_event: OnEvent) -> None:
         """Queue `request`; its events follow: any number of `Tokens`, then exactly one `Done`.

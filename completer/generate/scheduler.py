@@ -26,6 +26,7 @@ from completer.generate.drafts.ngrams import AcceptanceRates, Drafter, NgramInde
 from completer.generate.generator import OnEvent
 from completer.generate.known_rows import KnownRows
 from completer.generate.slots import Slot, Slots
+from completer.generate.turns import Turns
 from completer.tokens.prefix import common_length
 from completer.tokens.tokenizer import Tokenizer
 from completer.types import Done, FinishReason, Request, Stats
@@ -66,11 +67,11 @@ class _Job:
         return self.decoding.stats if self.decoding else Stats()
 
     @property
-    def urgency(self) -> tuple[int, int]:
+    def priority(self) -> int:
         """Cancelled jobs first, to be done with them; a prefill that goes on for the next keystroke last."""
         if self.cancelled:
-            return (_LAST if self.filling is not None else _FIRST), 0
-        return self.request.priority, -self.request.id
+            return _LAST if self.filling is not None else _FIRST
+        return self.request.priority
 
 
 class LocalGenerator:
@@ -91,6 +92,7 @@ class LocalGenerator:
         self._rows = KnownRows(engine.vocab_size)
         self._indexes: LRUCache[tuple[int, ...], NgramIndex] = LRUCache(maxsize=N_INDEXES)
         self._jobs: list[_Job] = []
+        self._turns = Turns()
         self._changed = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
@@ -121,6 +123,10 @@ class LocalGenerator:
     def n_cached(self, ids: Sequence[int]) -> int:
         return self._slots.n_cached(ids)
 
+    def held(self) -> list[list[int]]:
+        """Return the tokens of each slot: what `n_cached` compares with. From any thread; not to be changed."""
+        return [slot.ids for slot in self._slots]
+
     def forget(self, n_kept: int) -> None:
         """Drop all rows, and all but `n_kept` tokens of each slot: for measurements, while nothing runs."""
         self._rows = KnownRows(self._engine.vocab_size)
@@ -137,7 +143,9 @@ class LocalGenerator:
 
     def _run(self) -> None:
         while (job := self._schedule()) is not None:
+            began = time.perf_counter()
             reason = self._run_piece(job)
+            self._turns.ran(job.request.client, (time.perf_counter() - began) * 1e3)
             if reason is not None:
                 self._finish(job, reason)
         for job in list(self._jobs):
@@ -153,8 +161,13 @@ class LocalGenerator:
                 self._changed.wait()
             if self._closed:
                 return None
+            self._turns.update({job.request.client for job in self._jobs})
             ready = (job for job in self._jobs if job.decoding or job.cancelled or self._free_slots(job))
-            return min(ready, key=lambda job: job.urgency)  # one is always ready
+            return min(ready, key=self._urgency)  # one is always ready
+
+    def _urgency(self, job: _Job) -> tuple[int, float, int]:
+        """The least goes first: by priority, then the client whose turn it is, then its newest request."""
+        return job.priority, self._turns.rank(job.request.client), -job.request.id
 
     def _run_piece(self, job: _Job) -> FinishReason | None:
         """Run one piece of a job; return why it ended, None if it goes on. Mutates: the job, its slot."""

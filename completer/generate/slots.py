@@ -28,6 +28,7 @@ class Slot:
     """One sequence of an engine.
 
     ids: the tokens it holds.  used: when it was last taken, on the clock of `Slots`.
+    scratch_from: what it holds from there on may be dropped at no loss (`Request.scratch`).
     Invariant: `ids` names a token only after the forward that wrote it. An exception inside `guard` empties
     the slot. Owned by the engine's thread; other threads may read `ids`.
     """
@@ -37,6 +38,7 @@ class Slot:
         self.index = index
         self.ids = list(ids)
         self.used = 0
+        self.scratch_from = sys.maxsize
         self._choosing = engine if isinstance(engine, ChoosingEngine) else None
 
     @property
@@ -53,7 +55,7 @@ class Slot:
 
         At least the last token is fed, because its row is wanted.
         """
-        return list(ids[self.truncate(min(self.n_shared(ids), len(ids) - 1)) :])
+        return list(ids[self.truncate(max(0, min(self.n_shared(ids), len(ids) - 1))) :])
 
     def truncate(self, length: int) -> int:
         """Drop all tokens from `length` on; return how many are left, perhaps fewer than `length`.
@@ -154,7 +156,7 @@ class Slots:
         """Return the slot to take for `ids`.
 
         That is the one with the longest prefix of them, if taking it drops at most `max_lost` tokens and no
-        more than it keeps; else the one used least recently among the others, to which the prefix is then
+        more than it keeps, not counting scratch; else the one used least recently among the others, to which the prefix is then
         copied.
 
         free: the slots to choose from; None: all.  busy: those with unfinished work, taken last.
@@ -162,7 +164,7 @@ class Slots:
         """
         free = self._slots if free is None else free
         n_shared, _, source = max(((slot.n_shared(ids), slot.used, slot) for slot in self._slots), key=lambda one: one[:2])
-        cheap = len(source.ids) - n_shared <= min(self._max_lost, n_shared)
+        cheap = min(len(source.ids), source.scratch_from) - n_shared <= min(self._max_lost, n_shared)
         if source in free and cheap and not (spare_busy and source in busy):
             return Claim(source, source, n_shared)
         others = [slot for slot in free if slot is not source]
@@ -173,6 +175,7 @@ class Slots:
         slot, source, n_shared = claim
         if slot is not source:
             slot.copy_from(source, n_shared)
+        slot.scratch_from = sys.maxsize
         self._clock += 1
         slot.used = self._clock
         return slot

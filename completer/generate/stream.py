@@ -100,6 +100,15 @@ class StreamGenerator:
     def n_cached(self, ids: Sequence[int]) -> int:
         return max((common_length(held, ids) for held in self._warm), default=0)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether any request is under way. A hint: it may be outdated at once."""
+        return bool(self._jobs)
+
+    def held(self) -> list[tuple[int, ...]]:
+        """Return what `n_cached` compares with. From any thread."""
+        return self._warm
+
     def close(self) -> None:
         if self._loop.is_closed():
             return

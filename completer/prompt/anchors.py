@@ -16,9 +16,17 @@ from typing import NamedTuple
 from cachetools import LRUCache
 
 from completer.engines.base import CostCurve
-from completer.prompt.prompt import Anchor, Match, Window, build_prompt, context_opening, set_anchor
+from completer.prompt.prompt import (
+    Anchor,
+    Match,
+    Window,
+    anchor_at,
+    build_prompt,
+    context_opening,
+    set_anchor,
+)
 from completer.tokens.tokenizer import Tokenizer
-from completer.types import Edit, Prompt, Snapshot
+from completer.types import Edit, Prompt, PromptForm, Snapshot
 
 COLD_MS = 180.0
 """What the prefill of a first answer at a new place may take; its decoding comes on top."""
@@ -86,28 +94,32 @@ class Anchors:
         n_cold = max(64, min(int(COLD_MS / costs.prefill_ms_per_token), FULL_BEFORE))
         self._cold = Window(n_cold * 3 // 4, n_cold // 4, full=False)
 
-    def choose(self, snapshot: Snapshot, context_ids: Sequence[int] = (), *, explicit: bool = False) -> Chosen:
+    def choose(
+        self, snapshot: Snapshot, context_ids: Sequence[int] = (), *, explicit: bool = False, form: PromptForm = "middle"
+    ) -> Chosen:
         """Return the anchor for a foreground request: one that matches and is warm, or a new one.
 
         explicit: the user waits, so the prompt always shows the full window, whatever its prefill costs. Otherwise an
         anchor with a full window goes before one with a small window, and a new place gets a small window.
         context_ids: the document's context block; a small window includes it only if some slot holds it already.
+        form: of the prompt that the place wants; an anchor of another form does not serve it.
         Mutates: the order of the anchors; a new anchor is remembered.
         """
-        for anchor in sorted(self._anchors, key=lambda anchor: not anchor.full):
-            match = anchor.match(snapshot)
-            if match is None:
-                continue
+        for anchor, match in self._matching(snapshot, form):
             prompt = self._prompt(anchor, snapshot)
-            usable = self._is_good(anchor, match, prompt) if explicit else self._missing_ms(prompt) <= COLD_MS
+            if explicit:
+                usable = self._is_good(anchor, match, prompt) and self._begins_well(anchor, snapshot)
+            else:
+                usable = self._missing_ms(prompt) <= COLD_MS
             if usable:
                 self.use(anchor)
                 return Chosen(anchor, prompt)
-        anchor = self._full_anchor(snapshot, context_ids) if explicit else self._cold_anchor(snapshot, context_ids)
+        make = self._full_anchor if explicit else self._first_anchor
+        anchor = make(snapshot, context_ids, form)
         self.use(anchor)
         return Chosen(anchor, self._prompt(anchor, snapshot))
 
-    def better(self, snapshot: Snapshot, context_ids: Sequence[int] = ()) -> Anchor | None:
+    def better(self, snapshot: Snapshot, context_ids: Sequence[int] = (), form: PromptForm = "middle") -> Anchor | None:
         """Return the anchor that idle time should prefill for this snapshot, or None if there is nothing to do.
 
         First a small window, as the user may type before a full one is ready; then a full window; then a full window
@@ -115,10 +127,7 @@ class Anchors:
         context_ids: the document's context block. That it grew is no reason for a new anchor; that there is one now, is.
         """
         served = has_full = False
-        for anchor in self._anchors:
-            match = anchor.match(snapshot)
-            if match is None:
-                continue
+        for anchor, match in self._matching(snapshot, form):
             prompt = self._prompt(anchor, snapshot)
             warm = len(prompt.ids) - self._cached(prompt.ids) <= MAX_TYPED // 4
             if self._is_good(anchor, match, prompt):
@@ -129,9 +138,25 @@ class Anchors:
                 has_full = True
             served = served or warm
         if not served:
-            return self._cold_anchor(snapshot, context_ids)
-        anchor = self._full_anchor(snapshot, context_ids if has_full or self._is_warm(context_ids) else ())
+            return self._first_anchor(snapshot, context_ids, form)
+        led = has_full or self._is_warm(context_ids)
+        anchor = self._full_anchor(snapshot, context_ids if led else (), form)
         return None if has_full and not anchor.n_context else anchor
+
+    def _matching(self, snapshot: Snapshot, form: PromptForm) -> list[tuple[Anchor, Match]]:
+        """Return the anchors that serve the snapshot, those with a full window first."""
+        found = []
+        for anchor in sorted(self._anchors, key=lambda anchor: not anchor.full):
+            match = anchor.match(snapshot) if anchor.form == form else None
+            if match is not None:
+                found.append((anchor, match))
+        return found
+
+    def _begins_well(self, anchor: Anchor, snapshot: Snapshot) -> bool:
+        """Whether a new anchor would have the same head. Without a suffix, an anchor from elsewhere matches, too; a new one
+        costs what is between the two.
+        """
+        return anchor.form != "left" or (anchor.start_cp, anchor.anchor_cp) == anchor_at(snapshot, self._full)
 
     def _prompt(self, anchor: Anchor, snapshot: Snapshot) -> Prompt:
         """Return the prompt of an anchor. One key asks for it several times. Mutates: the prompts that are kept."""
@@ -141,25 +166,36 @@ class Anchors:
             prompt = self._prompts[key] = build_prompt(anchor, key[1], self._tokenizer)
         return prompt
 
-    def _full_anchor(self, snapshot: Snapshot, context_ids: Sequence[int]) -> Anchor:
+    def _full_anchor(self, snapshot: Snapshot, context_ids: Sequence[int], form: PromptForm) -> Anchor:
         """Return an anchor with the full window, as much of it as a slot has room for; the block gives way first.
 
         A window is measured in characters, and some texts make more tokens of them than code does.
         """
-        anchor = self._set(snapshot, self._full, context_ids)
+        anchor = self._set(snapshot, self._full, form, context_ids)
         window = self._full
         while (n_tokens := len(anchor.fixed_ids)) > self._longest and window.n_before:
             share = 1.0 if anchor.n_context else 0.9 * self._longest / n_tokens
             window = Window(int(window.n_before * share), int(window.n_after * share), full=True)
-            anchor = self._set(snapshot, window)
+            anchor = self._set(snapshot, window, form)
         return anchor
 
-    def _cold_anchor(self, snapshot: Snapshot, context_ids: Sequence[int]) -> Anchor:
-        return self._set(snapshot, self._cold, context_ids if self._is_warm(context_ids) else ())
+    def _first_anchor(self, snapshot: Snapshot, context_ids: Sequence[int], form: PromptForm) -> Anchor:
+        """Return the first anchor at a new place: with a small window, unless the slots hold most of a full one already.
 
-    def _set(self, snapshot: Snapshot, window: Window, context_ids: Sequence[int] = ()) -> Anchor:
+        They do if the form of the prompt changes while the user types: both forms begin alike.
+        """
+        if any(anchor.full for anchor in self.others(snapshot, form)):
+            anchor = self._full_anchor(snapshot, context_ids, form)
+            if self._missing_ms(self._prompt(anchor, snapshot)) <= COLD_MS:
+                return anchor
+        return self._cold_anchor(snapshot, context_ids, form)
+
+    def _cold_anchor(self, snapshot: Snapshot, context_ids: Sequence[int], form: PromptForm) -> Anchor:
+        return self._set(snapshot, self._cold, form, context_ids if self._is_warm(context_ids) else ())
+
+    def _set(self, snapshot: Snapshot, window: Window, form: PromptForm, context_ids: Sequence[int] = ()) -> Anchor:
         """Return an anchor after the context block, which ends with the document's name, or after the name alone."""
-        anchor = set_anchor(snapshot, window, self._tokenizer, context_ids or self._name_ids)
+        anchor = set_anchor(snapshot, window, self._tokenizer, context_ids or self._name_ids, form)
         return anchor if context_ids else replace(anchor, n_context=0)
 
     def _is_warm(self, context_ids: Sequence[int]) -> bool:
@@ -171,10 +207,13 @@ class Anchors:
         """Return what the prefill of the prompt would take now."""
         return (len(prompt.ids) - self._cached(prompt.ids)) * self._costs.prefill_ms_per_token
 
-    @property
-    def full(self) -> Anchor | None:
-        """The anchor with a full window that was used last."""
-        return next((anchor for anchor in self._anchors if anchor.full), None)
+    def last_full(self, form: PromptForm) -> Anchor | None:
+        """Return the anchor of a form with a full window that was used last."""
+        return next((anchor for anchor in self._anchors if anchor.full and anchor.form == form), None)
+
+    def others(self, snapshot: Snapshot, form: PromptForm) -> list[Anchor]:
+        """Return the anchors of other forms that describe the document: a suggestion of theirs may still be typed along."""
+        return [anchor for anchor in self._anchors if anchor.form != form and anchor.match(snapshot) == "exact"]
 
     def use(self, anchor: Anchor) -> None:
         """Put `anchor` first. Mutates: the anchors; the least recently used one is forgotten."""

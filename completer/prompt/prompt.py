@@ -5,6 +5,11 @@
 
 While the user types, everything up to <middle> stays byte-identical, so a keystroke feeds only the end of `typed`.
 Source: EFIM (2505.21889), with token healing in place of training.
+
+What follows is not always told: a small model takes the function after an empty body for the body's continuation.
+Where nothing of the cursor's block follows, the form is "left":
+
+    prompt    context <prefix> text[start:anchor] typed
 """
 
 from __future__ import annotations
@@ -16,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from completer.tokens.tokenizer import FimIds, Tokenizer
-from completer.types import Prompt, Snapshot
+from completer.types import Prompt, PromptForm, Snapshot
 
 LONG_LINE_CP = 2_000
 """In a longer line an anchor is set at a multiple of half of this: all after it is tokenised anew at each key."""
@@ -25,6 +30,9 @@ TOKENS_PER_QUANTUM = 48
 moves: 16 lines for 768 tokens before the cursor, fewer in a smaller window, which would lose up to half of its lines."""
 CHARS_PER_TOKEN = 3.0
 """Low estimate for code; real text has 3 to 4."""
+
+MAX_LEFT_CP = 2_000
+"""How far after an anchor without a suffix its prompt serves."""
 
 MAX_HEAL = 4
 """Most tokens that are taken back; each costs a row of the first forward."""
@@ -49,6 +57,8 @@ class Window:
 class Anchor:
     """A frozen prompt head. start_cp <= anchor_cp; head = text[start_cp:anchor_cp]; tail: the suffix as it was.
 
+    form: of the prompt; an anchor "left" has no tail, so it never goes stale.
+
     fixed_ids: all tokens in front of the typed ones.  n_context: how many of them are the context block.
     overtaken: the window began where the document did, and text was inserted there since: an import, often.
     number: unique, so that what was made for one anchor is never taken for another's.
@@ -62,6 +72,7 @@ class Anchor:
     fixed_ids: tuple[int, ...]
     full: bool
     n_context: int = 0
+    form: PromptForm = "middle"
     overtaken: bool = False
     number: int = field(default_factory=lambda: next(_numbers))
 
@@ -75,6 +86,8 @@ class Anchor:
         text, cursor = snapshot.text, snapshot.cursor_cp
         if cursor < self.anchor_cp or not text.startswith(self.head, self.start_cp):
             return None
+        if self.form == "left" and cursor - self.anchor_cp > MAX_LEFT_CP:
+            return None  # without a suffix, every place farther down would match
         if text.startswith(self.tail, cursor):
             return "exact"
         rest, found, below = self.tail.partition("\n")
@@ -92,31 +105,46 @@ class Anchor:
         return replace(self, start_cp=self.start_cp + by_cp, anchor_cp=self.anchor_cp + by_cp, overtaken=overtaken)
 
 
-def set_anchor(snapshot: Snapshot, window: Window, tokenizer: Tokenizer, context_ids: Sequence[int] = ()) -> Anchor:
+def set_anchor(
+    snapshot: Snapshot, window: Window, tokenizer: Tokenizer, context_ids: Sequence[int] = (), form: PromptForm = "middle"
+) -> Anchor:
     """Freeze an anchor at the start of the cursor's line, with as many whole lines around it as the window takes.
 
     In a very long line the anchor is nearer to the cursor.
-    context_ids: the context block, which the prompt begins with.
+    context_ids: the context block, which the prompt begins with.  form: of the prompt.
     """
     text = snapshot.text
+    start_cp, anchor_cp = anchor_at(snapshot, window)
+    end_cp = (
+        _window_end(text, snapshot.cursor_cp, int(window.n_after * CHARS_PER_TOKEN)) if form == "middle" else snapshot.cursor_cp
+    )
+    head, tail = text[start_cp:anchor_cp], text[snapshot.cursor_cp : end_cp]
+    tail_ids = tokenizer.encode(lf(tail)) if form == "middle" else None
+    fixed_ids = frame(tokenizer.encode(lf(head)), tail_ids, tokenizer.fim, context_ids)
+    return Anchor(snapshot.uri, start_cp, anchor_cp, head, tail, tuple(fixed_ids), window.full, len(context_ids), form)
+
+
+def anchor_at(snapshot: Snapshot, window: Window) -> tuple[int, int]:
+    """Return start_cp and anchor_cp of an anchor for the snapshot."""
     anchor_cp = snapshot.line_start_cp
     if (column := snapshot.cursor_cp - anchor_cp) > LONG_LINE_CP:
         anchor_cp += column // (LONG_LINE_CP // 2) * (LONG_LINE_CP // 2)
-    start_cp = _window_start(text, anchor_cp, window)
-    end_cp = _window_end(text, snapshot.cursor_cp, int(window.n_after * CHARS_PER_TOKEN))
-    head, tail = text[start_cp:anchor_cp], text[snapshot.cursor_cp : end_cp]
-    fixed_ids = frame(tokenizer.encode(lf(head)), tokenizer.encode(lf(tail)), tokenizer.fim, context_ids)
-    return Anchor(snapshot.uri, start_cp, anchor_cp, head, tail, tuple(fixed_ids), window.full, len(context_ids))
+    return _window_start(snapshot.text, anchor_cp, window), anchor_cp
 
 
-def frame(head_ids: list[int], tail_ids: list[int], fim: FimIds, context_ids: Sequence[int] = ()) -> list[int]:
-    """Put prefix and suffix tokens between the special tokens of the family, up to where the typed text goes."""
+def frame(head_ids: list[int], tail_ids: list[int] | None, fim: FimIds, context_ids: Sequence[int] = ()) -> list[int]:
+    """Put prefix and suffix tokens between the special tokens of the family, up to where the typed text goes.
+
+    tail_ids: None: there is no suffix, and the model writes on from left to right. The prefix token stays: it does no
+    harm, and all up to the anchor is in the slot already where the middle was filled in before.
+    """
     opening = context_opening(fim, context_ids)
     middle = [] if fim.middle is None else [fim.middle]
-    if fim.format.order == "spm":
+    if tail_ids is not None and fim.format.order == "spm":
         return [*opening, fim.suffix, *tail_ids, fim.prefix, *head_ids, *middle]
     prefix = [] if fim.format.context_in_prefix else [fim.prefix]
-    return [*opening, *prefix, *head_ids, fim.suffix, *tail_ids, *middle]
+    head = [*opening, *prefix, *head_ids]
+    return head if tail_ids is None else [*head, fim.suffix, *tail_ids, *middle]
 
 
 def context_opening(fim: FimIds, context_ids: Sequence[int]) -> list[int]:

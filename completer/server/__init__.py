@@ -3,7 +3,6 @@
 transport.py   one client's messages in order, stdio     sync.py       documents and notebooks
 listening.py   many clients: TCP and Unix sockets        complete.py   inlineCompletion, completion
 admission.py   who may connect                           configure.py  initialize, settings
-private.py     token file, socket file, their folder     layers.py     settings by where they came from
 framing.py     from bytes to bodies                      loading.py    the model, with progress
 envelope.py    from bodies to JSON-RPC messages          feedback.py   shown, accepted, metrics, status
 protocol.py    one answer for each request, always       session.py    all that is known of one client

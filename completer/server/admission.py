@@ -19,7 +19,7 @@ from lsprotocol.types import INITIALIZE, ErrorCodes
 from completer.server.envelope import BadMessage, decode
 from completer.server.framing import BadFrame, read_body
 from completer.server.messages import AUTHENTICATE
-from completer.server.private import peer_uid
+from completer.system.private import peer_uid
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from pygls.exceptions import JsonRpcInvalidParams
 
-from completer.document.position import Position, n_code_points
+from completer.document.position import Position, n_code_points, n_units
 from completer.models import store
 from completer.models.manifest import load_manifest
 from completer.server import messages
@@ -21,8 +21,14 @@ def did_move_cursor(ls: CompleterServer, params: messages.DidMoveCursorParams) -
         ls.completer.did_move_cursor(snapshot)
 
 
-def did_show_or_dismiss(_ls: CompleterServer, _params: messages.SuggestionParams) -> None:
+def did_show(_ls: CompleterServer, _params: messages.SuggestionParams) -> None:
     """Accepted because clients report it; no completer needs it."""
+
+
+def did_dismiss(ls: CompleterServer, params: messages.SuggestionParams) -> None:
+    found = _suggestion(ls, params.text_document.uri, params.id)
+    if ls.completer is not None and found is not None:
+        ls.completer.did_dismiss(found[1])
 
 
 def did_accept(ls: CompleterServer, params: messages.DidAcceptParams) -> None:
@@ -101,6 +107,7 @@ def send_extension(ls: CompleterServer, suggestion: Suggestion) -> None:
             range=where,
             id=ls.remember(asked.uri, suggestion),
             complete=suggestion.complete,
+            sure_length=n_units(suggestion.text[: suggestion.n_sure], "utf-16"),
         ),
     )
 
@@ -123,9 +130,9 @@ def _accepted(ls: CompleterServer, suggestion_id: str, suggestion: Suggestion, n
 def register(ls: CompleterServer) -> None:
     """Mutates: the server's tables of handlers and commands."""
     ls.feature(messages.DID_MOVE_CURSOR)(did_move_cursor)
-    ls.feature(messages.DID_SHOW)(did_show_or_dismiss)
+    ls.feature(messages.DID_SHOW)(did_show)
     ls.feature(messages.DID_ACCEPT)(did_accept)
-    ls.feature(messages.DID_DISMISS)(did_show_or_dismiss)
+    ls.feature(messages.DID_DISMISS)(did_dismiss)
     ls.feature(messages.METRICS)(metrics)
     ls.feature(messages.STATUS)(status)
     ls.feature(messages.EXPLAIN)(explain)

@@ -15,8 +15,8 @@ from typing import Any
 from completer.errors import ConfigError
 from completer.server.admission import Gate, Limits
 from completer.server.framing import MAX_HEADER_BYTES
-from completer.server.private import default_folder, listening_socket, token_file
 from completer.server.transport import Sessions, leave, quiet_pygls, serve
+from completer.system.private import default_folder, listening_socket, token_file
 
 DEFAULT_LIMITS = Limits()
 

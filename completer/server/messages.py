@@ -60,7 +60,10 @@ class DidAcceptParams:
 
 @attrs.define
 class DidExtendSuggestionParams:
-    """More of a suggestion is ready: `text` replaces `range` of the document at `version`, cursor at `position`."""
+    """More of a suggestion is ready: `text` replaces `range` of the document at `version`, cursor at `position`.
+
+    sure_length: how much of `text` is as sure as what is shown while typing, in UTF-16 units.
+    """
 
     uri: str
     version: int
@@ -69,6 +72,7 @@ class DidExtendSuggestionParams:
     range: Range
     id: str
     complete: bool
+    sure_length: int
 
 
 _PARAMS: dict[str, type[Any]] = {

@@ -10,13 +10,15 @@ import re
 from completer.config import Settings
 from completer.suggest.confidence import DECODED_ON
 from completer.syntax.columns import columns
-from completer.syntax.cursor import CursorContext
+from completer.syntax.cursor import CursorContext, lines_below
 from completer.syntax.lexer import CLOSER, OPENER, tokens
 from completer.syntax.tree import SyntaxTree
 from completer.types import Snapshot, StopRule
 
 MULTILINE_TOKENS = 2.0
 """A block may be so many times longer than a line."""
+BLOCK_TOKENS = 128 / 48
+"""The same for a block that the user asked for, or rests to see."""
 
 _BELOW_CP = 16_000
 """Characters below the cursor's line in which the line that ends a block is looked for."""
@@ -25,18 +27,28 @@ _BELOW_CP = 16_000
 def stop_rule(
     settings: Settings, end_ids: frozenset[int], cursor: CursorContext, snapshot: Snapshot, asked_for: bool = False
 ) -> StopRule:
-    """Return when decoding ends at a place. asked_for: by the user, who gets to see what is not sure, too."""
+    """Return when decoding ends at a place.
+
+    asked_for: by the user, with a key or by resting. Then the block that belongs there is decoded, sure or not.
+    """
     wanted = settings.multiline
-    multiline = wanted == "always" or (wanted == "auto" and cursor.multiline)
+    multiline = wanted == "always" or (wanted == "auto" and (cursor.multiline or (asked_for and cursor.takes_block)))
+    lines = (BLOCK_TOKENS if asked_for else MULTILINE_TOKENS) if multiline else 1
     below = (line.strip() for line in snapshot.text[snapshot.line_end_cp :][:_BELOW_CP].splitlines()[1:40])
     return StopRule(
-        max_tokens=int(settings.max_tokens * (MULTILINE_TOKENS if multiline else 1)),
+        max_tokens=int(settings.max_tokens * lines),
         single_line=not multiline,
         confidence=0.0 if asked_for else settings.confidence * DECODED_ON,
         end_ids=end_ids,
         block_indent=cursor.block_indent if multiline else None,
         suffix_line=next((line for line in below if len(line) > 2), ""),
     )
+
+
+def ends_block(snapshot: Snapshot, cursor: CursorContext) -> bool:
+    """Whether nothing of the cursor's block follows it, so that a block there may have several statements."""
+    below = lines_below(snapshot, 1)
+    return not below or (cursor.block_indent is not None and columns(below[0]) < cursor.block_indent)
 
 
 def sibling_stop(snapshot: Snapshot, cursor: CursorContext, generated: str, tree: SyntaxTree | None = None) -> int | None:

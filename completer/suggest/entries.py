@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from cachetools import LRUCache
 
 from completer.suggest.confidence import TokenSpan
+from completer.tokens.tokenizer import Tokenizer
 from completer.types import FinishReason, Stats
 
 MAX_ENTRIES = 256
@@ -25,6 +27,8 @@ class Entry:
 
     request_id: of the generation; stats: what that had cost at its latest event.
     background: it was made ahead of need.  asked_for: explicitly, so all of it is shown.
+    wants_body: it fills the empty body of a function, in which a placeholder is no answer.
+    block: for a user who rests, so it is shown by lines (`completer.suggest.block_part`). No key is answered from it.
     ids, spans: its tokens. The healed ones among them repeat the first `n_healed_bytes` bytes; `text` follows those.
     """
 
@@ -33,6 +37,8 @@ class Entry:
     request_id: int
     background: bool = False
     asked_for: bool = False
+    wants_body: bool = False
+    block: bool = False
     n_healed_bytes: int = 0
     text: str = ""
     ids: list[int] = field(default_factory=list)
@@ -44,6 +50,36 @@ class Entry:
     def stops_unsure(self) -> bool:
         """Whether its text was ended, or may be, because it became too unsure."""
         return not self.asked_for and self.reason in (None, "confidence")
+
+    def begin_anew(self, request_id: int) -> None:
+        """Forget what was generated: another request fills the entry. Mutates: the entry."""
+        self.request_id, self.text, self.reason = request_id, "", None
+        self.ids.clear()
+        self.spans.clear()
+
+
+class Opening(NamedTuple):
+    """The text after the cursor up to the first token that is more than white space, and how likely all of it was."""
+
+    text: bytes
+    prob: float
+
+
+def opening(entry: Entry, n_typed: int, tokenizer: Tokenizer) -> Opening | None:
+    """Return how the text behind the cursor begins; None as long as there is none.
+
+    n_typed: characters of it that the user has typed.
+    """
+    n_known = entry.n_healed_bytes + len(entry.text[:n_typed].encode())
+    said, prob = b"", 1.0
+    for id_, span in zip(entry.ids, entry.spans, strict=True):
+        said += tokenizer.token_bytes[id_]
+        if len(said) > entry.n_healed_bytes and n_typed and len(said) <= n_known:
+            continue  # typed, and so confirmed
+        prob *= span.prob
+        if said[n_known:].strip():
+            return Opening(said[n_known:], prob)
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,10 @@ stay balanced; brackets that the document owes may be closed, and those that the
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
+from itertools import islice
 from os.path import commonprefix
 
 from completer.syntax.cursor import CursorContext, opens_block
@@ -17,6 +19,7 @@ from completer.types import Snapshot
 _JOINS_FROM = 4
 MAX_CUTS = 48
 """Ends that are tried; each costs a lexing of the text, and a text of brackets alone has hundreds."""
+MAX_LINE_ENDS = 8
 _DANGLING = " \t,+-*/%=<>&|^.:!?~"
 
 
@@ -207,8 +210,10 @@ def _indent_of(line: str) -> str:
 
 
 def _cuts(text: str) -> list[int]:
-    """Return the offsets at which `text` may end, longest first."""
+    """Return the offsets at which `text` may end, longest first; of a text that has too many, the first line ends, too."""
     ends = {len(text)}
     ends.update(i for i, character in enumerate(text) if character in "()[]{}\n\"'`#/-<")
     ends.update(i + 1 for i, character in enumerate(text) if character in ")]}\"'`")
-    return sorted(ends, reverse=True)[:MAX_CUTS]
+    tried = sorted(ends, reverse=True)[:MAX_CUTS]
+    lines = [match.start() for match in islice(re.finditer("\n", text[: tried[-1]]), MAX_LINE_ENDS)]
+    return tried + lines[::-1]

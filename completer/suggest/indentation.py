@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from completer.syntax.brackets import closer_column
-from completer.syntax.columns import TAB_COLUMNS, columns, indent_unit
+from completer.syntax.columns import TAB_COLUMNS, columns, indent_unit, uses_tabs
 from completer.syntax.cursor import CursorContext, line_above, lines_below
 from completer.syntax.lexer import OPENER
 from completer.types import Snapshot
@@ -24,8 +24,10 @@ def indented(text: str, snapshot: Snapshot, cursor: CursorContext) -> str:
         if line[-1:] in (" ", "\t") and line.strip():
             first = first.lstrip(" \t")
         elif not line.strip():
-            first = _at_column(first, snapshot, cursor)
-    tabs = _uses_tabs(snapshot)
+            placed = _at_column(first, snapshot, cursor)
+            others = _moved(others, columns(line) + columns(first), columns(first) - columns(placed))
+            first = placed
+    tabs = uses_tabs(snapshot.text, cursor.language)
     first = _reindent(first, tabs) if not line.strip() else first
     return "\n".join([first, *(_reindent(other, tabs) for other in others)])
 
@@ -36,10 +38,22 @@ def _at_column(first: str, snapshot: Snapshot, cursor: CursorContext) -> str:
     if body[0] in OPENER and cursor.owed and (column := closer_column(snapshot, cursor.language, cursor.owed)) is not None:
         return " " * max(0, column - at_cursor) + body
     below = lines_below(snapshot, 1)
-    deepest = max(cursor.indent, columns(below[0]) if below else 0)
+    is_placed = at_cursor > (cursor.body_of or 0)  # the user, or the editor, has put it at its column
+    deepest = max(at_cursor if is_placed else cursor.indent, columns(below[0]) if below else 0)
     if not cursor.language.indented and _goes_on_from_above(body, snapshot):
-        deepest += 2 * indent_unit(snapshot.text)
+        deepest += 2 * indent_unit(snapshot.text, cursor.language)
     return " " * min(max(0, deepest - at_cursor), columns(first)) + body
+
+
+def _moved(lines: list[str], block: int, by: int) -> list[str]:
+    """Return the lines with those of a block, which begins at this column, `by` columns to the left."""
+    return [_shifted(line, by) if by > 0 and line.strip() and columns(line) >= block else line for line in lines]
+
+
+def _shifted(line: str, by: int) -> str:
+    width = columns(line) - by
+    body, tabs = line.lstrip(" \t"), line.startswith("\t")
+    return ("\t" * (width // TAB_COLUMNS) + " " * (width % TAB_COLUMNS) if tabs else " " * width) + body
 
 
 def _goes_on_from_above(body: str, snapshot: Snapshot) -> bool:
@@ -54,12 +68,6 @@ def _said_twice(first: str, line: str) -> int:
         return segment.end()
     starts = [match.start() for match in re.finditer(r"\w+", line)][:-1]
     return next((len(line) - at for at in starts if first.startswith(line[at:])), 0)
-
-
-def _uses_tabs(snapshot: Snapshot) -> bool | None:
-    head = "\n" + snapshot.text[:32_000]
-    with_tabs, with_spaces = head.count("\n\t"), head.count("\n  ")
-    return with_tabs > with_spaces if with_tabs or with_spaces else None
 
 
 def _reindent(line: str, tabs: bool | None) -> str:

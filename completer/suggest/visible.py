@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from completer.suggest.block_part import block_part
 from completer.suggest.confidence import Sure, sure_part
 from completer.suggest.entries import Entry, Hit
 from completer.suggest.fit import joins
 from completer.suggest.partial import clean_partial
+from completer.suggest.placeholder import is_placeholder
 from completer.suggest.trim import SHOWING, Note, Showing, trim
 from completer.syntax.cursor import CursorContext
 from completer.types import AnsweredBy, FinishReason, Replacement, Snapshot, Suggestion
@@ -20,7 +22,9 @@ _UNFINISHED: tuple[FinishReason | None, ...] = (None, "length", "confidence", "c
 
 def sure(hit: Hit, confidence: float) -> Sure:
     """Return how much of the entry's text is sure enough; all of it where the user asked to see it."""
-    return sure_part(hit.entry.text, hit.entry.spans, hit.n_typed, 0.0 if hit.entry.asked_for else confidence)
+    entry = hit.entry
+    part = block_part if entry.block else sure_part
+    return part(entry.text, entry.spans, hit.n_typed, 0.0 if entry.asked_for else confidence)
 
 
 def is_complete(hit: Hit, confidence: float) -> bool:
@@ -40,7 +44,13 @@ def visible(
 
     showing: of which only `selected` and `explicit` count; the rest follows from the entry.  note: see `trim`.
     """
-    known = sure(hit, confidence)
+    return part(hit, sure(hit, confidence), snapshot, cursor, showing, note)
+
+
+def part(
+    hit: Hit, known: Sure, snapshot: Snapshot, cursor: CursorContext, showing: Showing = SHOWING, note: Note = lambda *_: None
+) -> Replacement | None:
+    """Return what can be shown if `known` of the entry's text may be. Else as `visible`."""
     raw = hit.entry.text[hit.n_typed : known.end_cp]
     if known.end_cp < len(hit.entry.text):
         note("confidence", raw)
@@ -48,6 +58,8 @@ def visible(
     text = clean_partial(raw, snapshot, cursor, whole_words=known.cut) if unfinished and raw else raw
     if text != raw:
         note("clean end", text)
+    if hit.entry.wants_body and not hit.n_typed and is_placeholder(text):
+        note("placeholder", text := "")
     if not text:
         return None
     finished = _ends_there(hit.entry, known, snapshot.line_suffix)

@@ -7,7 +7,7 @@ the tree tells where the surroundings begin. Everything is computed once per req
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Literal
 
@@ -49,6 +49,7 @@ class CursorContext:
     multiline: a block may be suggested.  suppress: why nothing should be suggested unless asked for: the cursor is
         inside a word, or the rest of the line is code ("rest": worth showing only if the model bridges it).
     indent: columns at which a new line of this block starts.  block_indent: for `StopRule`, or None.
+    body_of: column of the line that opens the block which begins at the cursor, or None.
     lex_start_cp: start of the last literal or bracket before the cursor; from there the text lexes as it does
         in the document, below the open brackets `stack` (outermost first).
     owed: open brackets that nothing after the cursor closes, innermost first.
@@ -63,6 +64,7 @@ class CursorContext:
     suppress: Suppress
     indent: int
     block_indent: int | None
+    body_of: int | None
     lex_start_cp: int
     stack: str
     owed: str
@@ -71,6 +73,13 @@ class CursorContext:
     inside: str
     delimiter: str
     closed: bool
+
+    @property
+    def takes_block(self) -> bool:
+        """Whether a block belongs here: in an empty body, on a blank line of a block, below a comment that announces code."""
+        if self.suppress or self.inside != "code" or self.language.grammar is None:
+            return False
+        return self.kind == "body" or (self.kind == "statement" and (self.multiline or bool(self.block_indent or self.stack)))
 
 
 def cursor_context(snapshot: Snapshot, tree: SyntaxTree | None = None) -> CursorContext:
@@ -85,11 +94,12 @@ def cursor_context(snapshot: Snapshot, tree: SyntaxTree | None = None) -> Cursor
     owed, wanted = unmatched(at_cursor.stack, snapshot, lang) if in_code else ("", "")
     if code_cp is not None:
         owed, wanted = unclosed(at_cursor.stack, closing(snapshot.line_suffix, lang)), ""
-    kind = _kind(snapshot, lang, at_cursor) if code_cp is None else _kind_in_string(snapshot, at_cursor)
-    opener_indent = _opener_indent(snapshot, lang) if in_code and code_cp is None else None
+    opener_indent = _opener_indent(snapshot, lang, lex_start_cp) if in_code and code_cp is None else None
+    kind = _kind(snapshot, lang, at_cursor, opener_indent) if code_cp is None else _kind_in_string(snapshot, at_cursor)
     line_indent = columns(snapshot.line_prefix) if snapshot.line_prefix.strip() else _indent_above(snapshot)
     deeper = opener_indent is not None or (in_code and _below_open_bracket(snapshot, lang))
-    indent = (opener_indent or line_indent) + indent_unit(snapshot.text) if deeper else line_indent
+    start = line_indent if opener_indent is None else opener_indent
+    indent = start + indent_unit(snapshot.text, lang) if deeper else line_indent
     block_indent = None
     if kind == "body" and opener_indent is not None:
         block_indent = opener_indent if owed or lang.enders else opener_indent + 1
@@ -102,6 +112,7 @@ def cursor_context(snapshot: Snapshot, tree: SyntaxTree | None = None) -> Cursor
         suppress=_suppress(snapshot, lang, at_cursor),
         indent=indent,
         block_indent=block_indent,
+        body_of=opener_indent,
         lex_start_cp=lex_start_cp,
         stack=stack[-_MAX_OPEN:],
         owed=owed[:_MAX_OPEN],
@@ -160,7 +171,7 @@ def _lex(snapshot: Snapshot, lang: Language, tree: SyntaxTree | None) -> tuple[i
     return resume + found[-1].start, stack_before_last, balance_behind(above.balance, found, lang)
 
 
-def _kind(snapshot: Snapshot, lang: Language, at_cursor: Balance) -> Kind:
+def _kind(snapshot: Snapshot, lang: Language, at_cursor: Balance, opener_indent: int | None) -> Kind:
     line = snapshot.line_prefix
     if at_cursor.inside == "string":
         return "docstring" if _is_docstring(snapshot, lang, at_cursor) else "string"
@@ -169,7 +180,7 @@ def _kind(snapshot: Snapshot, lang: Language, at_cursor: Balance) -> Kind:
     if re.match(rf"\s*(?:{lang.import_line})", line):
         return "import"
     in_list = at_cursor.stack.endswith(("(", "["))
-    if not in_list and _opener_indent(snapshot, lang) is not None and _body_is_empty(snapshot):
+    if not in_list and opener_indent is not None and _body_is_empty(snapshot, opener_indent):
         return "body"
     if not line.strip():
         return "arguments" if in_list else "statement"
@@ -210,25 +221,38 @@ def _is_docstring(snapshot: Snapshot, lang: Language, at_cursor: Balance) -> boo
     return not before or before.endswith(":")
 
 
-def _opener_indent(snapshot: Snapshot, lang: Language) -> int | None:
-    """Return the columns of the line whose block begins at the cursor, or None."""
+def _opener_indent(snapshot: Snapshot, lang: Language, lex_start_cp: int) -> int | None:
+    """Return the columns of the line whose block begins at the cursor, or None. A docstring above is no part of it.
+
+    lex_start_cp: see `CursorContext`.
+    """
     line = snapshot.line_prefix
     if lang.indented and line.strip() and line[-1:].isspace():
         return None  # `key: ` and `x[a: ` go on in the same line
-    line = line if line.strip() else line_above(snapshot)
+    if not line.strip():
+        line = line_above(_before_docstring(snapshot, lang, lex_start_cp))
     return columns(line) if opens_block(_without_comment(line, lang), lang) else None
+
+
+def _before_docstring(snapshot: Snapshot, lang: Language, lex_start_cp: int) -> Snapshot:
+    """Return the snapshot with the cursor before the string that is all there is above it; as it is where there is none."""
+    if not lang.docstrings or not snapshot.text.startswith(lang.quotes, lex_start_cp):
+        return snapshot
+    before = replace(snapshot, cursor_cp=lex_start_cp)
+    only = balance(snapshot.text[lex_start_cp : snapshot.cursor_cp], lang)
+    ends_line = snapshot.text[lex_start_cp : snapshot.cursor_cp].rstrip()[-1:] in ('"', "'")
+    return before if ends_line and only.inside == "code" and before.line_prefix.strip().lower() in ("", "r", "u") else snapshot
 
 
 def _below_open_bracket(snapshot: Snapshot, lang: Language) -> bool:
     return not snapshot.line_prefix.strip() and _without_comment(line_above(snapshot), lang).endswith(("(", "[", "{"))
 
 
-def _body_is_empty(snapshot: Snapshot) -> bool:
-    line = snapshot.line_prefix if snapshot.line_prefix.strip() else line_above(snapshot)
+def _body_is_empty(snapshot: Snapshot, opener_indent: int) -> bool:
     if snapshot.line_suffix.strip() and not re.fullmatch(r"\s*[)\]}]+[;,)]*\s*", snapshot.line_suffix):
         return False
     below = lines_below(snapshot, 1)
-    return not below or columns(below[0]) <= columns(line)
+    return not below or columns(below[0]) <= opener_indent
 
 
 def _without_comment(line: str, lang: Language) -> str:

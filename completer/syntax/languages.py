@@ -42,6 +42,7 @@ class Language:
     statement_ends: characters of which one ends each statement of a program, or begins a block; "" for what is no program.
     opener: regular expression of a line end that opens a block.  indented: blocks end by indentation.
     enders: keywords that close a block (Ruby's `end`).
+    indent: columns of one level of indentation by custom, 0: a tab. Files have their own way, which goes before this.
     functions, types, imports, docstrings: node kinds; docstrings only where they are strings in the body.
     """
 
@@ -60,6 +61,7 @@ class Language:
     opener: str = _CURLY
     indented: bool = False
     enders: tuple[str, ...] = ()
+    indent: int = 4
     import_line: str = r"import\b"
     functions: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
@@ -70,12 +72,13 @@ class Language:
 PLAIN = Language(ids=(), line_comments=(), quotes=(), opener=r"[{:]")
 
 _C_LIKE = Language(ids=(), line_comments=("//",), block_comments=(_C_COMMENT,))
-_DATA = Language(ids=(), statement_ends="", quotes=(), import_line=_NOTHING)
+_DATA = Language(ids=(), statement_ends="", quotes=(), indent=2, import_line=_NOTHING)
 """Files that are no programs."""
 
 _JAVASCRIPT = replace(
     _C_LIKE,
     ids=("javascript", "javascriptreact"),
+    indent=2,
     grammar=("tree_sitter_javascript", "language"),
     quotes=('"', "'", "`"),
     multiline_quotes=("`",),
@@ -146,6 +149,7 @@ LANGUAGES = (
     replace(
         _C_LIKE,
         ids=("go",),
+        indent=0,
         grammar=("tree_sitter_go", "language"),
         statement_ends="\n",
         quotes=('"', "'", "`"),
@@ -202,6 +206,7 @@ LANGUAGES = (
     ),
     Language(
         ids=("ruby",),
+        indent=2,
         grammar=("tree_sitter_ruby", "language"),
         statement_ends="\n",
         line_comments=("#",),
@@ -229,6 +234,7 @@ LANGUAGES = (
     ),
     Language(
         ids=("shellscript", "bash", "sh"),
+        indent=2,
         grammar=("tree_sitter_bash", "language"),
         statement_ends="\n",
         line_comments=(r"(?<!\S)#",),
@@ -262,6 +268,7 @@ LANGUAGES = (
     ),
     Language(
         ids=("css", "scss", "less"),
+        indent=2,
         grammar=("tree_sitter_css", "language"),
         statement_ends="",
         block_comments=(_C_COMMENT,),

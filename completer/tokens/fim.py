@@ -8,6 +8,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from completer.types import PromptForm, RestOfBlock
+
+
+@dataclass(frozen=True, slots=True)
+class Forms:
+    """The form of the prompt by what follows the cursor of its block (`RestOfBlock`), as it was measured for a family.
+
+    A family that was not measured is asked to fill in the middle everywhere. Measured: docs/decisions/022-prompt-forms.md.
+    """
+
+    inside: PromptForm = "middle"
+    nested: PromptForm = "middle"
+    body: PromptForm = "middle"
+    end: PromptForm = "middle"
+    file: PromptForm = "middle"
+    opening: PromptForm = "middle"
+
+    def at(self, rest: RestOfBlock) -> PromptForm:
+        """Return the form at a place."""
+        form: PromptForm = getattr(self, rest)
+        return form
+
 
 @dataclass(frozen=True, slots=True)
 class FimFormat:
@@ -18,6 +40,7 @@ class FimFormat:
     repo_name, file_sep: the family's repository format, "" where it has none.
     path_line: what names a file, after file_sep where there is one; {comment} begins a comment in the file's language.
     context_in_prefix: the context block follows `prefix`, because the family saw nothing but files as a whole.
+    forms: where the prompt is not fill-in-the-middle with all that follows.
     """
 
     name: str
@@ -31,6 +54,7 @@ class FimFormat:
     bos: str = ""
     path_line: str = "{path}\n"
     context_in_prefix: bool = False
+    forms: Forms = Forms()
 
 
 QWEN = FimFormat(
@@ -42,6 +66,7 @@ QWEN = FimFormat(
     end=("<|endoftext|>", "<|im_end|>", "<|fim_pad|>", "<|repo_name|>", "<|file_sep|>"),
     repo_name="<|repo_name|>",
     file_sep="<|file_sep|>",
+    forms=Forms(nested="left", body="left", end="left", file="left"),
 )
 
 FORMATS: dict[str, FimFormat] = {

@@ -45,6 +45,11 @@ def sorted_ids(token_bytes: Sequence[bytes]) -> NDArray[np.int64]:
     return np.array(sorted(ids, key=token_bytes.__getitem__), dtype=np.int64)
 
 
+def checksum(token_bytes: Sequence[bytes]) -> int:
+    """Return a number that tells one vocabulary from another."""
+    return zlib.crc32(b"".join(token_bytes), len(token_bytes))
+
+
 def keep(folder: Path, words: Vocabulary, encoder: str, names: Collection[str]) -> None:
     """Write the kept form to `folder`, whole files only, if that is possible. names: what `words.named` was looked up for."""
     ends = np.cumsum([len(token) for token in words.token_bytes], dtype=np.int64)

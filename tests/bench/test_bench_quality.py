@@ -73,7 +73,7 @@ def test_a_place_is_asked_again_with_each_rule_off(tokenizer: Tokenizer) -> None
     def make(settings: Settings) -> Pipeline:
         return Pipeline(Model(generator, tokenizer, lambda: engine.costs, engine.max_len, "stuck", "fake"), settings)
 
-    task = Task("t", "multi", "python", "def two():\n", "    print(1)", "\n\nx = two()\n", "a.py")
+    task = Task("t", "multi", "python", "def two():\n", "    print(1)", "\n    return 2\n\nx = two()\n", "a.py")
     try:
         answers = asyncio.run(Ours(make, Settings(multiline="always"), 0, ["repetition", "clean ends"]).answer(task))
     finally:

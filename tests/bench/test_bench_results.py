@@ -130,7 +130,7 @@ def test_several_typists_are_measured_at_once(fake: Fake, typed: Typed) -> None:
 
 def test_one_server_for_all_typists_hands_its_token_over() -> None:
     async def capabilities() -> object:
-        command = f"{sys.executable} -m completer lsp --tcp {{address}} --token-file {{token_file}}"
+        command = f"{sys.executable} -m completer lsp --in-process --tcp {{address}} --token-file {{token_file}}"
         async with serving(command, "") as target:
             host, _, port = target.tcp.rpartition(":")
             client = await LspClient.connect(host, int(port))

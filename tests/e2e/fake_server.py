@@ -53,6 +53,7 @@ class FakeCompleter:
         found = Suggestion(snapshot.uri, snapshot.version, text, cursor, cursor, "cold")
         if snapshot.line_prefix.endswith("extend"):
             longer = replace(found, text=text + " and more")
+            longer = replace(longer, n_sure=7) if "unsure" in snapshot.line_prefix else longer
             threading.Timer(0.05, lambda: self.on_extend and self.on_extend(longer)).start()
             return replace(found, complete=False)
         others = (text.upper(), text.title()) if explicit else ()
@@ -81,6 +82,9 @@ class FakeCompleter:
 
     def did_accept(self, suggestion: Suggestion, n_chars: int) -> None:
         self._event("accept", text=suggestion.text, n_chars=n_chars)
+
+    def did_dismiss(self, suggestion: Suggestion) -> None:
+        self._event("dismiss", text=suggestion.text)
 
     def set_settings(self, settings: Settings) -> None:
         self.settings = settings

@@ -150,11 +150,12 @@ def test_what_becomes_of_a_suggestion_reaches_the_completer(client: Client) -> N
     client.call("workspace/executeCommand", item["command"])  # reported already
     client.notify("completer/didDismiss", {**document, "id": "long gone"})
     client.notify("completer/didDismiss", document)
-    told = [event for event in client.events() if event["event"] in ("move", "accept")]
+    told = [event for event in client.events() if event["event"] in ("move", "accept", "dismiss")]
     assert told == [
         {"event": "move", "cursor_cp": 5},
         {"event": "accept", "text": "cb😀", "n_chars": 1},
         {"event": "accept", "text": "cb😀", "n_chars": 3},
+        {"event": "dismiss", "text": "cb😀"},
     ]
 
 
@@ -188,6 +189,14 @@ def test_rest_of_a_suggestion_is_sent_when_it_is_ready(client: Client) -> None:
     assert (params["uri"], params["version"], params["position"]) == (URI, 4, place)
     assert params["range"] == {"start": place, "end": place}
     assert params["complete"] is True
+    assert params["sureLength"] == len(params["text"])
+
+
+def test_what_is_less_sure_of_an_extension_is_told_in_utf_16_units(client: Client) -> None:
+    client.open("unsure 😀extend")
+    client.inline(0, 15)
+    params = client.wait_for("completer/didExtendSuggestion")
+    assert params["text"].startswith("dnetxe😀") and params["sureLength"] == 8
 
 
 def test_rest_of_a_suggestion_for_an_older_version_is_not_sent(client: Client) -> None:

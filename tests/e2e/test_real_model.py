@@ -18,7 +18,7 @@ pytestmark = pytest.mark.model
 def client(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     command = request.config.getoption("--server-command")
     if command:
-        process = start_alone(command, "lsp", "--stdio", cwd=tmp_path_factory.mktemp("elsewhere"))
+        process = start_alone(command, "lsp", "--stdio", "--in-process", cwd=tmp_path_factory.mktemp("elsewhere"))
     else:
         process = start_process("-m", "completer", "lsp", "--stdio")
     try:

@@ -53,7 +53,7 @@ def test_the_language_server_completes_over_a_remote_engine_without_any_inferenc
             code, said = finish(process)
     assert code == 0, said.decode()
     prompt = script.bodies("/v1/completions")[-1]["prompt"]
-    assert prompt.startswith("<|fim_prefix|>")
+    assert prompt.startswith("<|file_sep|>example.py\n<|fim_prefix|>")
 
 
 def test_a_server_that_is_not_up_yet_is_told_and_waited_for() -> None:

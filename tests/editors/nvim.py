@@ -31,6 +31,7 @@ vim.opt.runtimepath:append({str(Path(__file__).parent)!r})
 vim.o.swapfile, vim.o.shada, vim.o.termguicolors = false, "", true
 vim.o.shortmess = vim.o.shortmess .. "IF"
 vim.api.nvim_set_hl(0, "CompleterGhost", {{ fg = {GHOST_COLOUR}, italic = true }})
+vim.api.nvim_set_hl(0, "CompleterSuggestionUnsure", {{ fg = {GHOST_COLOUR - 1}, italic = true }})
 local client = require("completer.client")
 local ask, n_answers = client.ask, 0
 client.ask = function(asked, place, kind, on_answer)

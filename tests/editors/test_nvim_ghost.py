@@ -47,6 +47,40 @@ def test_longer_text_for_the_last_answer_is_shown_under_its_new_id(editor: Nvim)
     }
 
 
+def test_a_block_grows_and_what_is_less_sure_is_drawn_in_another_colour(editor: Nvim) -> None:
+    target(editor, "return left")
+    start_line(editor)
+    editor.keys("re")
+    editor.wait_for_ghost("turn left")
+    for text in ("turn left + right", "turn left + right\n    # and\n\tmore = é1"):
+        more = extension(editor, text, sureLength=len("turn left"), complete=False)
+        editor.lua("Fake.send('completer/didExtendSuggestion', ...)", more)
+    seen = editor.wait(lambda frame: frame.shows("more = é1"), anew=False)
+    assert seen.frame.ghost == "turn left"
+    assert seen.frame.shows("    return left + right") and seen.frame.shows("    # and")
+    editor.keys("t")
+    editor.wait_for_answer()
+    seen = editor.wait(lambda frame: frame.ghost == "urn left", anew=False)
+    assert seen.frame.shows("more = é1")  # what is typed along stays, though the answer is shorter
+    editor.keys("urn left +")
+    editor.wait(lambda frame: not frame.ghost and frame.shows("more = é1"))
+    editor.keys("<Tab>")
+    editor.wait_for_lua("return vim.api.nvim_buf_line_count(0) == 4")
+    assert editor.text == "def add(left, right):\n    return left + right\n    # and\n\tmore = é1"
+
+
+def test_a_key_that_differs_sends_a_block_away(editor: Nvim) -> None:
+    target(editor, "return left")
+    start_line(editor)
+    editor.keys("re")
+    editor.wait_for_ghost("turn left")
+    more = extension(editor, "turn left\n    done()", sureLength=len("turn left"))
+    editor.lua("Fake.send('completer/didExtendSuggestion', ...)", more)
+    editor.wait(lambda frame: frame.shows("done()"), anew=False)
+    editor.keys("x")
+    editor.wait(lambda frame: not frame.ghost and not frame.shows("done()"))
+
+
 @pytest.mark.parametrize("change", [{"version": 1}, {"uri": "file:///other.py"}, {"position": {"line": 0, "character": 0}}])
 def test_text_for_another_state_is_dropped(editor: Nvim, change: dict[str, Any]) -> None:
     target(editor, "return left")

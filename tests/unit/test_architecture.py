@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "completer"
 ENGINES_MAY_IMPORT = {"errors", "types", "tokens", "config", "models", "system"}
-ONLY_COMMANDS_IMPORT = {"cli", "assemble", "server"}
+ONLY_COMMANDS_IMPORT = {"cli", "assemble", "server", "worker"}
 ROW = re.compile(r"^\| (\d+) \| `(\w+)(?:/|\.py)` \|", re.MULTILINE)
 """A row of the map of packages: level and package."""
 

@@ -15,6 +15,7 @@ import typer.main
 
 from completer.cli.main import app
 from completer.cli.models import app as models_app
+from completer.cli.worker import app as worker_app
 from completer.complete.trace import Trace
 from completer.config import RULES, Settings
 from completer.engines.registry import ENGINES
@@ -106,7 +107,7 @@ def test_every_setting_has_a_row_with_its_default_its_range_and_who_may_set_it()
 
 def commands() -> Iterator[tuple[str, click.Command]]:
     """Yield the commands of the command line as a user types them."""
-    for prefix, group in (("completer", app), ("completer models", models_app)):
+    for prefix, group in (("completer", app), ("completer models", models_app), ("completer worker", worker_app)):
         commands = getattr(typer.main.get_command(group), "commands", {})
         yield from ((f"{prefix} {name}", command) for name, command in commands.items())
 

@@ -78,7 +78,10 @@ def load_converted(name: str, files: ModelFiles, settings: Settings, progress: P
 def condemn(damage: Damage) -> str:
     """Withdraw a conversion that is in use, so that the next start makes it anew; return what to tell the user."""
     withdraw(damage)
-    return f"{damage}: suggestions may be wrong; restart the language server, and the model is converted anew"
+    return (
+        f"{damage}: suggestions may be wrong; run 'completer worker restart' (with --in-process, restart the language server), "
+        "and the model is converted anew"
+    )
 
 
 def _ensure_converted(files: ModelFiles, settings: Settings, progress: Progress) -> None:

@@ -48,9 +48,10 @@ class Reader(ByHeart):
         at = {id_: i for i, id_ in enumerate(ids) if id_ in (fim.prefix, fim.suffix, fim.middle)}
         row = np.zeros(self.vocab_size, np.float32)
         row[list(self._ids.values())] = 10.0  # a word to be healed comes back letter by letter
-        if fim.middle in at:
-            head = ids[at[fim.prefix] + 1 : at[fim.suffix]]
-            seen = self._tokenizer.bytes_of([*head, *ids[at[fim.middle] + 1 :]]).decode(errors="replace")
+        if fim.prefix in at and (fim.middle in at or fim.suffix not in at):
+            head = ids[at[fim.prefix] + 1 : at.get(fim.suffix)]
+            typed = ids[at[fim.middle] + 1 :] if fim.middle in at else []  # from left to right it is part of the head
+            seen = self._tokenizer.bytes_of([*head, *typed]).decode(errors="replace")
             word = continuation(seen)
             row[self._ids[word[0]] if word else min(fim.end)] = 20.0
         return row

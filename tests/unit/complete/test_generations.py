@@ -181,3 +181,14 @@ def test_events_after_the_loop_was_closed_are_dropped(tokenizer: Tokenizer) -> N
     generator.write(generator.submitted[0], "tal")
     generator.end(generator.submitted[0])
     assert (entry.text, entry.reason) == ("", None)
+
+
+async def test_where_indentation_ends_a_block_its_end_is_seen_at_the_first_word_of_the_next_line(tokenizer: Tokenizer) -> None:
+    generator = ByHand(tokenizer)
+    entry = Generations(generator, tokenizer).start(site_of(BODY, tokenizer), MANY_LINES)
+    request = generator.submitted[0]
+    for piece in ("return a", "\n\n", "\nx"):
+        assert entry.reason is None
+        generator.write(request, piece)
+        await turn()
+    assert (entry.text, entry.reason, generator.cancelled) == ("return a", "block", [request.id])

@@ -174,7 +174,7 @@ async def test_a_new_full_window_keeps_what_the_old_one_suggested(tokenizer: Tok
     client.idle.prefill(client.doc, later)
     while client.doc.prefill_anchor is not None:
         await client.prefilled()
-    new = client.doc.anchors.full
+    new = client.doc.anchors.last_full("middle")
     assert new is not None and new.number != old.number and new.anchor_cp == old.anchor_cp + len(typed)
     hit = client.state.reuse.lookup(new.number, "x = ")
     assert hit is not None and hit.entry.text == "count"

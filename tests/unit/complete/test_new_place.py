@@ -30,9 +30,9 @@ class WindowTeller(ByHeart):
         self.costs = CostCurve({1: 1.0, 8: 2.0}, 1.5)
 
     def next_of(self, script: str, ids: Sequence[int]) -> int | None:
-        middle = max((i for i, id_ in enumerate(ids) if id_ == self._tokenizer.fim.middle), default=-1)
-        said = self._tokenizer.bytes_of(ids[middle + 1 :]).decode(errors="replace").strip()
-        word = FULL if middle > 700 else SMALL
+        n_fixed, typed = self.typed(ids)
+        said = typed.rpartition("\n")[2].strip()
+        word = FULL if n_fixed > 700 else SMALL
         rest = word.removeprefix(said) if word.startswith(said) else ""
         return self._tokenizer.encode(rest)[0] if rest else None
 

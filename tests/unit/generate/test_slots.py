@@ -174,6 +174,25 @@ def test_a_slot_that_would_lose_too_much_is_copied_from(max_lost: int, copies: b
     assert taken.n_shared(text) >= 15
 
 
+def test_a_slot_is_never_cut_to_less_than_nothing() -> None:
+    fake = engine(n_slots=2)
+    slot = Slots(fake).take(Slots(fake).choose([1]))
+    slot.forward(tiny.some_ids(5), 0)
+    assert slot.keep([]) == [] and slot.ids == fake.ids[slot.index] == []
+
+
+def test_scratch_at_the_end_of_a_slot_is_dropped_in_place_whatever_it_holds() -> None:
+    fake = engine(n_slots=2)
+    slots = Slots(fake, max_lost=4)
+    text = tiny.some_ids(20)
+    first = slots.take(slots.choose(text[:10]))
+    first.forward(text, 0)
+    first.scratch_from = 10
+    taken = slots.take(slots.choose([*text[:9], 1, 2]))
+    assert taken is first
+    assert taken.scratch_from > len(text)  # whoever takes a slot owns all of it
+
+
 def test_a_draft_model_copies_the_prefix_of_another_document(tokenizer: Tokenizer) -> None:
     small = engine(n_slots=2)
     model = DraftModel(small, tokenizer)

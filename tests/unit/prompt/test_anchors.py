@@ -195,12 +195,12 @@ def test_only_the_anchors_used_last_are_remembered(place: Place) -> None:
 
 
 def test_full_is_the_full_window_used_last(place: Place) -> None:
-    assert place.anchors.full is None
+    assert place.anchors.last_full("middle") is None
     place.choose(at(200))
-    assert place.anchors.full is None
+    assert place.anchors.last_full("middle") is None
     full = place.choose(at(200), explicit=True)
     place.choose(at(300))
-    assert place.anchors.full is not None and place.anchors.full.number == full.number
+    assert place.anchors.last_full("middle") is not None and place.anchors.last_full("middle").number == full.number
 
 
 def test_a_window_is_shortened_to_what_a_slot_has_room_for_and_the_block_gives_way_first(tokenizer: Tokenizer) -> None:
@@ -235,3 +235,33 @@ def test_a_short_slot_makes_even_the_floor_smaller() -> None:
 @pytest.mark.parametrize(("ms", "max_len", "expected"), [(0.1, 4096, MAX_CONTEXT), (4.0, 4096, CONTEXT_MS / 4), (0.1, 1024, 0)])
 def test_the_block_gets_what_idle_time_and_a_slot_have_left(ms: float, max_len: int, expected: float) -> None:
     assert context_budget(CostCurve({1: 1.0}, ms), max_len) == expected
+
+
+def test_an_anchor_of_another_form_does_not_serve_a_place(place: Place) -> None:
+    middle = place.choose(at(200), explicit=True)
+    left = place.anchors.choose(at(200), explicit=True, form="left").anchor
+    assert (middle.form, left.form) == ("middle", "left")
+    assert place.anchors.choose(at(200), form="left").anchor.number == left.number
+    assert place.choose(at(200)).number == middle.number
+
+
+def test_from_left_to_right_an_explicit_request_on_another_line_gets_its_own_head(place: Place) -> None:
+    first, prompt = place.anchors.choose(at(200), explicit=True, form="left")
+    place.held.append(prompt.ids)
+    same_line, next_line = at(200, "x = 1"), at(200, "x = 1\ny")
+    assert place.anchors.choose(same_line, explicit=True, form="left").anchor.number == first.number
+    assert place.anchors.choose(next_line, form="left").anchor.number == first.number
+    assert place.anchors.choose(next_line, explicit=True, form="left").anchor.head.endswith("x = 1\n")
+
+
+def test_a_change_of_form_keeps_the_full_window_as_both_forms_begin_alike(place: Place) -> None:
+    place.settle(at(200))
+    anchor, prompt = place.anchors.choose(at(200, "x"), form="left")
+    assert anchor.full and len(prompt.ids) - place.n_cached(prompt.ids) <= 2
+    assert not place.anchors.choose(at(300, "x"), form="left").anchor.full
+
+
+def test_idle_time_prepares_an_anchor_of_the_form_that_the_place_wants(place: Place) -> None:
+    place.settle(at(200))
+    better = place.anchors.better(at(200), form="left")
+    assert better is not None and better.form == "left"

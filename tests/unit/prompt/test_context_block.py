@@ -163,7 +163,7 @@ async def test_a_document_gets_its_block_in_idle_time_and_keys_feed_no_more_for_
             trace = made.metrics()[-1]
             assert trace["n_context"] > 20
             assert trace["n_feed"] <= 8
-        said = tokenizer.bytes_of(made._state.docs[typed(5).uri].anchors.full.fixed_ids).decode()  # type: ignore[union-attr]
+        said = tokenizer.bytes_of(made._state.docs[typed(5).uri].anchors.last_full("middle").fixed_ids).decode()  # type: ignore[union-attr]
         assert said.startswith(f"{tmp_path.name}\nshapes.py\ndef circumference(radius, precise): ...\na.py\n")
         assert "hidden_one(radius)" not in said
 

@@ -68,6 +68,24 @@ def test_the_frame_has_the_order_of_the_family(name: str, expected: list[int]) -
     assert framed[: len(opening)] == opening
 
 
+def test_from_left_to_right_the_prompt_is_the_head_of_the_same_prompt_with_a_suffix(tokenizer: Tokenizer) -> None:
+    """So that the prefix cache serves both."""
+    assert frame([10, 11], None, fim_of("qwen"), context_ids=[9]) == [9, PREFIX, 10, 11]
+    assert frame([10, 11], None, fim_of("deepseek"), context_ids=[9]) == [BOS, PREFIX, 9, 10, 11]
+    assert frame([10, 11], None, fim_of("codestral"), context_ids=[9]) == [BOS, 9, PREFIX, 10, 11]
+    snapshot = snap("a = 1\nb = ‸\nc = 3\n")
+    middle, left = set_anchor(snapshot, WHOLE, tokenizer), set_anchor(snapshot, WHOLE, tokenizer, form="left")
+    assert (left.form, left.tail, left.head) == ("left", "", middle.head)
+    assert middle.fixed_ids[: len(left.fixed_ids)] == left.fixed_ids
+
+
+def test_an_anchor_without_a_suffix_does_not_go_stale_but_serves_only_what_is_near(tokenizer: Tokenizer) -> None:
+    anchor = set_anchor(snap("a = 1\n‸\nb = 2\n"), WHOLE, tokenizer, form="left")
+    assert anchor.match(snap("a = 1\nprint(‸)\nc = 3\n")) == "exact"
+    assert anchor.match(snap("a = 2\nprint(‸)\nc = 3\n")) is None
+    assert anchor.match(snap("a = 1\n" + "b = 2\n" * 1_000 + "‸")) is None
+
+
 def test_the_context_block_is_counted_and_comes_first(tokenizer: Tokenizer) -> None:
     anchor = set_anchor(snap("a = 1\n‸\n"), WHOLE, tokenizer, context_ids=[7, 8])
     assert anchor.n_context == 2

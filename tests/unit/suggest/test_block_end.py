@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from completer.config import Settings
-from completer.suggest.block_end import MULTILINE_TOKENS, sibling_stop, stop_rule
+from completer.suggest.block_end import BLOCK_TOKENS, MULTILINE_TOKENS, ends_block, sibling_stop, stop_rule
 from completer.suggest.confidence import DECODED_ON
 from completer.syntax.cursor import cursor_context
 from completer.syntax.tree import SyntaxTree
@@ -31,6 +31,27 @@ def test_in_a_line_a_suggestion_is_a_line() -> None:
 def test_in_an_empty_body_it_is_a_block_and_may_be_longer() -> None:
     found = rule("def f():\n    ‸\n")
     assert (found.single_line, found.max_tokens, found.block_indent) == (False, 40 * MULTILINE_TOKENS, 1)
+
+
+@pytest.mark.parametrize(
+    ("marked", "ends"),
+    [
+        ("def f():\n    a = 1\n    ‸\n    return a\n", False),
+        ("def f():\n    a = 1\n    ‸\n\n\nx = 1\n", True),
+        ("def f():\n    a = 1\n    ‸", True),
+    ],
+)
+def test_a_block_ends_where_nothing_of_it_follows(marked: str, ends: bool) -> None:
+    snapshot = snap(marked)
+    assert ends_block(snapshot, cursor_context(snapshot)) is ends
+
+
+def test_a_user_who_asks_on_a_blank_line_of_a_block_gets_several_lines() -> None:
+    blank = "def f():\n    a = 1\n    ‸\n    return a\n"
+    assert rule(blank).single_line
+    assert (rule(blank, asked_for=True).single_line, rule(blank, asked_for=True).block_indent) == (False, 4)
+    assert rule(blank, replace(SETTINGS, multiline="never"), asked_for=True).single_line
+    assert rule(blank, asked_for=True).max_tokens == int(40 * BLOCK_TOKENS)
 
 
 def test_the_setting_decides_against_the_syntax() -> None:

@@ -32,6 +32,29 @@ def test_the_first_line_gets_no_more_white_space_than_belongs_there(marked: str,
 
 
 @pytest.mark.parametrize(
+    ("marked", "text", "language_id", "expected"),
+    [
+        ("f() {\n  ‸\n}\n", "  for a; do\n      b\n    done", "shellscript", "for a; do\n    b\n  done"),
+        ("def f():\n    ‸\n", "    if a:\n            b\n        return a", "python", "if a:\n        b\n    return a"),
+        ("def f():\n    ‸\n", "    a = 1\nb = 2", "python", "a = 1\nb = 2"),  # what is outside of the block stays
+        ("class A:\n    def f():\n    ‸\n", "    a = 1", "python", "    a = 1"),  # no column for a body
+        ("func f() {\n\t‸\n}\n", "\tif a {\n\t\t\tb()\n\t\t}", "go", "if a {\n\t\tb()\n\t}"),
+    ],
+)
+def test_a_body_begins_at_the_column_where_white_space_is_already(
+    marked: str, text: str, language_id: str, expected: str
+) -> None:
+    assert shown(marked, text, language_id) == expected
+
+
+def test_a_file_without_examples_is_indented_by_the_custom_of_its_language() -> None:
+    assert shown("func f() {‸}\n", "\n    a()\n", "go") == "\n\ta()\n"
+    assert shown("func f() {\n  a()\n}\n\nfunc g() {‸}\n", "\n    a()\n", "go") == "\n    a()\n"
+    assert shown("f() {\n‸\n}\n", "    a", "shellscript") == "  a"
+    assert shown("def f():\n‸\n", "    a", "python") == "    a"
+
+
+@pytest.mark.parametrize(
     ("marked", "text", "expected"),
     [
         ("  f(\n    a,\n‸\n", ")", "  )"),

@@ -15,6 +15,7 @@ from completer.syntax.languages import language
 from completer.syntax.lexer import balance
 from completer.syntax.tree import SyntaxTree
 from completer.types import Replacement, Snapshot
+from tests.by_hand import snap
 from tests.examples import examples
 
 DOCUMENTS = {
@@ -120,3 +121,12 @@ def test_a_code_fence_ends_the_suggestion(language: str) -> None:
 def test_a_code_fence_is_text_in_markdown() -> None:
     snapshot = Snapshot("file:///a.md", 1, "markdown", "Run this:\n\n\n", len("Run this:\n\n"))
     assert trim("```sh", snapshot, cursor_context(snapshot), Showing(explicit=True)) is not None
+
+
+def test_of_a_long_block_that_is_cut_off_the_lines_before_its_open_brackets_stay() -> None:
+    body = "".join(f"    long value_{n} = compute(new long[] {{ {n} }});\n" for n in range(20))
+    snapshot = snap("// computes a factorial\n‸", "csharp")
+    raw = "using System;\n\nclass Factorial\n{\n" + body
+    shown = trim(raw, snapshot, cursor_context(snapshot), Showing(explicit=True, partial=True))
+    assert shown is not None
+    assert shown.text == "using System;\n\nclass Factorial"

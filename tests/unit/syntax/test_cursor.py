@@ -167,8 +167,8 @@ def test_nothing_is_suggested_inside_a_word_nor_before_code(marked: str, languag
         ("x = ‸\n", "python", 0, None),
         ("func f() {\n\t‸\n}\n", "go", TAB_COLUMNS, 1),
         ("func f() {\n\tif a {\n\t\t‸\n", "go", 2 * TAB_COLUMNS, TAB_COLUMNS),
-        ("function f() {\n  ‸\n", "javascript", 4, 0),  # the bracket is owed: the line that closes it belongs to the block
-        ("def f\n  ‸\nend\n", "ruby", 4, 0),
+        ("function f() {\n  ‸\n", "javascript", 2, 0),  # the bracket is owed: the line that closes it belongs to the block
+        ("def f\n  ‸\nend\n", "ruby", 2, 0),
     ],
 )
 def test_the_column_of_a_new_line_and_of_the_block(marked: str, language_id: str, indent: int, block_indent: int | None) -> None:
@@ -275,7 +275,7 @@ def test_columns_count_a_tab_as_four(line: str, width: int) -> None:
     ],
 )
 def test_the_unit_of_indentation_is_that_of_the_first_indented_line(text: str, unit: int) -> None:
-    assert indent_unit(text) == unit
+    assert indent_unit(text, language("python")) == unit
 
 
 @pytest.mark.parametrize(
@@ -308,3 +308,23 @@ def test_the_lines_around_the_cursor_that_are_not_blank(ending: str) -> None:
     assert line_above(snapshot) == " b"
     assert lines_below(snapshot, 2) == ["c", "d"]
     assert line_above(snap("‸a")) == ""
+
+
+@pytest.mark.parametrize(("language_id", "unit"), [("python", 4), ("shellscript", 2), ("typescript", 2), ("go", TAB_COLUMNS)])
+def test_without_an_indented_line_the_unit_is_the_custom_of_the_language(language_id: str, unit: int) -> None:
+    assert indent_unit("a\n", language(language_id)) == unit
+
+
+@pytest.mark.parametrize(
+    ("marked", "kind", "column"),
+    [
+        ('def f():\n    """Say what."""\n    ‸\n\ndef g():\n    pass\n', "body", 4),
+        ('class A:\n    def f():\n        r"""Say\n\n        what."""\n        ‸\n', "body", 8),
+        ('def f():\n    """Say what."""\n    ‸\n    return a\n', "statement", 4),
+        ('def f():\n    a = """Say what."""\n    ‸\n', "statement", 4),
+        ('"""Say what."""\n‸\n', "statement", 0),
+    ],
+)
+def test_a_docstring_leaves_a_body_empty(marked: str, kind: str, column: int) -> None:
+    cursor = at(marked)
+    assert (cursor.kind, cursor.indent, cursor.multiline) == (kind, column, kind == "body")

@@ -4,11 +4,12 @@ local text = require("completer.text")
 local M = {}
 
 local NAMESPACE = vim.api.nvim_create_namespace("completer")
-local GROUP = "CompleterGhost"
+local GROUP, UNSURE = "CompleterGhost", "CompleterSuggestionUnsure"
 
---- Define the highlight group where neither the user nor the colour scheme has.
+--- Define the highlight groups where neither the user nor the colour scheme has.
 function M.define_highlight()
   vim.api.nvim_set_hl(0, GROUP, { default = true, link = "Comment" })
+  vim.api.nvim_set_hl(0, UNSURE, { default = true, link = "NonText" })
 end
 
 --- Virtual text shows a tab as one cell, so tabs become the blanks that they will be.
@@ -30,12 +31,42 @@ local function expand_tabs(line, column, tabstop)
   return table.concat(parts)
 end
 
---- Return lines as virtual text: a list of chunks for each.
----@param lines string[]
+--- Return a text as virtual text: a list of chunks, what is sure first.
+---@param piece string
+---@param n_sure integer  in bytes; 0 or less: nothing of it
+local function chunks(piece, n_sure)
+  if n_sure >= #piece then
+    return { { piece, GROUP } }
+  end
+  local unsure = { piece:sub(math.max(n_sure, 0) + 1), UNSURE }
+  return n_sure > 0 and { { piece:sub(1, n_sure), GROUP }, unsure } or { unsure }
+end
+
+---@class completer.Line
+---@field text string     without tabs
+---@field n_sure integer  how many bytes of it are sure
+
+---@param lines completer.Line[]
 local function virtual(lines)
   return vim.tbl_map(function(line)
-    return { { line, GROUP } }
+    return chunks(line.text, line.n_sure)
   end, lines)
+end
+
+--- Return the lines of what is to be shown.
+---@param place completer.Place
+---@param match completer.Match
+---@return completer.Line[]
+local function lines_of(place, match)
+  local lines, n_sure = {}, match.n_sure
+  local tabstop = vim.bo[place.buf].tabstop
+  local column = vim.fn.strdisplaywidth(place.line:sub(1, place.col))
+  for _, line in ipairs(vim.split(match.rest, "\n", { plain = true })) do
+    local sure = expand_tabs(line:sub(1, math.max(n_sure, 0)), column, tabstop)
+    table.insert(lines, { text = expand_tabs(line, column, tabstop), n_sure = #sure })
+    n_sure, column = n_sure - #line - 1, 0
+  end
+  return lines
 end
 
 ---@param place completer.Place
@@ -48,14 +79,14 @@ end
 
 --- Cover what stands behind the cursor: the text there moves behind the last line of the suggestion.
 ---@param place completer.Place
----@param lines string[]  of the suggestion, without tabs
+---@param lines completer.Line[]
 ---@param tail string     what stays behind it
 local function draw_over(place, lines, tail)
   local covered = vim.fn.strdisplaywidth(place.line:sub(place.col + 1))
   local rows = virtual(lines)
   table.insert(rows[#rows], { tail, "Normal" })
   local first = table.remove(rows, 1)
-  local width = vim.fn.strdisplaywidth(lines[1]) + (#lines == 1 and vim.fn.strdisplaywidth(tail) or 0)
+  local width = vim.fn.strdisplaywidth(lines[1].text) + (#lines == 1 and vim.fn.strdisplaywidth(tail) or 0)
   table.insert(first, { (" "):rep(covered - width), "Normal" })
   mark(place, 0, { virt_text = first, virt_text_pos = "overlay", virt_lines = #rows > 0 and rows or nil })
 end
@@ -78,17 +109,14 @@ end
 ---@param match completer.Match
 function M.show(place, match)
   M.hide(place.buf)
-  local tabstop = vim.bo[place.buf].tabstop
-  local column = vim.fn.strdisplaywidth(place.line:sub(1, place.col))
-  local lines = vim.split(match.rest, "\n", { plain = true })
-  for index, line in ipairs(lines) do
-    lines[index] = expand_tabs(line, index == 1 and column or 0, tabstop)
-  end
+  local lines = lines_of(place, match)
   local behind = place.line:sub(place.col + 1)
-  local pieces = #lines == 1 and text.pieces(lines[1], match.kept) or nil
+  local pieces = #lines == 1 and text.pieces(lines[1].text, match.kept) or nil
   if pieces then
+    local n_sure = lines[1].n_sure
     for _, piece in ipairs(pieces) do
-      mark(place, piece.offset, { virt_text = { { piece.text, GROUP } }, virt_text_pos = "inline" })
+      mark(place, piece.offset, { virt_text = chunks(piece.text, n_sure), virt_text_pos = "inline" })
+      n_sure = n_sure - #piece.text
     end
   elseif behind == "" then
     local rows = virtual(lines)

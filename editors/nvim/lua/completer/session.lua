@@ -283,7 +283,8 @@ function M.extend(more)
     and more.version == asked.version
     and vim.deep_equal(more.position, { line = asked.row, character = text.n_units(asked.line:sub(1, asked.col), asked.encoding) })
   if fits then
-    take(asked, { { insertText = more.text, range = more.range, command = { arguments = { more.id } } } })
+    local n_sure = more.sureLength and text.n_bytes(more.text, more.sureLength, "utf-16")
+    take(asked, { { insertText = more.text, range = more.range, command = { arguments = { more.id } }, n_sure = n_sure } })
   end
 end
 

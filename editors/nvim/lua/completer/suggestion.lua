@@ -23,12 +23,14 @@ local M = {}
 ---@field text string      all of it, also what was typed through since; lines end at "\n"
 ---@field id string        the server's name for it
 ---@field id_start integer how many bytes of `text` the server's own text for `id` begins later
+---@field n_sure integer   how many bytes of `text` are as sure as what is shown while typing
 
 --- What of a suggestion holds at a place.
 ---@class completer.Match
 ---@field typed string  the beginning that the buffer has already
 ---@field rest string   what is to be shown; never empty
 ---@field kept string   what accepting replaces behind the cursor
+---@field n_sure integer  how many bytes of `rest` are sure
 
 local CLOSERS = "^[%)%]}>\"'`]*$"
 
@@ -76,6 +78,7 @@ function M.from_item(item, asked, encoding)
     text = insert,
     id = command[1],
     id_start = 0,
+    n_sure = item.n_sure or #insert,
   }
 end
 
@@ -106,7 +109,8 @@ function M.match(suggestion, place)
   end
   local expected = kept == suggestion.kept
   local fits = (text.ends_with(suggestion.kept, kept) or kept:find(CLOSERS)) and text.pieces(rest, kept)
-  return (expected or fits) and { typed = typed, rest = rest, kept = kept } or nil
+  local n_sure = math.max(0, suggestion.n_sure - #typed)
+  return (expected or fits) and { typed = typed, rest = rest, kept = kept, n_sure = n_sure } or nil
 end
 
 --- Join a newer answer to a suggestion that was visible where it was asked for, so that what is shown never jumps.
@@ -121,8 +125,9 @@ function M.join(old, match, newer, asked)
   if newer.row ~= asked.row or newer.col ~= asked.col then
     return nil
   end
+  local n_sure = math.max(old.n_sure, #match.typed + newer.n_sure)
   if #newer.text < #match.rest and text.starts_with(match.rest, newer.text) then
-    return old
+    return vim.tbl_extend("force", old, { n_sure = n_sure })
   end
   if not text.starts_with(newer.text, match.rest) then
     return nil
@@ -131,6 +136,7 @@ function M.join(old, match, newer, asked)
     text = match.typed .. newer.text,
     id = newer.id,
     id_start = #match.typed,
+    n_sure = n_sure,
     kept = newer.kept,
     tail = newer.tail,
   })

@@ -1,4 +1,4 @@
-"""What only the owner of the server may reach: its folder, the token file of TCP, the Unix socket.
+"""What only the user of this process may reach: the folder of sockets and tokens, the token file of TCP, a Unix socket.
 
 On Windows there are no modes and no owners here: files rely on the access list of the user's profile.
 """
@@ -156,3 +156,12 @@ def peer_uid(connection: socket.socket) -> int | None:
     except (OSError, struct.error):
         return None
     return int(uid)
+
+
+def peer_pid(connection: socket.socket) -> int | None:
+    """Return the id of the process at the other end of a Unix socket; None where the system does not tell."""
+    if sys.platform != "linux":
+        return None
+    size = struct.calcsize("3i")
+    pid, _, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
+    return int(pid)

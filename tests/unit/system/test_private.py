@@ -12,7 +12,7 @@ import pytest
 
 from completer.cli.lsp import Endpoint
 from completer.errors import ConfigError
-from completer.server.private import default_folder, ensure_private, listening_socket, peer_uid, token_file
+from completer.system.private import default_folder, ensure_private, listening_socket, peer_uid, token_file
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="modes, owners and Unix sockets")
 

@@ -1,0 +1,1 @@
+"""Blocks at rest: bodies cut out of real files, the model's answer to each, rules for how much to show. See `command`."""

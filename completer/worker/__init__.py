@@ -1,0 +1,10 @@
+"""The engine in a process of its own, one per user, shared by all editors. docs/explanation/worker.md explains it.
+
+wire.py        the messages, and their form            generator.py   the front's `Generator`
+channel.py     a socket that never blocks a sender     session.py     the front's end of one connection
+held.py        what the slots hold, in every front     backoff.py     when to start it again after a crash
+start.py       where it listens; starting it, once     front.py       a completer whose model the worker holds
+
+server.py      the worker's event loop                 connection.py  its end of one front
+models.py      models, shared, loaded, unloaded
+"""

@@ -1,0 +1,243 @@
+"""Language servers and the worker as processes: one for all, whatever happens to it."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from fake_worker import interpreter
+from lsp_client import Client, as_another_user, attach, finish, marked, start_process
+
+from completer.worker import control, start
+
+pytestmark = pytest.mark.skipif(not start.is_possible(), reason="needs Unix sockets")
+
+RECOVERY_S = 5.0
+VERSIONS = itertools.count(2)
+TEXT = "def print_total(items):\n    return \n"
+
+
+@pytest.fixture
+def python(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An interpreter whose worker has a fake engine; cache and runtime folder are the test's own."""
+    folder = tmp_path_factory.mktemp("w")  # short: it becomes part of a socket's name
+    monkeypatch.setenv("COMPLETER_CACHE", str(folder / "cache"))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
+    return str(interpreter(folder))
+
+
+@pytest.fixture
+def place(python: str) -> Iterator[start.Place]:
+    """Where the worker listens. It is stopped at the end, and must be gone."""
+    found = start.place_of(python)
+    yield found
+    for worker in workers_at(found):
+        worker.resume()
+    end = time.monotonic() + 20
+    while workers_at(found) and time.monotonic() < end:  # one that was starting may listen only now
+        control.stop(found)
+        time.sleep(0.05)
+    assert not workers_at(found)
+
+
+def workers_at(place: start.Place) -> list[psutil.Process]:
+    """Return the worker processes that were told to listen there."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "status"]):
+        line = process.info["cmdline"] or []
+        if "run" in line and str(place.socket) in line and process.info["status"] != psutil.STATUS_ZOMBIE:
+            found.append(process)
+    return found
+
+
+Front = Callable[..., Client]
+
+
+@pytest.fixture
+def front(python: str, place: start.Place) -> Iterator[Front]:
+    """`front()` gives a client whose server is about to be ready."""
+    processes: list[subprocess.Popen[bytes]] = []
+
+    def begin(**settings: Any) -> Client:
+        processes.append(start_process("-m", "completer", "lsp", "--set", f"worker_python={python}", "--set", "model=words"))
+        client = attach(processes[-1])
+        client.initialize(
+            textDocument={"inlineCompletion": {}}, settings=marked({"budget_ms": 1000, "confidence": 0, **settings})
+        )
+        client.open(TEXT)
+        client.pid = processes[-1].pid  # type: ignore[attr-defined]
+        return client
+
+    yield begin
+    codes = [finish(process) for process in processes]
+    assert all(code in (0, -signal.SIGTERM) for code, _ in codes), codes
+
+
+def ready(*clients: Client) -> None:
+    for client in clients:
+        client.wait_until_ready()
+        assert client.call("completer/status")["state"] == "ready", client.call("completer/status")
+
+
+def only_worker(place: start.Place) -> psutil.Process:
+    (worker,) = workers_at(place)
+    return worker
+
+
+def completes_within(client: Client, seconds: float) -> float:
+    """Ask until the model suggests something; return how long that took."""
+    began = time.monotonic()
+    while True:
+        client.type(0, 4, "x", next(VERSIONS))  # another text each time: nothing is known of it
+        if client.inline(1, 11, trigger_kind=1):
+            return time.monotonic() - began
+        assert time.monotonic() - began < seconds, client.call("completer/status")
+
+
+def test_two_editors_share_one_model_and_the_front_loads_no_inference_library(front: Front, place: start.Place) -> None:
+    clients = [front(), front()]
+    ready(*clients)
+    for client in clients:
+        completes_within(client, 10)
+        maps = Path(f"/proc/{client.pid}/maps")  # type: ignore[attr-defined]
+        if maps.exists():
+            assert not [name for name in ("libtorch", "onnxruntime") if name in maps.read_text()]
+    report = control.ask(place)
+    assert report is not None
+    assert [(model.name, model.engine, model.n_fronts) for model in report.models] == [("words", "words", 2)]
+    assert report.pid == only_worker(place).pid
+
+
+def test_fronts_that_start_at_once_on_an_empty_cache_start_one_worker(front: Front, place: start.Place) -> None:
+    clients = [front() for _ in range(3)]
+    ready(*clients)
+    assert only_worker(place).is_running()
+    report = control.ask(place)
+    assert report is not None and report.n_fronts == 3
+
+
+def test_a_worker_that_is_killed_is_started_again_and_both_editors_complete(front: Front, place: start.Place) -> None:
+    clients = [front(), front()]
+    ready(*clients)
+    for client in clients:
+        completes_within(client, 10)
+    killed = only_worker(place)
+    killed.kill()
+    began = time.monotonic()
+    for client in clients:
+        completes_within(client, RECOVERY_S)
+    assert time.monotonic() - began < RECOVERY_S
+    assert only_worker(place).pid != killed.pid
+
+
+def test_requests_to_a_worker_that_is_stopped_are_answered_in_time_and_the_user_is_told(front: Front, place: start.Place) -> None:
+    client = front(explicit_budget_ms=300, budget_ms=100)
+    ready(client)
+    worker = only_worker(place)
+    worker.suspend()
+    end, slowest_s = time.monotonic() + 10, 0.0
+    while "does not answer" not in client.call("completer/status")["message"]:
+        assert time.monotonic() < end
+        client.type(0, 4, "x", next(VERSIONS))
+        began = time.monotonic()
+        assert client.inline(1, 11) == []
+        slowest_s = max(slowest_s, time.monotonic() - began)
+        time.sleep(0.05)
+    assert slowest_s < 1.0  # the budget is 0.1 s; the machine may be busy
+    worker.resume()
+    completes_within(client, RECOVERY_S)
+    assert client.call("completer/status")["message"] == ""
+
+
+def test_a_worker_that_always_crashes_ends_in_a_clear_status(front: Front, place: start.Place) -> None:
+    client = front(model="crash")
+    end = time.monotonic() + 20
+    while "ended before the model was loaded" not in (message := client.call("completer/status")["message"]):
+        assert time.monotonic() < end, message
+        time.sleep(0.05)
+    assert "tried again" in message
+
+
+def test_garbage_and_silence_cost_nothing(front: Front, place: start.Place) -> None:
+    client = front()
+    ready(client)
+    worker = only_worker(place)
+    before = sum(worker.cpu_times()[:2])
+    for data in (b"GET / HTTP/1.1\r\n\r\n", b"\xff" * 64, b"\x00" * 64, b"\x05\x00\x00\x00\x92\x03\xc0\xc0\xc0", b""):
+        for _ in range(100):
+            with socket.socket(socket.AF_UNIX) as noise:
+                noise.connect(str(place.socket))
+                noise.send(data)
+    completes_within(client, RECOVERY_S)
+    assert sum(worker.cpu_times()[:2]) - before < 2.0
+    assert place.log.read_text().count("closed a connection") <= 20
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can act as another user")
+def test_another_user_is_refused(front: Front, place: start.Place) -> None:
+    ready(front())
+    for folder in (place.socket.parent, *place.socket.parents):
+        folder.chmod(folder.stat().st_mode | 0o011) if folder != Path("/") else None
+    place.socket.chmod(0o666)  # even so
+    script = f"""
+s = socket.socket(socket.AF_UNIX); s.connect({str(place.socket)!r}); s.settimeout(5)
+try:
+    s.sendall(b"\\x01\\x00\\x00\\x00\\x90"); print(s.recv(10))
+except OSError as error:
+    print("refused", error)
+"""
+    said = as_another_user(script)
+    place.socket.parent.chmod(0o700)
+    assert said.startswith(("b''", "refused"))
+
+
+def command(*words: str, python: str) -> str:
+    """Run `completer worker …` with the setting `worker_python` in the user's file."""
+    config = Path(os.environ["XDG_CONFIG_HOME"]) / "completer"
+    config.mkdir(exist_ok=True)
+    (config / "settings.toml").write_text(f'worker_python = "{python}"\n')
+    try:
+        done = subprocess.run([sys.executable, "-m", "completer", "worker", *words], capture_output=True, text=True, timeout=60)
+    finally:
+        (config / "settings.toml").unlink()
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_command_line_shows_stops_and_restarts_the_worker(front: Front, place: start.Place, python: str) -> None:
+    assert "no engine process runs" in command("status", python=python)
+    client = front()
+    ready(client)
+    first = only_worker(place)
+    assert "words on words, clients: 1" in command("status", python=python)
+    assert "ended" in command("stop", python=python)
+    assert not first.is_running() or first.status() == psutil.STATUS_ZOMBIE
+    completes_within(client, RECOVERY_S)  # the next key starts it again
+    second = only_worker(place)
+    assert "started" in command("restart", python=python)
+    third = only_worker(place)
+    assert len({first.pid, second.pid, third.pid}) == 3
+    completes_within(client, RECOVERY_S)
+    third.send_signal(signal.SIGSTOP)
+    assert "ended" in command("stop", python=python)  # by force
+    assert third not in workers_at(place)
+
+
+def test_the_worker_outlives_the_editor_that_started_it(front: Front, place: start.Place) -> None:
+    first = front()
+    ready(first)
+    worker = only_worker(place)
+    os.kill(first.pid, signal.SIGTERM)  # type: ignore[attr-defined]
+    second = front()
+    ready(second)
+    assert only_worker(place).pid == worker.pid
