@@ -158,6 +158,14 @@ def peer_uid(connection: socket.socket) -> int | None:
     return int(uid)
 
 
+def foreign_peer(connection: socket.socket) -> int | None:
+    """Return the user id of the process at the other end if that is another user's; None for ours, and where it is unknown."""
+    if sys.platform == "win32":
+        return None
+    uid = peer_uid(connection)
+    return None if uid == os.geteuid() else uid
+
+
 def peer_pid(connection: socket.socket) -> int | None:
     """Return the id of the process at the other end of a Unix socket; None where the system does not tell."""
     if sys.platform != "linux":

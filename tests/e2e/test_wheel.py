@@ -33,10 +33,14 @@ class Installed:
         paths = {"base": str(folder / "venv"), "platbase": str(folder / "venv")}
         self.packages = Path(sysconfig.get_path("purelib", "venv", vars=paths))
 
-    def run(self, program: str, *arguments: str) -> str:
+    def run(self, program: str, *arguments: str, cache: Path | None = None) -> str:
         """Return the standard output of a program of the environment, started elsewhere, with nothing of the repository."""
         kept = {name: os.environ[name] for name in ("SYSTEMROOT", "TEMP", "OMP_NUM_THREADS") if name in os.environ}
-        environment = kept | {"HOME": str(self.home), "USERPROFILE": str(self.home), "COMPLETER_CACHE": str(self.home / "cache")}
+        environment = kept | {
+            "HOME": str(self.home),
+            "USERPROFILE": str(self.home),
+            "COMPLETER_CACHE": str(cache or self.home / "cache"),
+        }
         command = [str(self.programs / program), *arguments]
         done = subprocess.run(command, env=environment, cwd=self.home, capture_output=True, encoding="utf-8", timeout=200)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -89,10 +93,10 @@ def test_it_completes_a_snippet_with_a_tiny_model(installed: Installed, tmp_path
 
 @pytest.mark.model
 def test_it_completes_a_snippet_with_the_real_model(installed: Installed, tmp_path: Path) -> None:
-    from completer.models.store import locate
+    from completer.models.store import cache_dir
 
     snippet = tmp_path / "add.py"
     snippet.write_text("def add(left, right):\n    return \n", encoding="utf-8")
-    model = locate("qwen2.5-coder-0.5b").path
-    said = json.loads(installed.run("completer", "complete", f"{snippet}:2:12", "--json", "--model", str(model)))
+    command = ["complete", f"{snippet}:2:12", "--json", "--model", "qwen2.5-coder-0.5b"]
+    said = json.loads(installed.run("completer", *command, cache=cache_dir()))
     assert said["text"].startswith("left + right")
