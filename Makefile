@@ -4,6 +4,8 @@ TORCH ?= torch==2.13.0
 BIN := .venv/bin
 SETUP := .venv/.ready
 MODEL ?= qwen2.5-coder-0.5b
+# What a platform lacks shall fail here, not at the start of its users (one cache each: they share none)
+PLATFORMS := linux darwin win32
 # Lines typed of each trace in `make bench`, about a quarter of an hour; 0: all of them, an hour
 LINES ?= 3
 # The same model for ours and the peer, whatever "auto" would take
@@ -33,10 +35,10 @@ test-editors: setup model  ## the real editors, headless, with the real model; t
 	$(BIN)/python -m tests.editors.install
 	$(BIN)/pytest -m editor tests/editors
 
-check: setup  ## format, lint, types, tests
+check: setup  ## format, lint, types for each platform, tests
 	$(BIN)/ruff format --check completer tests bench
 	$(BIN)/ruff check completer tests bench
-	$(BIN)/mypy
+	for platform in $(PLATFORMS); do $(BIN)/mypy --platform $$platform --cache-dir .mypy_cache/$$platform || exit 1; done
 	$(MAKE) test
 
 format: setup

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -54,7 +53,10 @@ def locate_model(name: str) -> ModelFiles:
 
 
 def n_threads(wanted: int) -> int:
-    return wanted or len(os.sched_getaffinity(0))
+    """Return `wanted`, or what the CPU engines take by themselves."""
+    from completer.system.cores import performance_cores
+
+    return wanted or performance_cores()
 
 
 def fail(message: str) -> typer.Exit:

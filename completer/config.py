@@ -79,7 +79,7 @@ class Settings:
     weights: Literal["auto", "int8", "int4", "bf16"] = _user("auto", "decides how much memory the model takes")
     """Weight format of the engine "torch"; "auto": int8. The other engines have one format each."""
     threads: int = _user(0, "can take every core of the machine", 0, 1024)
-    """Threads of the CPU engines; 0: the number of physical cores."""
+    """Threads of the CPU engines; 0: one for each performance core the process may use."""
     budget_ms: int = _workspace(80, "a project with large files may need more; it only delays answers", 1, 60_000)
     """Time in which the server answers with what is ready."""
     explicit_budget_ms: int = _workspace(3000, "as for `budget_ms`; the next key cancels the request", 1, 60_000)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json as json_
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -22,6 +21,7 @@ from completer.config import Settings
 from completer.errors import BadPosition, EngineError
 from completer.models.calibration import CURSOR
 from completer.syntax.languages import language_of_file
+from completer.system.console import json_for_console
 from completer.types import Snapshot, Suggestion
 
 T = TypeVar("T")
@@ -38,7 +38,7 @@ def run(file: Path, line: int, column: int, settings: Settings, as_json: bool) -
     snapshot = read_snapshot(file, line, column)
     for suggestion, trace in _completed([snapshot], settings):
         if as_json:
-            print(json_.dumps(_as_json(suggestion, trace), ensure_ascii=False))
+            print(json_for_console(_as_json(suggestion, trace)))
         else:
             _show(Console(), snapshot, suggestion, trace)
 

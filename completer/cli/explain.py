@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from rich.console import Console
@@ -13,6 +12,7 @@ from completer.cli.complete import Trigger, read_snapshot, with_completer
 from completer.complete.explanation import Explanation
 from completer.complete.pipeline import Pipeline
 from completer.config import Settings
+from completer.system.console import json_for_console
 from completer.types import Snapshot
 
 REST_S = 60.0
@@ -33,7 +33,7 @@ def run(file: Path, line: int, column: int, settings: Settings, trigger: Trigger
     if isinstance(found, Explanation) and not texts:
         found = found.without_texts()
     if as_json:
-        print(json.dumps(found if isinstance(found, str) else found.as_dict(), ensure_ascii=False, indent=2))
+        print(json_for_console(found if isinstance(found, str) else found.as_dict(), indent=2))
     else:
         show(Console(), found)
 

@@ -12,6 +12,7 @@ import typer
 from completer import __version__
 from completer.config import Settings, check, update
 from completer.errors import BadPosition, CompleterError, ConfigError
+from completer.system.console import escape_unprintable
 from completer.system.user_settings import read_user_settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -149,6 +150,7 @@ def main() -> None:
     from completer.cli.models import app as models
     from completer.cli.worker import app as worker
 
+    escape_unprintable()
     app.add_typer(models, name="models", help="List, pull, verify and remove models.")
     app.add_typer(worker, name="worker", help="The engine process: show, stop and restart it.")
     try:

@@ -24,6 +24,7 @@ from completer.models.manifest import GGUFFile, IndexSource, ModelEntry
 from completer.models.store import FileRecord, Receipt
 from completer.models.transfer import CHUNK_BYTES, Transfer, sha256_of
 from completer.system.programs import interpreter
+from completer.system.replace import replace_file
 
 _TRIES = 3
 _RETRY_AFTER_S = 1.0
@@ -187,4 +188,4 @@ def _read_journal(journal: Path, path: Path) -> Appended:
 def _write_journal(journal: Path, done: Appended) -> None:
     fresh = journal.with_suffix(".new")
     fresh.write_text(json.dumps(asdict(done)), "utf-8")
-    os.replace(fresh, journal)
+    replace_file(fresh, journal)

@@ -29,6 +29,7 @@ from completer.errors import CacheError, DownloadError, HashMismatch, ModelNotPu
 from completer.models.manifest import ModelEntry, find, load_manifest
 from completer.models.transfer import Transfer, sha256_of
 from completer.system.cachefile import require_writable
+from completer.system.replace import remove_folder, replace_folder
 from completer.types import Progress
 
 Format = Literal["gguf", "hf"]
@@ -165,7 +166,8 @@ def verify(model_id: str, progress: Progress | None = None) -> None:
 def remove(model_id: str) -> int:
     """Delete a model, what was converted from it and what is left of a broken pull; return the bytes set free.
 
-    Raises: UnknownModel, DownloadError when it is being pulled at this moment, CacheError.
+    Raises: UnknownModel, DownloadError when it is being pulled at this moment, CacheError, also for files that another
+    program has open (Windows); the model counts as not pulled then.
     """
     find(model_id)
     require_writable(models_dir())
@@ -175,7 +177,7 @@ def remove(model_id: str) -> int:
             freed = disk_usage_bytes(model_id)
             # The receipt goes first: a removal that breaks off leaves a model that counts as not pulled.
             _receipt_path(model_id).unlink(missing_ok=True)
-            shutil.rmtree(model_dir(model_id), ignore_errors=True)
+            remove_folder(model_dir(model_id))
             shutil.rmtree(partial_dir(model_id), ignore_errors=True)
             return freed
     except Timeout:
@@ -204,15 +206,15 @@ def read_receipt(model_id: str) -> Receipt | None:
 def place(model_id: str, files: Path, receipt: Receipt) -> None:
     """Make a pulled model visible, all at once. The caller holds the lock and has checked the hashes.
 
+    Raises: CacheError when another program has the old files open (Windows); OSError.
     files: folder inside `partial_dir`; it is moved.  Mutates: replaces `model_dir`, deletes `partial_dir`.
     """
     ready = partial_dir(model_id) / "ready"
     shutil.rmtree(ready, ignore_errors=True)
     ready.mkdir()
-    os.replace(files, ready / "files")
+    replace_folder(files, ready / "files")
     (ready / "pulled.json").write_text(json.dumps(asdict(receipt), indent=1), "utf-8")
-    shutil.rmtree(model_dir(model_id), ignore_errors=True)
-    os.replace(ready, model_dir(model_id))
+    replace_folder(ready, model_dir(model_id))
     shutil.rmtree(partial_dir(model_id), ignore_errors=True)
 
 

@@ -7,7 +7,6 @@ import contextlib
 import hmac
 import json
 import logging
-import os
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from lsprotocol.types import INITIALIZE, ErrorCodes
 from completer.server.envelope import BadMessage, decode
 from completer.server.framing import BadFrame, read_body
 from completer.server.messages import AUTHENTICATE
-from completer.system.private import peer_uid
+from completer.system.private import foreign_peer
 
 logger = logging.getLogger(__name__)
 
@@ -144,8 +143,7 @@ class Refusals:
 
 
 def _check_user(connection: socket.socket) -> None:
-    uid = peer_uid(connection)
-    if uid is not None and uid != os.geteuid():
+    if (uid := foreign_peer(connection)) is not None:
         raise Refused(f"user {uid} may not connect")
 
 

@@ -58,7 +58,10 @@ def run_socket(path: Path | None, sessions: Sessions, *, limits: Limits = DEFAUL
     Raises: ConfigError on Windows, for a folder that others may write to, and when a server listens there; OSError.
     """
     if sys.platform == "win32":
-        raise ConfigError("--socket needs Unix sockets, which Python does not offer on Windows: use --tcp")
+        raise ConfigError(
+            "--socket needs Unix sockets, which Python lacks on Windows: use --tcp 127.0.0.1:0, "
+            "and the token from the file that it names"
+        )
 
     async def listen() -> None:
         where = path or default_folder() / "completer.sock"

@@ -95,9 +95,17 @@ async def _editor_is_gone(ls: CompleterServer) -> None:
         await asyncio.sleep(EDITOR_POLL_S)
     with contextlib.suppress(psutil.NoSuchProcess, ValueError):
         editor = psutil.Process(ls.process_id)
-        while editor.is_running() and editor.status() != psutil.STATUS_ZOMBIE:
+        while _lives(editor):
             await asyncio.sleep(EDITOR_POLL_S)
     logger.warning("the editor, process %d, is gone", ls.process_id)
+
+
+def _lives(process: psutil.Process) -> bool:
+    """Raises: psutil.NoSuchProcess."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.AccessDenied:  # it runs with more rights than we do, on Windows for instance "as administrator"
+        return True
 
 
 async def serve(ls: CompleterServer, reader: asyncio.StreamReader, first: dict[str, Any] | None = None) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from completer.errors import CacheError
+from completer.system.replace import replace_file
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ def write_cache(file: Path, data: bytes) -> bool:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         fresh.write_bytes(data)
-        os.replace(fresh, file)
+        replace_file(fresh, file)
     except OSError as error:
         with suppress(OSError):  # a read-only file system refuses this, too
             fresh.unlink(missing_ok=True)

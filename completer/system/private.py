@@ -74,11 +74,21 @@ def _remove_old_token(path: Path) -> None:
         info = path.lstat()
     except FileNotFoundError:
         return
-    ours = sys.platform == "win32" or info.st_uid == os.geteuid()
     small = stat.S_ISREG(info.st_mode) and info.st_size == 65
-    if not ours or not small or not _TOKEN.fullmatch(path.read_text(encoding="ascii", errors="replace")):
+    if not _is_ours(info) or not small or not _TOKEN.fullmatch(path.read_text(encoding="ascii", errors="replace")):
         raise ConfigError(f"{path} is there already and is no token of yours: remove it, or choose another --token-file")
     path.unlink()
+
+
+def unix_socket() -> socket.socket:
+    """Return a Unix socket that is not yet bound. Raises: ConfigError on Windows, where Python has none."""
+    if sys.platform == "win32":
+        raise ConfigError("Python has no Unix sockets on Windows: use --tcp 127.0.0.1:0 and the token file that it names")
+    return socket.socket(socket.AF_UNIX)
+
+
+def _is_ours(info: os.stat_result) -> bool:
+    return sys.platform == "win32" or info.st_uid == os.geteuid()
 
 
 @contextlib.contextmanager
@@ -103,7 +113,7 @@ def listening_socket(path: Path) -> Iterator[socket.socket]:
 
 
 def _bind(path: Path) -> socket.socket:
-    bound = socket.socket(socket.AF_UNIX)
+    bound = unix_socket()
     umask = os.umask(0o177)
     try:
         bound.bind(str(path))
@@ -121,9 +131,9 @@ def _remove_dead_socket(path: Path) -> None:
         info = path.lstat()
     except FileNotFoundError:
         return
-    if not stat.S_ISSOCK(info.st_mode) or info.st_uid != os.geteuid():
+    if not stat.S_ISSOCK(info.st_mode) or not _is_ours(info):
         raise ConfigError(f"{path} is there already and is no socket of yours: choose another path")
-    with socket.socket(socket.AF_UNIX) as probe:
+    with unix_socket() as probe:
         probe.setblocking(False)  # with a full backlog connecting would wait
         try:
             probe.connect(str(path))
@@ -146,6 +156,14 @@ def peer_uid(connection: socket.socket) -> int | None:
     except (OSError, struct.error):
         return None
     return int(uid)
+
+
+def foreign_peer(connection: socket.socket) -> int | None:
+    """Return the user id of the process at the other end if that is another user's; None for ours, and where it is unknown."""
+    if sys.platform == "win32":
+        return None
+    uid = peer_uid(connection)
+    return None if uid == os.geteuid() else uid
 
 
 def peer_pid(connection: socket.socket) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import stat
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -42,14 +43,14 @@ def read_user_settings() -> Checked:
 
 def _read(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
-        if os.name == "posix":
+        if sys.platform != "win32":  # which has no owners and modes, but the access list of the profile
             _refuse_foreign(path, os.fstat(file.fileno()))  # of the open file: the path may be exchanged meanwhile
         return tomllib.load(file)
 
 
 def _refuse_foreign(path: Path, status: os.stat_result) -> None:
     """Raises: ConfigError when somebody else could have written the file."""
-    if status.st_uid not in (os.geteuid(), 0):
+    if sys.platform != "win32" and status.st_uid not in (os.geteuid(), 0):
         raise ConfigError(f"it belongs to another user (id {status.st_uid}); write a file of your own")
     if status.st_mode & _WRITABLE_BY_OTHERS:
         mode = stat.S_IMODE(status.st_mode)

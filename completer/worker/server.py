@@ -17,7 +17,7 @@ import psutil
 
 from completer import __version__
 from completer.config import Settings
-from completer.system.private import peer_uid
+from completer.system.private import foreign_peer
 from completer.worker.channel import Channel
 from completer.worker.connection import Connection
 from completer.worker.models import LoadModel, Models, Shared
@@ -115,9 +115,9 @@ class Server:
             connected, _ = self._listening.accept()
         except OSError:  # gone already, or no file descriptor left
             return
-        uid = peer_uid(connected)
-        if (uid is not None and uid != os.geteuid()) or not self._has_room():
-            self._refuse(f"user {uid}, {len(self._connections)} fronts are connected")
+        uid = foreign_peer(connected)
+        if uid is not None or not self._has_room():
+            self._refuse(f"user {uid or 'ours'}, {len(self._connections)} fronts are connected")
             connected.close()
             return
 

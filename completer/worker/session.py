@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import select
+import selectors
 import socket
 import threading
 import time
@@ -94,8 +94,6 @@ class Session:
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
         self._channel: Channel[Up] = Channel(connected, reads_worker(), self._wake)
-        self._poll = select.poll()
-        self._poll.register(self._wake_in, select.POLLIN)
 
     # From any thread.
 
@@ -175,16 +173,18 @@ class Session:
 
     def _pump(self, timeout_s: float, report: Report) -> None:
         """Wait for the socket, for `_wake`, or for the time, and handle what came."""
-        wanted = select.POLLIN | (select.POLLOUT if self._channel.is_full else 0)
-        self._poll.register(self._channel.socket, wanted)
-        events = dict(self._poll.poll(timeout_s * 1000))
+        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._channel.is_full else 0)
+        with selectors.DefaultSelector() as waiting:
+            waiting.register(self._wake_in, selectors.EVENT_READ)
+            waiting.register(self._channel.socket, wanted)
+            events = {key.fd: mask for key, mask in waiting.select(timeout_s)}
         if self._wake_in.fileno() in events:
             with contextlib.suppress(BlockingIOError):
                 self._wake_in.recv(4096)
         happened = events.get(self._channel.socket.fileno(), 0)
-        if happened & select.POLLOUT:
+        if happened & selectors.EVENT_WRITE:
             self._channel.flush()
-        if happened & ~select.POLLOUT:
+        if happened & selectors.EVENT_READ:
             self._receive(report)
 
     def _receive(self, report: Report) -> None:

@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 import completer
 from completer.errors import ConfigError, WorkerLost
 from completer.models.store import cache_dir
-from completer.system.private import default_folder, peer_pid, peer_uid
+from completer.system.private import default_folder, foreign_peer, peer_pid, unix_socket
 from completer.system.programs import NEUTRAL_FOLDER, find_program, interpreter
 from completer.worker.wire import WIRE
 
@@ -75,7 +75,7 @@ def connect(place: Place) -> socket.socket | None:
 
     Raises: WorkerLost when it takes no connection, or belongs to another user.
     """
-    connection = socket.socket(socket.AF_UNIX)
+    connection = unix_socket()
     connection.settimeout(CONNECT_S)
     try:
         connection.connect(str(place.socket))
@@ -85,8 +85,7 @@ def connect(place: Place) -> socket.socket | None:
     except OSError as error:
         connection.close()
         raise WorkerLost(f"the engine process takes no connection ({error}): {MEND}") from error
-    uid = peer_uid(connection)
-    if uid is not None and uid != os.geteuid():
+    if (uid := foreign_peer(connection)) is not None:
         connection.close()
         raise WorkerLost(f"{place.socket} belongs to a process of user {uid}: remove it")
     return connection

@@ -8,10 +8,11 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from lsp_client import ROOT, Client, attach, finish, start_server
 
-from completer.server import messages
+from completer.server import messages, transport
 
 
 @pytest.mark.parametrize("load_ms", ["0", "60000"], ids=["ready", "still loading"])
@@ -44,6 +45,16 @@ def test_what_libraries_print_does_not_reach_the_client() -> None:
     client.initialize()
     client.wait_until_ready()  # a stray line on stdout would have broken the framing
     assert b"a library prints to stdout" in finish(process)[1]
+
+
+def test_an_editor_that_may_not_be_looked_at_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on Windows, where it was started as administrator."""
+
+    def refuse(process: psutil.Process) -> str:
+        raise psutil.AccessDenied(process.pid)
+
+    monkeypatch.setattr(psutil.Process, "status", refuse)
+    assert transport._lives(psutil.Process())
 
 
 def test_server_ends_when_its_editor_is_gone_though_stdin_stays_open() -> None:

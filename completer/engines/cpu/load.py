@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import os
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
@@ -21,6 +20,7 @@ from completer.errors import CompleterError, DownloadCancelled, EngineUnavailabl
 from completer.models import store
 from completer.models.store import ModelFiles
 from completer.system.cachefile import require_writable
+from completer.system.cores import performance_cores
 from completer.tokens.tokenizer import Tokenizer
 from completer.types import Progress
 
@@ -35,8 +35,8 @@ MAX_LEN = 2048
 
 
 def physical_threads(settings: Settings) -> int:
-    """Return the number of threads for a CPU engine: the setting, or one for each core we may run on."""
-    return settings.threads or len(os.sched_getaffinity(0))
+    """Return the number of threads for a CPU engine: the setting, or one for each performance core."""
+    return settings.threads or performance_cores()
 
 
 class LoadedConversion(NamedTuple):

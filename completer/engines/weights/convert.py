@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +21,7 @@ from completer.engines.weights.quantize import GROUP, Groups, Int8Rows, gptq_gro
 from completer.engines.weights.spec import ModelSpec
 from completer.errors import CompleterError, ModelError
 from completer.models.calibration import calibration_texts
+from completer.system.replace import replace_folder
 from completer.tokens.tokenizer import Tokenizer, tokenizer_json
 from completer.types import Progress
 
@@ -34,7 +34,7 @@ def convert(source: Path, folder: Path, progress: Progress = lambda *_: None) ->
     """Write the engines' files for the GGUF file or Hugging Face folder `source` to `folder`, all or nothing.
 
     What is there already and undamaged stays. progress: called with (what is being done, steps done, steps in all).
-    Raises: ModelError, UnsupportedModel, OSError (no space).
+    Raises: ModelError, UnsupportedModel, OSError (no space); CacheError when another program has the old files open.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with lock_of(folder):  # several editors may be the first to need a model
@@ -60,8 +60,7 @@ def _convert(source: Path, folder: Path, progress: Progress) -> None:
         hessians = _calibrate(spec, embed, rows, tokenizer, lambda done: progress("calibrating", spec.n_layers + done, total))
     _write_decode(checkpoint, hessians, work, lambda done: progress("rounding to 4 bits", 2 * spec.n_layers + done, total))
     seal(work)
-    shutil.rmtree(folder, ignore_errors=True)
-    os.replace(work, folder)
+    replace_folder(work, folder)
     progress("ready", total, total)
 
 

@@ -26,6 +26,8 @@ from typing import Any, NamedTuple
 
 from filelock import FileLock, Timeout
 
+from completer.system.replace import replace_file
+
 log = logging.getLogger(__name__)
 
 FORMAT = "8"
@@ -216,7 +218,7 @@ def _write_whole(path: Path, text: str) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(fresh, path)
+    replace_file(fresh, path)
 
 
 def _read_object(path: Path) -> dict[str, Any]:

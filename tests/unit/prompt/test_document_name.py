@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import ntpath
+from pathlib import Path, PureWindowsPath
 
 import pytest
 
+from completer.document.uri import name_of_file
+from completer.prompt.context import document_name as module
 from completer.prompt.context.block import BlockMaker
 from completer.prompt.context.document_name import COMMENTS, ENDINGS, document_name
 from completer.tokens.fim import FORMATS
@@ -50,6 +53,30 @@ def test_with_several_folders_the_name_begins_with_the_innermost_one() -> None:
 def test_no_name_leads_out_of_the_folder_or_is_long() -> None:
     assert document_name("file:///home/other/secret/plan.py", "python", [FOLDER]) == "plan.py"
     assert len(document_name("file:///home/me/shop/" + "d/" * 300 + "a.py", "python", [FOLDER])) <= 120
+
+
+@pytest.mark.parametrize(
+    ("uri", "folder", "name"),
+    [
+        ("file:///c%3A/Users/Me/shop/src/cart.go", "file:///C:/users/me/shop", "src/cart.go"),
+        ("file://server/share/shop/src/cart.go", "file://server/share/shop", "src/cart.go"),
+        ("file:///d%3A/cart.go", "file:///c%3A/shop", "cart.go"),
+        ("untitled:Untitled-1", "file:///c%3A/shop", "Untitled-1.go"),
+    ],
+)
+def test_names_of_windows_files_are_told_with_slashes(uri: str, folder: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With Windows' rules for paths, on any system."""
+
+    def path_of(uri: str) -> PureWindowsPath | None:
+        written = name_of_file(uri, windows=True)
+        return PureWindowsPath(written) if written else None
+
+    monkeypatch.setattr(module, "Path", PureWindowsPath)
+    monkeypatch.setattr(module, "path_of", path_of)
+    monkeypatch.setattr(module.os, "path", ntpath)
+    found = path_of(folder)
+    assert found is not None
+    assert document_name(uri, "go", [found]) == name  # type: ignore[list-item]
 
 
 @pytest.mark.parametrize("language", sorted(ENDINGS))
