@@ -39,7 +39,7 @@ from bench.options import finish
 from bench.provenance import provenance
 from completer.config import Settings
 from completer.syntax.languages import language, language_of_file
-from completer.syntax.lexer import balance, tokens
+from completer.syntax.lexer import CLOSER, balance, tokens
 from completer.types import Snapshot, Suggestion
 
 MIN_BYTES, MAX_BYTES = 1_000, 40_000
@@ -75,17 +75,19 @@ def violations(snapshot: Snapshot, shown: Suggestion, balanced: bool) -> list[st
         found.append("duplicate")
     ends = [n_cut_strings(one, snapshot.language_id) for one in (text, after)]
     opens = "" if "\n" in shown.text else balance(shown.text, language(snapshot.language_id)).stack
-    if balanced and (not is_balanced(after, snapshot.language_id, len(opens)) or ends[1] > ends[0]):
+    # A piece may leave its own brackets open; closed right after it, they must fit the document.
+    closed = after[: shown.start_cp + len(shown.text)] + "".join(CLOSER[one] for one in reversed(opens)) + text[shown.end_cp :]
+    if balanced and (not is_balanced(closed, snapshot.language_id) or ends[1] > ends[0]):
         found.append("balance")
     if balanced and not opens and snapshot.language_id == "python" and _python_brackets(text) and not _python_brackets(after):
         found.append("tokenize")
     return found
 
 
-def is_balanced(text: str, language_id: str, n_open: int = 0) -> bool:
-    """Whether the lexer, from start to end, finds every literal closed and every bracket but `n_open` at the most."""
+def is_balanced(text: str, language_id: str) -> bool:
+    """Whether the lexer, from start to end, finds every literal and every bracket closed."""
     end = balance(text, language(language_id))
-    return len(end.stack) <= n_open and not end.excess and end.inside in ("code", "line_comment")
+    return not end.stack and not end.excess and end.inside in ("code", "line_comment")
 
 
 def n_cut_strings(text: str, language_id: str) -> int:

@@ -17,7 +17,7 @@ from completer.syntax.lexer import CLOSER, Balance, balance, tokens
 from completer.types import Snapshot
 
 _JOINS_FROM = 4
-MAX_CUTS = 48
+MAX_CUTS = 36
 """Ends that are tried; each costs a lexing of the text, and a text of brackets alone has hundreds."""
 MAX_LINE_ENDS = 8
 _DANGLING = " \t,+-*/%=<>&|^.:!?~"

@@ -42,6 +42,7 @@ def test_a_bracket_too_many_or_too_few_is_found() -> None:
     assert broken("x = f(", "1)", ")\n") == ["balance", "tokenize"]
     assert broken("x = ", "[1,\n     2", "\n") == ["balance", "tokenize"]
     assert broken("x = ", "[1", "\n") == []  # a piece of a line
+    assert broken("f({\n    1: ", "g([1", "\n})\n") == []  # also inside brackets that are closed below
     assert broken("x = ", "'a", "\n") == ["balance", "tokenize"]
 
 
