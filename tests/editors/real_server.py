@@ -54,11 +54,16 @@ def traces(nvim: Nvim, name: str = "") -> list[dict[str, Any]]:
 
 
 def open_block(nvim: Nvim, title: str = '"""Examples."""\n\n\n') -> str:
-    """Open files until the model suggests a body of several lines below the head of a function; return that head."""
+    """Open files until the model suggests a body of several lines below the head of a function; return that head.
+
+    Asked for explicitly: the block for a user who rests would still be growing.
+    """
     for number, head in enumerate(HEADS):
         nvim.open(f"block{number}.py", f"{title}{head}\n")
         wait_until_ready(nvim)
         nvim.keys("o")
+        nvim.wait_for_answer()
+        nvim.keys("<M-Bslash>")
         nvim.wait_for_answer()
         if "\n" in (nvim.lua("return require('completer').visible()") or ""):
             return head
