@@ -169,7 +169,7 @@ def test_restart_ends_the_server_and_starts_it_for_the_same_buffers(editor: Nvim
 
 
 def test_unknown_command_names_those_there_are(editor: Nvim) -> None:
-    with pytest.raises(NvimError, match="write one of explain, log, restart, stats, status, toggle"):
+    with pytest.raises(NvimError, match="write one of explain, log, next, restart, stats, status, toggle"):
         editor.command("Completer nonsense")
     assert editor.lua("return vim.fn.getcompletion('Completer st', 'cmdline')") == ["stats", "status"]
     assert editor.lua("return vim.fn.getcompletion('Completer toggle ', 'cmdline')") == ["buffer"]
