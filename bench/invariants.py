@@ -38,7 +38,8 @@ from bench.corpus import MAX_LINE_CHARS, in_turns
 from bench.options import finish
 from bench.provenance import provenance
 from completer.config import Settings
-from completer.syntax.languages import language, language_of_file
+from completer.syntax.endings import language_of_file
+from completer.syntax.languages import language
 from completer.syntax.lexer import CLOSER, balance, tokens
 from completer.types import Snapshot, Suggestion
 

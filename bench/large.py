@@ -33,7 +33,7 @@ from completer.prompt.prompt import Anchor
 from completer.suggest.block_end import sibling_stop
 from completer.suggest.trim import trim
 from completer.syntax.cursor import cursor_context
-from completer.syntax.languages import language_of_file
+from completer.syntax.endings import language_of_file
 from completer.syntax.tree import SyntaxTree
 
 TYPED = {

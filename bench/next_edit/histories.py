@@ -14,7 +14,8 @@ from pathlib import Path
 
 from bench.next_edit.drive import Typist, applied
 from completer.next_edit.offer import NextEdit
-from completer.syntax.languages import PLAIN, language, language_of_file
+from completer.syntax.endings import language_of_file
+from completer.syntax.languages import PLAIN, language
 
 MAX_HUNKS = 6
 MAX_FILE_CP = 100_000

@@ -23,7 +23,7 @@ from typing import TypeVar
 
 from bench.places.case import LANGUAGES, Case, Hole, family
 from bench.places.line_kind import line_kind
-from completer.syntax.languages import language_of_file
+from completer.syntax.endings import language_of_file
 
 MAX_BYTES, MIN_FILE_LINES, MAX_FILE_LINE = 200_000, 20, 300
 MIN_LINE, MAX_LINE = 4, 120

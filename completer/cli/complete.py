@@ -20,7 +20,7 @@ from completer.complete.pipeline import Pipeline
 from completer.config import Settings
 from completer.errors import BadPosition, EngineError
 from completer.models.calibration import CURSOR
-from completer.syntax.languages import language_of_file
+from completer.syntax.endings import language_of_file
 from completer.system.console import json_for_console
 from completer.types import Snapshot, Suggestion
 

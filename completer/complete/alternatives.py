@@ -18,7 +18,7 @@ from completer.complete.question import Question
 from completer.complete.site import Site
 from completer.complete.state import ClientState
 from completer.suggest.entries import Entry, Hit, Opening, opening
-from completer.types import FinishReason, Replacement
+from completer.types import Replacement
 
 MAX_ITEMS = 3
 """The first one included: nobody reads more, and each costs as much as the first."""
@@ -27,7 +27,6 @@ MAX_TRIES = 4
 MIN_SHARE = 1 / 300
 """An alternative begins with at least this share of the first one's probability. Small models are sure of themselves: after
 `items.` the 0.5B model gives `map` a 230th of what `reduce` gets, but the wrong name that a `max` would return an 800th."""
-_BROKEN: tuple[FinishReason, ...] = ("cancelled", "error")
 
 
 class Alternatives:
@@ -45,7 +44,7 @@ class Alternatives:
         Mutates: the reuse store.
         """
         place = (site.anchor.number, site.typed)
-        known = [entry for entry in self._state.reuse.others(*place) if entry.reason not in _BROKEN]
+        known = [entry for entry in self._state.reuse.others(*place) if not entry.is_broken]
         return known if asked_again is None else await self._find(site, first, shown, known, asked_again)
 
     async def _find(self, site: Site, first: Hit, shown: Replacement, known: Sequence[Entry], question: Question) -> list[Entry]:
@@ -98,4 +97,4 @@ class Alternatives:
         if begins is None or unlikely():
             self._generations.cancel(entry.request_id)
             return None
-        return begins if entry.reason not in _BROKEN else None
+        return begins if not entry.is_broken else None

@@ -85,7 +85,7 @@ class AtRest:
         if not site.anchor.full and doc.prefill_anchor is not None:
             return
         hit = rest.hit
-        if hit is not None and hit.entry.reason not in (None, "cancelled", "error"):
+        if hit is not None and hit.entry.reason is not None and not hit.entry.is_broken:
             self._show(doc, site, hit)
             return
         rule = self._state.stop_rule(site.cursor, site.snapshot, explicit=True)
@@ -104,7 +104,7 @@ class AtRest:
 
     def _grown(self, doc: OpenDocument, site: Site, entry: Entry) -> None:
         """Show a block's new line; end the block if no more of it will be shown. Mutates: doc, the entry."""
-        if entry.reason in ("cancelled", "error"):
+        if entry.is_broken:
             return
         whole_lines = replace(entry, text=entry.text[: entry.text.rfind("\n") + 1])  # a line is judged when it is there
         if entry.reason is None and is_complete(Hit(whole_lines, 0), self._state.settings.confidence):

@@ -11,13 +11,11 @@ from completer.complete.question import Question
 from completer.complete.site import Site
 from completer.complete.state import ClientState
 from completer.complete.trace import Trace
-from completer.prompt.prompt import build_prompt, lf
+from completer.prompt.prompt import lf
 from completer.suggest.entries import Entry, Hit
 from completer.suggest.placeholder import wants_a_body
 from completer.suggest.visible import answered_by, suggestion_of
-from completer.types import FinishReason, Replacement, Suggestion
-
-_BROKEN: tuple[FinishReason, ...] = ("cancelled", "error")
+from completer.types import Replacement, Suggestion
 
 
 class Foreground:
@@ -86,8 +84,7 @@ class Foreground:
             typed = lf(anchor.typed(snapshot))
             hit = self._state.reuse.lookup(anchor.number, typed)
             if hit is not None and 0 < hit.n_typed < len(hit.entry.text):
-                prompt = build_prompt(anchor, anchor.typed(snapshot), self._state.model.tokenizer)
-                return Site(snapshot, question.cursor, doc.tree, anchor, typed, prompt)
+                return Site(snapshot, question.cursor, doc.tree, anchor, typed, doc.anchors.prompt(anchor, snapshot))
         return None
 
     def _says_less(self, entry: Entry, site: Site) -> bool:
@@ -114,7 +111,12 @@ class Foreground:
 
     async def _others(self, question: Question, site: Site, first: Hit, shown: Replacement) -> list[Replacement]:
         """Return what else could be shown, if the user asks again while a suggestion is visible. Mutates: the trace."""
-        wanted = question.explicit and first.entry.reason not in (None, *_BROKEN) and self._state.model.generator.avoids
+        wanted = (
+            question.explicit
+            and first.entry.reason is not None
+            and not first.entry.is_broken
+            and self._state.model.generator.avoids
+        )
         if not wanted:
             return []
         asked_again = question.given is not None and question.given.text == shown.text
@@ -131,7 +133,7 @@ class Foreground:
         """Send the rest of a suggestion that the client has in part, typed along as it may be. Mutates: doc, the trace."""
         trace.in_all(entry.stats)
         answer = doc.answer
-        if answer is None or answer.hit.entry is not entry or entry.reason in _BROKEN:
+        if answer is None or answer.hit.entry is not entry or entry.is_broken:
             return
         if (shown := answer.more()) is not None:
             self._give(doc, answer, answer.hit, shown)
@@ -155,7 +157,7 @@ class Foreground:
 
         def replace(entry: Entry) -> None:
             hit = Hit(entry, 0)
-            if doc.answer is answer and entry.reason not in _BROKEN and (shown := answer.question.see(hit)) is not None:
+            if doc.answer is answer and not entry.is_broken and (shown := answer.question.see(hit)) is not None:
                 self._give(doc, LastAnswer(answer.question, site, hit, answer.given), hit, shown)
 
         rule = self._state.stop_rule(site.cursor, site.snapshot, answer.question.explicit)

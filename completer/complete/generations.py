@@ -12,13 +12,12 @@ from completer.complete.site import Site
 from completer.generate.generator import Generator
 from completer.suggest.block_end import sibling_stop
 from completer.suggest.confidence import TokenSpan
-from completer.suggest.entries import Entry, opening
+from completer.suggest.entries import BROKEN, Entry, opening
 from completer.suggest.placeholder import is_placeholder
 from completer.tokens.tokenizer import Tokenizer, whole_characters
 from completer.types import Done, FinishReason, Prompt, Request, StopRule, Token, Tokens
 
 _ids = itertools.count(1)
-_BROKEN: tuple[FinishReason, ...] = ("cancelled", "error")
 MAX_TRIES = 3
 """How often a body that begins with a placeholder is begun anew."""
 MIN_LEFT = 1e-3
@@ -72,27 +71,10 @@ class Generations:
 
         on_done: called once, on the event loop.
         """
-        n_healed = len(site.prompt.heal_bytes)
-        entry = Entry(
-            site.anchor.number,
-            site.typed,
-            next(_ids),
-            background=background,
-            wants_body=site.wants_body,
-            n_healed_bytes=n_healed,
-        )
-        request = Request(
-            entry.request_id,
-            site.snapshot.uri,
-            site.prompt,
-            stop,
-            priority=1 if background else 0,
-            corpus_ids=corpora,
-            avoid=avoid,
-        )
-        self._growing[request.id] = _Growing(entry, site, request, on_done)
-        self._generator.submit(request, self._post)
-        return entry
+        entry = _entry(site, background=background)
+        priority = 1 if background else 0
+        request = Request(entry.request_id, site.snapshot.uri, site.prompt, stop, priority, corpus_ids=corpora, avoid=avoid)
+        return self._submit(_Growing(entry, site, request, on_done))
 
     def start_block(
         self, site: Site, stop: StopRule, corpora: tuple[tuple[int, ...], ...], on_line: Callable[[Entry], None]
@@ -101,20 +83,9 @@ class Generations:
 
         on_line: called on the event loop after each line, and once at the end.
         """
-        n_healed = len(site.prompt.heal_bytes)
-        entry = Entry(
-            site.anchor.number,
-            site.typed,
-            next(_ids),
-            background=True,
-            wants_body=site.wants_body,
-            block=True,
-            n_healed_bytes=n_healed,
-        )
+        entry = _entry(site, background=True, block=True)
         request = Request(entry.request_id, site.snapshot.uri, site.prompt, stop, priority=1, corpus_ids=corpora, scratch=True)
-        self._growing[request.id] = _Growing(entry, site, request, on_line, on_line=on_line)
-        self._generator.submit(request, self._post)
-        return entry
+        return self._submit(_Growing(entry, site, request, on_line, on_line=on_line))
 
     def prefill(self, uri: str, prompt: Prompt, on_done: Callable[[FinishReason], None]) -> int:
         """Bring a slot to `prompt` in idle time; return the request's id.
@@ -137,6 +108,11 @@ class Generations:
                 await self._progress.wait_for(enough)
         except TimeoutError:
             return
+
+    def _submit(self, growing: _Growing) -> Entry:
+        self._growing[growing.request.id] = growing
+        self._generator.submit(growing.request, self._post)
+        return growing.entry
 
     def _post(self, event: Tokens | Done) -> None:
         """Pass an event to the event loop. Called on the generator's thread."""
@@ -161,7 +137,7 @@ class Generations:
             case Done(request_id, reason, stats) if request_id in self._growing:
                 growing = self._growing[request_id]
                 said = growing.entry.text.strip()
-                if (is_placeholder(said) if said else reason == "end") and reason not in _BROKEN and self._begin_anew(growing):
+                if (is_placeholder(said) if said else reason == "end") and reason not in BROKEN and self._begin_anew(growing):
                     return
                 del self._growing[request_id]
                 entry = growing.entry
@@ -212,8 +188,7 @@ class Generations:
         entry.begin_anew(next(_ids))
         request = replace(growing.request, id=entry.request_id, avoid=(*growing.request.avoid, *avoid))
         left = max(growing.left * (1.0 - (begins.prob if begins else 0.0)), MIN_LEFT)
-        self._growing[request.id] = replace(growing, request=request, n_tries=growing.n_tries + 1, left=left)
-        self._generator.submit(request, self._post)
+        self._submit(replace(growing, request=request, n_tries=growing.n_tries + 1, left=left))
         return True
 
     def _notify(self) -> None:
@@ -224,6 +199,13 @@ class Generations:
         task = self._loop.create_task(notify())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _entry(site: Site, *, background: bool, block: bool = False) -> Entry:
+    """Return the empty entry of a generation at a site."""
+    healed = len(site.prompt.heal_bytes)
+    number, wanted = site.anchor.number, site.wants_body
+    return Entry(number, site.typed, next(_ids), background, wants_body=wanted, block=block, n_healed_bytes=healed)
 
 
 def _may_end_block(before: str, text: str, indented: bool) -> bool:

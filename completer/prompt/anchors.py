@@ -106,7 +106,7 @@ class Anchors:
         Mutates: the order of the anchors; a new anchor is remembered.
         """
         for anchor, match in self._matching(snapshot, form):
-            prompt = self._prompt(anchor, snapshot)
+            prompt = self.prompt(anchor, snapshot)
             if explicit:
                 usable = self._is_good(anchor, match, prompt) and self._begins_well(anchor, snapshot)
             else:
@@ -117,7 +117,7 @@ class Anchors:
         make = self._full_anchor if explicit else self._first_anchor
         anchor = make(snapshot, context_ids, form)
         self.use(anchor)
-        return Chosen(anchor, self._prompt(anchor, snapshot))
+        return Chosen(anchor, self.prompt(anchor, snapshot))
 
     def better(self, snapshot: Snapshot, context_ids: Sequence[int] = (), form: PromptForm = "middle") -> Anchor | None:
         """Return the anchor that idle time should prefill for this snapshot, or None if there is nothing to do.
@@ -128,7 +128,7 @@ class Anchors:
         """
         served = has_full = False
         for anchor, match in self._matching(snapshot, form):
-            prompt = self._prompt(anchor, snapshot)
+            prompt = self.prompt(anchor, snapshot)
             warm = len(prompt.ids) - self._cached(prompt.ids) <= MAX_TYPED // 4
             if self._is_good(anchor, match, prompt):
                 if not warm:
@@ -158,7 +158,7 @@ class Anchors:
         """
         return anchor.form != "left" or (anchor.start_cp, anchor.anchor_cp) == anchor_at(snapshot, self._full)
 
-    def _prompt(self, anchor: Anchor, snapshot: Snapshot) -> Prompt:
+    def prompt(self, anchor: Anchor, snapshot: Snapshot) -> Prompt:
         """Return the prompt of an anchor. One key asks for it several times. Mutates: the prompts that are kept."""
         key = anchor.number, anchor.typed(snapshot)
         prompt = self._prompts.get(key)
@@ -186,7 +186,7 @@ class Anchors:
         """
         if any(anchor.full for anchor in self.others(snapshot, form)):
             anchor = self._full_anchor(snapshot, context_ids, form)
-            if self._missing_ms(self._prompt(anchor, snapshot)) <= COLD_MS:
+            if self._missing_ms(self.prompt(anchor, snapshot)) <= COLD_MS:
                 return anchor
         return self._cold_anchor(snapshot, context_ids, form)
 

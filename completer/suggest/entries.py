@@ -16,6 +16,8 @@ from completer.suggest.confidence import TokenSpan
 from completer.tokens.tokenizer import Tokenizer
 from completer.types import FinishReason, Stats
 
+BROKEN: tuple[FinishReason, ...] = ("cancelled", "error")
+"""Ends of a generation that neither the model nor a rule brought about."""
 MAX_ENTRIES = 256
 MAX_TYPED_THROUGH = 128
 """Characters of a suggestion that can be typed before it must be asked for again."""
@@ -45,6 +47,11 @@ class Entry:
     spans: list[TokenSpan] = field(default_factory=list)
     reason: FinishReason | None = None
     stats: Stats = field(default_factory=Stats)
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether its generation was cancelled or failed: its text says nothing of what would follow."""
+        return self.reason in BROKEN
 
     @property
     def stops_unsure(self) -> bool:
@@ -154,6 +161,6 @@ class ReuseStore:
 
 def _serves(entry: Entry, typed: str) -> bool:
     """Whether the entry agrees with what was typed since its start, and may have more."""
-    if entry.reason in ("cancelled", "error") or not entry.text.startswith(typed):
+    if entry.is_broken or not entry.text.startswith(typed):
         return False
     return len(entry.text) > len(typed) or entry.reason is None or not typed

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from completer.suggest.block_part import block_part
 from completer.suggest.confidence import Sure, sure_part
-from completer.suggest.entries import Entry, Hit
+from completer.suggest.entries import BROKEN, Entry, Hit
 from completer.suggest.fit import joins
 from completer.suggest.partial import clean_partial
 from completer.suggest.placeholder import is_placeholder
@@ -17,7 +17,7 @@ from completer.types import AnsweredBy, FinishReason, Replacement, Snapshot, Sug
 
 MAX_EXTENDING_FEED = 16
 """Most tokens fed for an answer from a warm slot; more are a cold prompt."""
-_UNFINISHED: tuple[FinishReason | None, ...] = (None, "length", "confidence", "cancelled", "error")
+_UNFINISHED: tuple[FinishReason | None, ...] = (None, "length", "confidence", *BROKEN)
 
 
 def sure(hit: Hit, confidence: float) -> Sure:

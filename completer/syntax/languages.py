@@ -313,20 +313,11 @@ LANGUAGES = (
 _BY_ID = {language_id: language for language in LANGUAGES for language_id in language.ids}
 
 
+def is_known(language_id: str) -> bool:
+    """Whether there is an entry for an LSP language id."""
+    return language_id in _BY_ID
+
+
 def language(language_id: str) -> Language:
     """Return the entry for an LSP language id; `PLAIN` for one that is not known."""
     return _BY_ID.get(language_id, PLAIN)
-
-
-_ENDINGS = {
-    **{"py": "python", "pyi": "python", "js": "javascript", "mjs": "javascript", "cjs": "javascript", "jsx": "javascriptreact"},
-    **{"ts": "typescript", "mts": "typescript", "cts": "typescript", "tsx": "typescriptreact", "go": "go", "rs": "rust"},
-    **{"java": "java", "c": "c", "h": "c", "cc": "cpp", "cpp": "cpp", "cxx": "cpp", "hpp": "cpp", "hh": "cpp", "cs": "csharp"},
-    **{"rb": "ruby", "php": "php", "sh": "shellscript", "bash": "shellscript", "lua": "lua", "html": "html", "css": "css"},
-    **{"json": "json", "yaml": "yaml", "yml": "yaml", "toml": "toml", "md": "markdown"},
-}
-
-
-def language_of_file(name: str) -> str:
-    """Return the LSP language id of a file's ending; "plaintext" for an unknown one."""
-    return _ENDINGS.get(name.rpartition(".")[2].lower(), "plaintext")

@@ -248,6 +248,10 @@ def wait_until(done: Callable[[], bool], what: str, timeout_s: float = TIMEOUT_S
         time.sleep(0.005)
 
 
+Start = Callable[[str], Nvim]
+"""Starts an editor with some Lua after the configuration that all tests have."""
+
+
 @contextlib.contextmanager
 def running(program: Path, init: str, folder: Path) -> Iterator[Nvim]:
     """Start an editor; it is ended, and its folder removed, in the end."""

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from completer.prompt.context.document_name import comment_sign
-from completer.syntax.languages import language_of_file
+from completer.syntax.endings import language_of_file
 from completer.tokens.tokenizer import Tokenizer
 
 STALE_SHARE = 0.35

@@ -13,33 +13,13 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from completer.document.uri import path_of
+from completer.syntax.endings import ALL_ENDINGS, ENDINGS
 
 UNTITLED = "main"
 """Stem of the name of a document that has none."""
 MAX_NAME_CP = 120
 """Of a longer path only the end is shown."""
 
-ENDINGS: dict[str, str] = {
-    # The first ending is the one that a name gets; the others are as good.
-    "abap": "abap", "ada": "adb ads", "astro": "astro", "bat": "bat cmd", "bibtex": "bib", "c": "c h",
-    "clojure": "clj cljs cljc edn", "cmake": "cmake", "coffeescript": "coffee", "cpp": "cpp cc cxx hpp hh h hxx ipp inl",
-    "crystal": "cr", "csharp": "cs csx", "css": "css", "cuda-cpp": "cu cuh", "cython": "pyx pxd pxi", "d": "d", "dart": "dart",
-    "dockerfile": "dockerfile containerfile", "elixir": "ex exs", "elm": "elm", "erb": "erb", "erlang": "erl hrl",
-    "fsharp": "fs fsi fsx", "fortran": "f90 f95 f03 f08 f for", "gdscript": "gd", "gleam": "gleam", "glsl": "glsl vert frag comp",
-    "go": "go", "graphql": "graphql gql", "groovy": "groovy gradle", "haskell": "hs lhs", "hcl": "hcl", "hlsl": "hlsl",
-    "html": "html htm xhtml", "ini": "ini cfg conf properties", "java": "java", "javascript": "js mjs cjs jsx",
-    "javascriptreact": "jsx js", "json": "json", "jsonc": "jsonc json json5", "julia": "jl", "kotlin": "kt kts",
-    "latex": "tex sty cls",
-    "less": "less", "lua": "lua", "makefile": "mk make mak", "markdown": "md markdown mdx", "matlab": "m", "meson": "build",
-    "nim": "nim nims", "nix": "nix", "objective-c": "m h", "objective-cpp": "mm h", "ocaml": "ml mli", "pascal": "pas pp",
-    "perl": "pl pm t", "php": "php phtml", "powershell": "ps1 psm1 psd1", "prisma": "prisma", "proto": "proto", "proto3": "proto",
-    "python": "py pyi pyw", "r": "R r", "razor": "cshtml razor", "restructuredtext": "rst", "ruby": "rb rake gemspec ru",
-    "rust": "rs", "sass": "sass", "scala": "scala sc", "scheme": "scm ss", "scss": "scss", "shellscript": "sh bash zsh ksh",
-    "sh": "sh bash", "bash": "sh bash", "solidity": "sol", "sql": "sql", "svelte": "svelte", "swift": "swift", "tcl": "tcl",
-    "terraform": "tf tfvars", "toml": "toml", "typescript": "ts mts cts tsx", "typescriptreact": "tsx ts", "verilog": "v vh",
-    "systemverilog": "sv svh", "vhdl": "vhd vhdl", "vb": "vb", "vue": "vue", "xml": "xml xsd xsl svg",
-    "yaml": "yaml yml", "zig": "zig",
-}  # fmt: skip
 COMMENTS = {
     "--": "ada elm haskell lua sql vhdl",
     "//": "astro c coffeescript cpp csharp cuda-cpp d dart fsharp gleam glsl go groovy hlsl java javascript javascriptreact jsonc"
@@ -55,10 +35,6 @@ _COMMENT_OF = {language: sign for sign, languages in COMMENTS.items() for langua
 _WHOLE_NAMES = {"makefile": "Makefile", "dockerfile": "Dockerfile"}
 """Languages whose files have a name of their own rather than an ending."""
 _OWN_NAME = re.compile(r"(?i)(?:gnu)?makefile|(?:docker|container)file(?:\..*)?")
-_LANGUAGES_OF: dict[str, set[str]] = {}
-for _language, _endings in ENDINGS.items():
-    for _ending in _endings.split():
-        _LANGUAGES_OF.setdefault(_ending.lower(), set()).add(_language)
 
 
 def document_name(uri: str, language_id: str, folders: Sequence[Path]) -> str:
@@ -99,7 +75,7 @@ def _with_ending(name: str, language_id: str) -> str:
     fits = ending in (one.lower() for one in endings) or (ending in _KEPT and bool(ending))
     if not endings or fits or (own is not None and _OWN_NAME.fullmatch(name)):
         return name or UNTITLED
-    stem = name.rpartition(".")[0] if ending in _LANGUAGES_OF or ending == "ipynb" else name
+    stem = name.rpartition(".")[0] if ending in ALL_ENDINGS or ending == "ipynb" else name
     return f"{stem or UNTITLED}.{endings[0]}"
 
 

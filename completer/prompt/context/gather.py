@@ -18,7 +18,7 @@ from completer.prompt.context.imports import imported_files, reexports
 from completer.prompt.context.resolvers import Target
 from completer.prompt.context.skeleton import constant, listing, skeletons
 from completer.prompt.context.workspace import Workspace, real_path
-from completer.syntax.languages import language_of_file
+from completer.syntax.endings import language_of_file
 from completer.syntax.tree import SyntaxTree
 from completer.types import Snapshot
 

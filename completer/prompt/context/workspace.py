@@ -16,7 +16,7 @@ from pathlib import Path
 from completer.document.secrets import is_secret_file
 from completer.prompt.context.ignore import IgnoreRules
 from completer.prompt.context.read_file import TooLarge, read_regular
-from completer.syntax.languages import language_of_file
+from completer.syntax.endings import language_of_file
 
 MAX_FILE_BYTES = 256_000
 MAX_INDEXED = 20_000

@@ -4,116 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import pytest
 
 from completer.complete.pipeline import Pipeline
 from completer.config import Settings
 from completer.tokens.tokenizer import Tokenizer
-from completer.types import Edit, Request, Snapshot, Suggestion
+from completer.types import Edit, Snapshot
 from tests.by_hand import ByHand, model_of, snap, turn
+from tests.resting import Client
 
 SETTINGS = Settings(budget_ms=60_000, confidence=0.3, context="off")
 BODY = snap("def area(width, height):\n    ‸\n\n\ndef other():\n    return 1\n")
 BLOCK = "product = width * height\n    if product < 0:\n        raise ValueError\n    return product\n"
-
-
-@dataclass
-class Clock:
-    """Runs what is to be done later when the test says so. waits: seconds, in order.  waiting: not cancelled, not run."""
-
-    waits: list[float] = field(default_factory=list)
-    waiting: list[Alarm] = field(default_factory=list)
-
-    def later(self, delay_s: float, do: Callable[[], None]) -> Alarm:
-        self.waits.append(delay_s)
-        self.waiting.append(alarm := Alarm(self, do))
-        return alarm
-
-    def ring(self) -> None:
-        """Do all that waits."""
-        due, self.waiting = self.waiting, []
-        for alarm in due:
-            alarm.do()
-
-
-@dataclass(eq=False)
-class Alarm:
-    clock: Clock
-    do: Callable[[], None]
-
-    def cancel(self) -> None:
-        if self in self.clock.waiting:
-            self.clock.waiting.remove(self)
-
-
-@dataclass
-class Client:
-    """One client over a generator by hand, with full windows only. extended: what was sent after an answer."""
-
-    pipeline: Pipeline
-    generator: ByHand
-    clock: Clock = field(default_factory=Clock)
-    extended: list[Suggestion] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.pipeline.on_extend = self.extended.append
-        self.pipeline._state.later = self.clock.later
-
-    async def ask(self, snapshot: Snapshot, text: str = "", prob: float = 1.0, *, explicit: bool = False) -> str:
-        """Return what is shown if the model writes `text` and ends; then all other work but blocks ends."""
-        n_asked = len(self.foreground)
-        asking = asyncio.ensure_future(self.pipeline.complete(snapshot, explicit=explicit))
-        await turn()
-        for request in self.foreground[n_asked:]:
-            self.generator.write(request, text, prob)
-            self.generator.end(request, "end" if text else "confidence")
-        shown = await asyncio.wait_for(asking, 5)
-        await self.prefilled()
-        return shown.text if shown else ""
-
-    async def prefilled(self) -> None:
-        n_ended = 0
-        while len(self.generator.prefills) > n_ended:
-            n_ended = len(self.generator.prefills)
-            self.generator.end(self.generator.prefills[-1], "length")
-            await turn()
-        for request in self.generator.generations:
-            if request.priority == 1 and not request.scratch:
-                self.generator.end(request, "confidence")
-        await turn()
-
-    async def open(self, snapshot: Snapshot) -> None:
-        """Open the document and let its full window get warm."""
-        self.pipeline.did_open(snapshot)
-        self.pipeline._foreground.idle.prefill(self.pipeline._state.docs[snapshot.uri], snapshot)
-        await self.prefilled()
-
-    async def rest(self) -> None:
-        """Let the clock ring."""
-        self.clock.ring()
-        await turn()
-
-    async def write(self, text: str, prob: float = 1.0) -> None:
-        self.generator.write(self.block, text, prob)
-        await turn()
-
-    async def end(self) -> None:
-        self.generator.end(self.block)
-        await turn()
-
-    @property
-    def foreground(self) -> list[Request]:
-        return [request for request in self.generator.generations if request.priority == 0]
-
-    @property
-    def blocks(self) -> list[Request]:
-        return [request for request in self.generator.generations if request.scratch]
-
-    @property
-    def block(self) -> Request:
-        return self.blocks[-1]
 
 
 @pytest.fixture
@@ -273,8 +177,7 @@ async def test_a_cursor_that_moves_ends_a_block_and_one_that_stays_does_not(clie
     assert client.block.id not in client.generator.cancelled
     client.pipeline.did_move_cursor(replace(BODY, cursor_cp=0))
     assert client.block.id in client.generator.cancelled
-    await client.write(BLOCK)
-    await client.end()
+    await client.write_whole(BLOCK)
     assert client.extended == []
 
 
@@ -283,8 +186,7 @@ async def test_closing_the_document_ends_a_block(client: Client) -> None:
     await client.rest()
     client.pipeline.did_close(BODY.uri)
     assert client.block.id in client.generator.cancelled
-    await client.write(BLOCK)
-    await client.end()
+    await client.write_whole(BLOCK)
     assert client.extended == []
 
 
@@ -324,8 +226,7 @@ async def test_it_is_offered_again_once_something_changed(client: Client) -> Non
 async def test_who_types_along_a_block_and_rests_gets_its_rest_without_the_model(client: Client) -> None:
     await client.ask(BODY)
     await client.rest()
-    await client.write(BLOCK)
-    await client.end()
+    await client.write_whole(BLOCK)
     along, edits = typed(BODY, "prod")
     client.pipeline.did_change(along, edits)
     await client.ask(along)
@@ -338,8 +239,7 @@ async def test_who_types_along_a_block_and_rests_gets_its_rest_without_the_model
 async def test_a_client_that_asks_once_more_where_it_rests_gets_the_block(client: Client) -> None:
     await client.ask(BODY)
     await client.rest()
-    await client.write(BLOCK)
-    await client.end()
+    await client.write_whole(BLOCK)
     n_asked = len(client.foreground)
     assert (await client.ask(BODY)).rstrip() == BLOCK.rstrip()
     assert len(client.foreground) == n_asked
@@ -348,8 +248,7 @@ async def test_a_client_that_asks_once_more_where_it_rests_gets_the_block(client
 async def test_no_key_is_answered_from_a_block(client: Client) -> None:
     await client.ask(BODY)
     await client.rest()
-    await client.write(BLOCK)
-    await client.end()
+    await client.write_whole(BLOCK)
     along, edits = typed(BODY, "p")
     client.pipeline.did_change(along, edits)
     assert await client.ask(along, "ass") == "ass"
@@ -378,8 +277,7 @@ async def test_a_block_of_a_small_window_is_not_replaced_by_a_line_of_the_full_o
     client.generator.end(client.generator.prefills[-1], "error")
     await turn()
     await client.rest()
-    await client.write(BLOCK)
-    await client.end()
+    await client.write_whole(BLOCK)
     n_sent = len(client.extended)
     assert n_sent and client.extended[-1].text.count("\n") == 3
     client.pipeline._foreground.idle.prefill(client.pipeline._state.docs[far.uri], far)
@@ -406,16 +304,14 @@ async def test_a_block_that_contradicts_what_was_shown_is_not_sent(client: Clien
     await client.open(BODY)
     assert await client.ask(BODY, "area = 1") == "area = 1"
     await client.rest()
-    await client.write(BLOCK)
-    await client.end()
+    await client.write_whole(BLOCK)
     assert client.extended == []
 
 
 async def test_a_block_is_followed_through_typing_and_deleting_and_given_up_at_any_other_edit(client: Client) -> None:
     await client.ask(BODY)
     await client.rest()
-    await client.write(BLOCK)
-    await client.end()
+    await client.write_whole(BLOCK)
     rest = client.pipeline._state.docs[BODY.uri].rest
     at, snapshot = BODY.cursor_cp, BODY
     n_typed = []

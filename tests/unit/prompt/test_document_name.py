@@ -10,7 +10,8 @@ import pytest
 from completer.document.uri import name_of_file
 from completer.prompt.context import document_name as module
 from completer.prompt.context.block import BlockMaker
-from completer.prompt.context.document_name import COMMENTS, ENDINGS, document_name
+from completer.prompt.context.document_name import COMMENTS, document_name
+from completer.syntax.endings import ENDINGS, language_of_file
 from completer.tokens.fim import FORMATS
 from completer.tokens.tokenizer import FimIds, Tokenizer
 
@@ -98,3 +99,16 @@ def test_families_without_a_token_for_files_get_a_comment_of_the_language(
     own.__dict__.update(tokenizer.__dict__)
     own.fim = FimIds(FORMATS[family], fim.prefix, fim.suffix, fim.middle, None, None, None, fim.end)
     assert own.bytes_of(BlockMaker(own, 100).file_ids("a.go", language)) == line.encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "language"),
+    [
+        ("a.py", "python"), ("a.mjs", "javascript"), ("a.jsx", "javascriptreact"), ("a.ts", "typescript"),
+        ("a.tsx", "typescriptreact"),
+        ("a.h", "c"), ("a.hpp", "cpp"), ("a.cs", "csharp"), ("a.bash", "shellscript"), ("a.yml", "yaml"), ("a.json", "json"),
+        ("a.md", "markdown"), ("a.HTML", "html"), ("a.scss", "scss"), ("a.kt", "plaintext"), ("a", "plaintext"), ("py", "python"),
+    ],
+)  # fmt: skip
+def test_a_file_is_in_the_language_of_its_ending(name: str, language: str) -> None:
+    assert language_of_file(name) == language
