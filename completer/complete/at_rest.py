@@ -2,7 +2,7 @@
 
     answer ── block_after_ms ── due ── decode in the background ── line ── line ── end
        │                         │                                   └──────┴────────┴── completer/didExtendSuggestion
-       │                         └ a full window is on its way: wait for it
+       │                         └ no full window is warm yet: wait for it
        └ a key, a move, Escape: nothing of it happens, and what is decoded by then ends before its next forward
 
 No key is answered from a block: what is typed is answered as if there were none, and the client keeps what is visible
@@ -82,8 +82,8 @@ class AtRest:
         if answer is None or rest.due != doc.snapshot.at or rest.running is not None:
             return
         site = self._site_of(answer.question, doc)
-        if not site.anchor.full and doc.prefill_anchor is not None:
-            return
+        if not site.anchor.full:
+            return  # called again when it is; what a small window says stays provisional
         hit = rest.hit
         if hit is not None and hit.entry.reason is not None and not hit.entry.is_broken:
             self._show(doc, site, hit)

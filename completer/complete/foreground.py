@@ -149,7 +149,7 @@ class Foreground:
         Mutates: doc, the reuse store.
         """
         answer = doc.answer
-        if answer is None or answer.hit.entry.block or answer.site.anchor.full or answer.question.snapshot.at != doc.snapshot.at:
+        if answer is None or answer.site.anchor.full or answer.question.snapshot.at != doc.snapshot.at:
             return
         site = self._site(answer.question, doc)
         if not site.anchor.full:

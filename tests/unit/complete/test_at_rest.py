@@ -267,7 +267,7 @@ async def test_a_block_waits_for_a_full_window_that_is_on_its_way(client: Client
     assert len(client.block.prompt.ids) > len(client.foreground[0].prompt.ids)
 
 
-async def test_a_block_of_a_small_window_is_not_replaced_by_a_line_of_the_full_one(client: Client) -> None:
+async def test_without_a_full_window_there_is_no_block_even_if_none_is_on_its_way(client: Client) -> None:
     lines = "".join(f"total_{n} = count + {n}\n" for n in range(200))
     far = snap(f"{lines}def area(width, height):\n    ‸\n\n\n{lines}")
     asking = asyncio.ensure_future(client.pipeline.complete(far, explicit=False))
@@ -277,13 +277,10 @@ async def test_a_block_of_a_small_window_is_not_replaced_by_a_line_of_the_full_o
     client.generator.end(client.generator.prefills[-1], "error")
     await turn()
     await client.rest()
-    await client.write_whole(BLOCK)
-    n_sent = len(client.extended)
-    assert n_sent and client.extended[-1].text.count("\n") == 3
+    assert client.blocks == []
     client.pipeline._foreground.idle.prefill(client.pipeline._state.docs[far.uri], far)
-    n_begun = len(client.generator.generations)
     await client.prefilled()
-    assert client.generator.generations[n_begun:] == [] and len(client.extended) == n_sent
+    assert len(client.block.prompt.ids) > len(client.foreground[0].prompt.ids)
 
 
 async def test_an_explicit_request_ends_a_block_that_is_being_decoded(client: Client) -> None:
