@@ -26,7 +26,7 @@ demo: setup  ## complete snippets in four languages with the real model
 	$(BIN)/completer demo
 
 test-fast: setup  ## the unit tests that need no model, in half a minute
-	$(BIN)/pytest -m "not model and not editor and not slow" --hypothesis-profile fast tests/unit
+	$(BIN)/pytest --numprocesses auto -m "not model and not editor and not slow" --hypothesis-profile fast tests/unit
 
 test: setup  ## all tests, the real model included
 	$(BIN)/pytest

@@ -85,9 +85,12 @@ def _plain(text: str, _snapshot: Snapshot, _cursor: CursorContext) -> str:
 def _within_literal(text: str, snapshot: Snapshot, cursor: CursorContext) -> str:
     """Cut where the text leaves the string or comment around the cursor, if that already ends after the cursor.
 
-    A docstring that nothing closes yet may be closed, but nothing may follow it. Models tend to begin a string that
-    has only just been opened once more; that quote is dropped.
+    Code inside a string ends on the cursor's line, as the string does. A docstring that nothing closes yet may be
+    closed, but nothing may follow it. Models tend to begin a string that has only just been opened once more; that
+    quote is dropped.
     """
+    if cursor.in_string:
+        return text.split("\n", 1)[0]
     if cursor.inside not in ("string", "block_comment") or not (cursor.closed or cursor.kind == "docstring"):
         return text
     just_opened = snapshot.cursor_cp == cursor.lex_start_cp + len(cursor.delimiter)

@@ -56,6 +56,7 @@ class CursorContext:
     wanted: closing brackets after the cursor that nothing opens, in order: the line being written may open them.
     wanted_literal: delimiter of a literal that ends after the cursor and that nothing opens, or "".
     inside, delimiter, closed: the literal around the cursor, and whether it ends after the cursor.
+    in_string: the cursor is in code inside a string, and that code ends on the cursor's line.
     """
 
     language: Language
@@ -73,6 +74,7 @@ class CursorContext:
     inside: str
     delimiter: str
     closed: bool
+    in_string: bool
 
     @property
     def takes_block(self) -> bool:
@@ -121,6 +123,7 @@ def cursor_context(snapshot: Snapshot, tree: SyntaxTree | None = None) -> Cursor
         inside=at_cursor.inside,
         delimiter=at_cursor.delimiter,
         closed=literal_closed(at_cursor, snapshot, lang),
+        in_string=code_cp is not None,
     )
 
 

@@ -24,6 +24,7 @@ from completer.types import Edit, Snapshot, StopRule
 from tests.by_hand import ByHand, snap, turn
 from tests.by_heart import SETTINGS, ByHeart, pipeline, text_of
 from tests.fake_engine import FakeEngine
+from tests.seeds import seeds
 
 UNHURRIED = replace(SETTINGS, budget_ms=10_000, explicit_budget_ms=10_000, max_tokens=6)
 FUNCTION = 'def area_{n}(width, height):\n    """Return it."""\n{hole}    if width:\n        height += 1\n    return {n}\n\n\n'
@@ -74,7 +75,7 @@ async def test_the_form_follows_from_the_place(tokenizer: Tokenizer, place: str)
         assert made.explain(document(place, 20).uri).prompt["form"] == ("middle" if place == "inside" else "left")  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", seeds(8, fast=2))
 async def test_whatever_the_form_and_whatever_was_asked_before_an_explicit_answer_is_a_fresh_engines(
     tokenizer: Tokenizer, seed: int
 ) -> None:

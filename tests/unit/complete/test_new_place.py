@@ -14,6 +14,7 @@ from completer.engines.base import CostCurve, Logits
 from completer.tokens.tokenizer import Tokenizer
 from completer.types import Snapshot, Suggestion
 from tests.by_heart import SETTINGS, ByHeart, pipeline, text_of
+from tests.seeds import seeds
 
 DOCUMENT = "".join(f"def area_{n}(width, height):\n    result = width * height + {n}\n    return result\n\n" for n in range(60))
 UNHURRIED = replace(SETTINGS, budget_ms=10_000)
@@ -82,7 +83,7 @@ async def test_typing_on_after_a_rest_is_never_answered_from_the_small_window(te
         assert text_of(await made.complete(at_line(101), explicit=False)) == FULL
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", seeds(12, fast=3))
 async def test_whatever_was_asked_before_an_explicit_answer_is_that_of_the_full_window(
     teller: WindowTeller, tokenizer: Tokenizer, seed: int
 ) -> None:

@@ -13,6 +13,7 @@ from completer.engines.base import Logits
 from completer.tokens.tokenizer import Tokenizer
 from completer.types import Edit, Snapshot, Suggestion
 from tests.by_heart import ByHeart, pipeline, text_of
+from tests.seeds import seeds
 
 PROB = 0.9
 """Of each token: a line is shown at rest and not while typing."""
@@ -70,7 +71,7 @@ async def answers(tokenizer: Tokenizer, seed: int, block_after_ms: int) -> tuple
     return found, len(extended)
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", seeds(8, fast=2))
 async def test_no_key_is_answered_otherwise_because_of_blocks(tokenizer: Tokenizer, seed: int) -> None:
     without, _ = await answers(tokenizer, seed, -1)
     withs, _ = await answers(tokenizer, seed, 0)

@@ -28,6 +28,8 @@ TS = "function f(first: string, last: string) {\n  return %s;\n}\n"
         (TS % "`${first.slice(‸)}`", "typescript", "0, 1)}`;", "0, 1"),
         (TS % "`${list.map((x) => `<${‸}>`)}`", "javascript", "x}>`).join()}`;", "x"),
         (TS % "`${first} ‸`", "typescript", "${last}`;", "${last}"),
+        ("const x = { s: `t${a‸}` };\n", "javascript", '"}` };\n  r', ""),
+        ("const x = { s: `t${a‸}` };\n", "javascript", '.b\n  .c("}`', ".b"),
         ("const a = `${b‸", "javascript", ".c}`;\nfoo();", ".c}`;\nfoo();"),
         ('def hello(first, last)\n  "Hello #{first} #{‸}"\nend\n', "ruby", 'last}!"\nend', "last"),
         ('puts "#{h["a"]} #{‸}"\n', "ruby", 'h["b"]}"', 'h["b"]'),

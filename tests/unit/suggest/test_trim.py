@@ -55,7 +55,12 @@ def test_what_is_shown_is_clean(situation: tuple[Snapshot, str], explicit: bool,
     assert snapshot.line_start_cp <= shown.start_cp <= snapshot.cursor_cp <= shown.end_cp
     assert shown.end_cp <= snapshot.cursor_cp + len(snapshot.line_suffix)
     after = snapshot.text[: shown.start_cp] + shown.text + snapshot.text[shown.end_cp :]
-    lexed = balance(after + "\n", language(snapshot.language_id))
+    lang = language(snapshot.language_id)
+    if cursor.in_string:  # the scanner of whole documents doesn't look into strings inside the code of strings
+        code = balance(after[cursor.lex_start_cp : len(after) - len(snapshot.text) + snapshot.line_end_cp], lang)
+        assert code == balance(snapshot.text[cursor.lex_start_cp : snapshot.line_end_cp], lang), shown
+        return
+    lexed = balance(after + "\n", lang)
     assert (lexed.stack, lexed.excess, lexed.inside) == ("", "", "code"), shown
     line_end = "\r\n" if "\r\n" in snapshot.text else "\n"
     assert "\n" not in shown.text.replace(line_end, "")
