@@ -14,6 +14,7 @@ from bench.engine import engine
 from bench.invariants import invariants
 from bench.large import large
 from bench.logits import logits
+from bench.memory.command import memory
 from bench.next_edit.command import next_edit
 from bench.places.command import places
 from bench.quality import quality
@@ -34,6 +35,7 @@ measured = (
     cut_rules,
     quality,
     places,
+    memory,
     blocks,
     bodies,
     invariants,

@@ -94,6 +94,8 @@ class Settings:
     """A suggestion ends before the first word with which the probability that all of it is right falls below this; 0: never."""
     context: Literal["auto", "off"] = _workspace("auto", "opens files of the workspace, never decides where they are sent")
     """What other files may tell the model: definitions of imported files ("auto"), or nothing ("off")."""
+    memory: bool = _workspace(True, "reads files of the workspace, never decides where they are sent")
+    """Whether other places of the workspace are evidence of how the cursor's line goes on."""
     next_edit: bool = _workspace(True, "shows changes that the user may make, never makes one")
     """Whether the change that follows from the last ones is offered."""
     kv_memory_mb: int = _user(256, "can take all memory of the machine", 0, 1_048_576)

@@ -159,6 +159,20 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True)
+class Evidence:
+    """How the text after the cursor goes on at other places, where the text before it is the same.
+
+    text: in UTF-8, up to and with the line feed, or up to the rest of the cursor's line.
+    log_odds: natural logarithm of the odds that its next token is right, before the model is asked.
+    matched: bytes before the cursor that are the same.
+    """
+
+    text: bytes
+    log_odds: float
+    matched: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """What goes down to a generator (completer.generate.generator). Like the events that come up, it can cross a process.
 
@@ -168,6 +182,8 @@ class Request:
     corpus_ids: tokens of the open documents, in which n-gram drafts are looked up.
     avoid: what the answer, after the healed bytes, must not be at the end of any token, nor as a whole: the first words of the
         suggestions that are there already; b"": it must not be empty. Not every generator can do this (`Generator.avoids`).
+    evidence: weighed against the model's choice at each token (completer.generate.evidence). A generator that can't see the
+        probabilities of its model ignores it.
     scratch: a long text that nobody asked for yet. It leaves no trace that could slow down the next key.
     client: who shares the engine fairly with others; set by the worker, not by clients.
     """
@@ -180,6 +196,7 @@ class Request:
     drafts: tuple[tuple[int, ...], ...] = ()
     corpus_ids: tuple[tuple[int, ...], ...] = ()
     avoid: tuple[bytes, ...] = ()
+    evidence: Evidence | None = None
     scratch: bool = False
     client: int = 0
 

@@ -19,7 +19,7 @@ from tests.fake_engine import FakeEngine
 
 SCRIPT = "def area(width, height):\n    result = width * height\n    return result\n"
 HEAD, LINE, TAIL = "def area(width, height):\n", "    result = width * height", "\n    return result\n"
-SETTINGS = Settings(budget_ms=400, confidence=0.0)
+SETTINGS = Settings(budget_ms=400, confidence=0.0, memory=False)
 
 
 class ByHeart(FakeEngine):

@@ -15,7 +15,7 @@ from completer.generate.scheduler import LocalGenerator
 from completer.generate.slots import Slot
 from completer.generate.stop import Stopper
 from completer.tokens.tokenizer import Tokenizer
-from completer.types import Done, FinishReason, Prompt, Request, Stats, StopRule, Token, Tokens
+from completer.types import Done, Evidence, FinishReason, Prompt, Request, Stats, StopRule, Token, Tokens
 from tests import tiny
 from tests.fake_engine import FakeEngine
 
@@ -72,6 +72,7 @@ class Run:
     corpora: tuple[Ids, ...] = ()
     avoid: tuple[bytes, ...] = ()
     scratch: bool = False
+    evidence: Evidence | None = None
     draft_model: DraftModel | None = None
     rates: AcceptanceRates = field(default_factory=AcceptanceRates)
     rows: KnownRows = field(default_factory=lambda: KnownRows(tiny.VOCAB_SIZE))
@@ -79,7 +80,7 @@ class Run:
     reason: FinishReason | None = None
 
     def __post_init__(self) -> None:
-        request = Request(1, "a", self.prompt, self.stop, drafts=self.drafts, avoid=self.avoid, scratch=self.scratch)
+        request = Request(1, "a", self.prompt, self.stop, 0, self.drafts, (), self.avoid, self.evidence, self.scratch)
         drafter = Drafter(self.drafts, [NgramIndex(ids) for ids in self.corpora], self.rates, self.engine.costs, self.draft_model)
         self.slot = self.slot or Slot(self.engine, 0)
         self.decoding = Decoding(self.slot, request, self.tokenizer, drafter, self.rows, self.on_event)

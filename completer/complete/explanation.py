@@ -19,6 +19,8 @@ QUIET = {
     "word": "the cursor is inside a word: request a suggestion explicitly",
 }
 """Why a request was not passed on to the model, by the name that `OpenDocument.quiet` holds."""
+_TEXTS = ("typed", "healed", "memory")
+"""What of `Explanation.prompt` is text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,8 @@ class Explanation:
     """Plain data. Without texts, no field holds text of the document or of the model.
 
     why: one sentence if nothing is shown, else "".  cursor: what the syntax tells about the place.
-    prompt: window, tokens and how many of them were in the prefix cache.  generation: how it ended, and what it cost.
+    prompt: window, tokens and how many of them were in the prefix cache; how the line goes on elsewhere in the workspace.
+    generation: how it ended, and what it cost.
     words: each token of the output as [text, its probability, the probability of the line so far].
     steps: what confidence and trimming removed, in order.
     """
@@ -63,7 +66,7 @@ class Explanation:
             self.why,
             _length(self.shown),
             self.cursor,
-            {**self.prompt, "typed": _length(self.prompt["typed"]), "healed": _length(self.prompt["healed"])},
+            {name: _length(value) if name in _TEXTS else value for name, value in self.prompt.items()},
             self.generation,
             _length(self.raw),
             [(_length(text), prob, joint) for text, prob, joint in self.words],
@@ -103,6 +106,8 @@ def explain(answer: LastAnswer, tokenizer: Tokenizer) -> Explanation:
             "feed": stats.n_feed,
             "typed": site.typed,
             "healed": site.prompt.heal_bytes.decode(errors="replace"),
+            "memory": entry.evidence.text.decode(errors="replace") if entry.evidence else "",
+            "matched": entry.evidence.matched if entry.evidence else 0,
         },
         generation={
             "answered by": question.trace.answered_by,

@@ -100,6 +100,7 @@ class Foreground:
             self._generations.cancel(entry.request_id)
         # A stale suggestion is a good draft of the new one.
         corpora = (*corpora, *(tuple(entry.ids) for entry in stale if entry.ids))
+        site = self._state.with_evidence(site)
         doc.running = self._generations.start(
             whole_block(site) if question.explicit else site,
             self._state.stop_rule(site.cursor, site.snapshot, question.explicit),
@@ -161,7 +162,7 @@ class Foreground:
                 self._give(doc, LastAnswer(answer.question, site, hit, answer.given), hit, shown)
 
         rule = self._state.stop_rule(site.cursor, site.snapshot, answer.question.explicit)
-        doc.redo = self._generations.start(site, rule, background=True, on_done=replace)
+        doc.redo = self._generations.start(self._state.with_evidence(site), rule, background=True, on_done=replace)
         self._state.reuse.put(doc.redo)
 
     def _give(self, doc: OpenDocument, answer: LastAnswer, hit: Hit, shown: Replacement) -> None:

@@ -72,8 +72,12 @@ class Generations:
         on_done: called once, on the event loop.
         """
         entry = _entry(site, background=background)
+        entry.evidence = site.evidence
         priority = 1 if background else 0
         request = Request(entry.request_id, site.snapshot.uri, site.prompt, stop, priority, corpus_ids=corpora, avoid=avoid)
+        if (evidence := site.evidence) is not None:  # a good draft, too
+            draft = self._tokenizer.encode(whole_characters(site.prompt.heal_bytes) + whole_characters(evidence.text))
+            request = replace(request, evidence=evidence, drafts=(tuple(draft),))
         return self._submit(_Growing(entry, site, request, on_done))
 
     def start_block(
@@ -186,7 +190,9 @@ class Generations:
         del self._growing[entry.request_id]
         self._generator.cancel(entry.request_id)
         entry.begin_anew(next(_ids))
-        request = replace(growing.request, id=entry.request_id, avoid=(*growing.request.avoid, *avoid))
+        avoid = (*growing.request.avoid, *avoid)
+        entry.evidence = None
+        request = replace(growing.request, id=entry.request_id, avoid=avoid, evidence=None, drafts=())
         left = max(growing.left * (1.0 - (begins.prob if begins else 0.0)), MIN_LEFT)
         self._submit(replace(growing, request=request, n_tries=growing.n_tries + 1, left=left))
         return True

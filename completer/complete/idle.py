@@ -55,6 +55,7 @@ class IdleWork:
             return
         prompt = build_prompt(anchor, anchor.typed(accepted), self._state.model.tokenizer)
         next_site = Site(accepted, cursor, None, anchor, typed, prompt, wants_a_body(accepted, block))
+        next_site = self._state.with_evidence(next_site)
         doc.prefetch = self._generations.start(next_site, self._state.stop_rule(cursor, accepted), background=True)
         self._state.reuse.put(doc.prefetch)
 
@@ -70,6 +71,7 @@ class IdleWork:
             self._generations.cancel(doc.prefill_id)
             doc.prefill_anchor = None
         self._catch_up(doc)
+        self._state.memory.refresh(snapshot)
         anchor = doc.anchors.better(snapshot, context.lead_ids(snapshot.uri), self._state.place(doc, snapshot).form)
         if anchor is None:
             return

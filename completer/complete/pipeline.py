@@ -19,6 +19,7 @@ from completer.config import Settings
 from completer.document.secrets import SecretScan
 from completer.prompt.anchors import context_budget
 from completer.prompt.context.context import Context
+from completer.prompt.memory.memory import Memory
 from completer.syntax.cursor import cursor_context
 from completer.syntax.tree import SyntaxTree
 from completer.types import Edit, Replacement, Snapshot, Suggestion
@@ -36,7 +37,7 @@ class Pipeline:
         """on_close: called once, when the client is gone."""
         costs = model.costs()
         context = Context(model.tokenizer, context_budget(costs, model.max_len), on=settings.context == "auto")
-        self._state = ClientState(model, settings, context)
+        self._state = ClientState(model, settings, context, Memory(on=settings.memory))
         self._on_close = on_close
 
     async def complete(self, snapshot: Snapshot, *, explicit: bool, selected: Replacement | None = None) -> Suggestion | None:
@@ -59,6 +60,7 @@ class Pipeline:
 
     def set_folders(self, folders: Sequence[Path]) -> None:
         self._state.context.set_folders(folders)
+        self._state.memory.set_folders(folders)
         self._forget_anchors()
 
     def did_open(self, snapshot: Snapshot) -> None:
@@ -96,6 +98,7 @@ class Pipeline:
         if doc is None:
             return
         self._state.context.closed(uri)
+        self._state.memory.closed(uri)
         if doc.resting is not None:
             doc.resting.cancel()
         self._foreground.cancel_all(doc)
@@ -115,6 +118,8 @@ class Pipeline:
 
     def set_settings(self, settings: Settings) -> None:
         changed = settings.context != self.settings.context
+        if settings.memory != self.settings.memory:
+            self._state.memory.switch(settings.memory)
         self._state.settings = settings
         if changed:
             self._state.context.switch(settings.context == "auto")
@@ -143,7 +148,8 @@ class Pipeline:
         model = self._state.model
         latency = {f"latency_p{p}_ms": self._state.traces.latency_ms(p) for p in (50, 95)}
         message = model.health.message or model.generator.message or self._kept_here()
-        return {"model": model.name, "engine": model.engine, **latency, "message": message}
+        memory = {"memory_mb": round(self._state.memory.n_bytes / 1e6, 1), "indexing": self._state.memory.busy}
+        return {"model": model.name, "engine": model.engine, **latency, **memory, "message": message}
 
     async def settled(self, timeout_s: float) -> bool:
         """Wait until nothing is left to do in idle time; return whether that came about. For tests and benchmarks."""
@@ -151,7 +157,7 @@ class Pipeline:
         docs = self._state.docs
         while time.monotonic() < end:
             busy = any(doc.prefill_anchor or doc.resting or doc.rest.timer or doc.unfinished for doc in docs.values())
-            if not self._state.context.busy and not busy:
+            if not self._state.context.busy and not self._state.memory.busy and not busy:
                 return True
             await asyncio.sleep(0.01)
         return False
@@ -160,6 +166,7 @@ class Pipeline:
         for uri in list(self._state.docs):
             self.did_close(uri)
         await self._state.context.close()
+        await self._state.memory.close()
         self._on_close()
 
     @cached_property

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from completer.prompt.prompt import Anchor
 from completer.syntax.cursor import CursorContext
 from completer.syntax.tree import SyntaxTree
-from completer.types import Prompt, Snapshot
+from completer.types import Evidence, Prompt, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,7 @@ class Site:
     cursor: what the syntax tells about the cursor.  tree: the document's tree; it moves on with the next edit.
     typed: the text between anchor and cursor, lines ended by line feeds.  prompt: the anchor's head and `typed`, as tokens.
     wants_body: it is the empty body of a function, in which a placeholder is no answer.
+    evidence: how the line goes on elsewhere in the workspace; looked up only where a generation begins.
     """
 
     snapshot: Snapshot
@@ -26,3 +27,4 @@ class Site:
     typed: str
     prompt: Prompt
     wants_body: bool = False
+    evidence: Evidence | None = None

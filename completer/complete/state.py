@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from completer.complete.open_document import OpenDocument, Place, Timer
+from completer.complete.site import Site
 from completer.complete.trace import TraceLog
 from completer.config import Settings
 from completer.engines.base import CostCurve
@@ -14,6 +15,7 @@ from completer.engines.health import Health
 from completer.generate.generator import Generator
 from completer.prompt.anchors import Anchors
 from completer.prompt.context.context import Context
+from completer.prompt.memory.memory import Memory
 from completer.suggest.block_end import stop_rule
 from completer.suggest.entries import ReuseStore
 from completer.syntax.block import Block, block_around
@@ -60,6 +62,7 @@ class ClientState:
     model: Model
     settings: Settings
     context: Context
+    memory: Memory
     docs: dict[str, OpenDocument] = field(default_factory=dict)
     reuse: ReuseStore = field(default_factory=ReuseStore)
     traces: TraceLog = field(default_factory=TraceLog)
@@ -86,6 +89,10 @@ class ClientState:
         """
         measured = cursor.inside in ("code", "line_comment") and cursor.language.statement_ends
         return self.model.tokenizer.fim.format.forms.at(block.rest) if measured else "middle"
+
+    def with_evidence(self, site: Site) -> Site:
+        """Return a site with what the workspace says about its line."""
+        return replace(site, evidence=self.memory.recall(site.snapshot)) if site.cursor.inside == "code" else site
 
     def stop_rule(self, cursor: CursorContext, snapshot: Snapshot, explicit: bool = False) -> StopRule:
         """Return when decoding ends at a place."""

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from completer.engines.base import Logits
+from completer.generate.evidence import NOTHING, Expected, weigh
 from completer.generate.slots import Slot
 from completer.tokens.tokenizer import Tokenizer
 from completer.types import Token
@@ -29,16 +30,18 @@ class Bounds:
     pending: bytes still to be reproduced, b"" when all are.
     avoid: what the text after them must not be, neither at the end of a token nor as a whole; b"": it must
         not be empty.
+    expected: what is likely to come after the pending bytes.
     """
 
     pending: bytes = b""
     avoid: tuple[bytes, ...] = ()
+    expected: Expected = NOTHING
 
     def after(self, token: bytes) -> Bounds:
         """Return the bounds of the text after `token`, which agrees with `pending`."""
         new = token[len(self.pending) :]
         avoid = tuple(text[len(new) :] for text in self.avoid if text.startswith(new) and text != new) if new else self.avoid
-        return Bounds(remaining(self.pending, token), avoid)
+        return Bounds(remaining(self.pending, token), avoid, self.expected.after(new) if new else self.expected)
 
 
 def bounds_by_row(bounds: Bounds, proposed: Sequence[int], tokenizer: Tokenizer) -> list[Bounds]:
@@ -70,7 +73,10 @@ def from_rows(logits: Logits, bounds: Sequence[Bounds], tokenizer: Tokenizer, no
 
     def choose_in(row: int) -> Token | None:
         token, scores = _choose(logits[row], bounds[row], tokenizer)
-        return None if noise and _is_close(token, logits[row][token.id], scores, 2 * noise) else token
+        if noise and _is_close(token, logits[row][token.id], scores, 2 * noise):
+            return None
+        expected = bounds[row].expected
+        return weigh(token, logits[row], bounds[row].pending, expected, tokenizer, noise) if expected.text else token
 
     return choose_in
 

@@ -19,6 +19,7 @@ from typing import NamedTuple
 from completer.engines.base import Logits
 from completer.generate.choice import Bounds, RowChooser, allowed_ids, bounds_by_row, from_rows, remaining
 from completer.generate.drafts.ngrams import NO_DRAFT, Draft, Drafter
+from completer.generate.evidence import NOTHING, Expected
 from completer.generate.generator import OnEvent
 from completer.generate.known_rows import KnownRows
 from completer.generate.slots import PREFILL_FROM, Slot
@@ -67,7 +68,9 @@ class Decoding:
     def __post_init__(self) -> None:
         request, prompt = self.request, self.request.prompt
         self._ids = list(prompt.ids[: self._n_context])
-        self._bounds = Bounds(prompt.heal_bytes, request.avoid)
+        evidence = request.evidence
+        expected = Expected(evidence.text, evidence.log_odds) if evidence is not None else NOTHING
+        self._bounds = Bounds(prompt.heal_bytes, request.avoid, expected)
         self._stopper = Stopper(request.stop, self.tokenizer, n_healed_bytes=len(prompt.heal_bytes))
         n_keep = min(self.slot.n_shared(prompt.ids), prefill_end(request))
         self.stats = replace(self.stats, n_keep=n_keep, n_feed=len(prompt.ids) - n_keep)
@@ -173,7 +176,8 @@ class Decoding:
             feed = feed[-1:]
         self.stats = replace(self.stats, n_forwards=self.stats.n_forwards + 1)
         bounds = bounds_by_row(self._bounds, proposed, self.tokenizer)
-        if slot.can_choose and not self._bounds.avoid:  # the first rows of an alternative must travel
+        # The first rows of an alternative must travel, and those that are weighed against evidence.
+        if slot.can_choose and not self._bounds.avoid and not self._bounds.expected.text:
             allowed = [allowed_ids(one.pending, self.tokenizer) for one in bounds]
             chosen = slot.forward_choices([*feed, *proposed], allowed)
             return lambda row: Token(*chosen[row])

@@ -14,7 +14,7 @@ from cachetools import LRUCache
 
 from completer.suggest.confidence import TokenSpan
 from completer.tokens.tokenizer import Tokenizer
-from completer.types import FinishReason, Stats
+from completer.types import Evidence, FinishReason, Stats
 
 BROKEN: tuple[FinishReason, ...] = ("cancelled", "error")
 """Ends of a generation that neither the model nor a rule brought about."""
@@ -30,6 +30,7 @@ class Entry:
     request_id: of the generation; stats: what that had cost at its latest event.
     background: it was made ahead of need.  asked_for: explicitly, so all of it is shown.
     wants_body: it fills the empty body of a function, in which a placeholder is no answer.
+    evidence: what the model's choices were weighed against.
     block: for a user who rests, so it is shown by lines (`completer.suggest.block_part`). No key is answered from it.
     ids, spans: its tokens. The healed ones among them repeat the first `n_healed_bytes` bytes; `text` follows those.
     """
@@ -41,6 +42,7 @@ class Entry:
     asked_for: bool = False
     wants_body: bool = False
     block: bool = False
+    evidence: Evidence | None = None
     n_healed_bytes: int = 0
     text: str = ""
     ids: list[int] = field(default_factory=list)

@@ -6,5 +6,5 @@ held.py        what the slots hold, in every front     backoff.py     when to st
 start.py       where it listens; starting it, once     front.py       a completer whose model the worker holds
 
 server.py      the worker's event loop                 connection.py  its end of one front
-models.py      models, shared, loaded, unloaded
+models.py      models, shared, loaded, unloaded       control.py     `completer worker status | stop | restart`
 """

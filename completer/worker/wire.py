@@ -18,7 +18,7 @@ import msgspec
 from completer.engines.base import CostCurve
 from completer.types import Done, Request, Tokens
 
-WIRE = 1
+WIRE = 2
 """Version of this form. It is part of the socket's name: other versions do not meet."""
 MAX_FIRST_BYTES = 256
 """Of a front's first frame, which is a greeting."""

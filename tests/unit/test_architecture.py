@@ -5,6 +5,8 @@ import re
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "completer"
 ENGINES_MAY_IMPORT = {"errors", "types", "tokens", "config", "models", "system"}
@@ -62,6 +64,13 @@ def test_the_diagram_has_the_levels_of_the_table() -> None:
         name: int(level) for level, row in re.findall(r"^(\d) │(.*)│$", page, re.MULTILINE) for name in re.findall(r"\w+", row)
     }
     assert drawn == {name: level for name, level in levels().items() if name != "__main__"}
+
+
+@pytest.mark.parametrize("package", ["server", "worker", "next_edit", "prompt/memory"])
+def test_an_index_names_every_file_of_its_package(package: str) -> None:
+    index = (PACKAGE / package / "__init__.py").read_text(encoding="utf-8")
+    files = {path.name for path in (PACKAGE / package).glob("*.py")} - {"__init__.py"}
+    assert files == {name for name in re.findall(r"\b(\w+\.py)\b", index) if not name.startswith("__")}
 
 
 def test_a_package_imports_only_packages_of_a_lower_level() -> None:

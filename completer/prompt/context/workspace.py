@@ -148,15 +148,18 @@ class Workspace:
         self._index = {}
         n = 0
         for folder in self.folders:
-            for path in self._walk(folder, end):
+            for path in self.source_files(folder, end):
                 self._index.setdefault(path.name, []).append(path)
                 n += 1
                 if n >= MAX_INDEXED:
                     break
         self._indexed_at = time.monotonic()
 
-    def _walk(self, folder: Path, end: float) -> Iterator[Path]:
-        """Yield the source files below a folder, level by level, so that what the time leaves out lies deep."""
+    def source_files(self, folder: Path, end: float) -> Iterator[Path]:
+        """Yield the source files below a workspace folder, level by level, so that what the time leaves out lies deep.
+
+        end: of the time (`time.monotonic`).  What is ignored is left out; whether a file may be read, `read` decides.
+        """
         rules, level = self._rules[folder], [folder]
         while level and time.monotonic() < end:
             below: list[Path] = []

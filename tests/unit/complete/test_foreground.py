@@ -16,7 +16,7 @@ from tests.by_hand import ByHand, model_of, snap, turn
 
 LINES = "".join(f"total_{n} = count + {n}\n" for n in range(100))
 TYPING = snap(f"{LINES}x = ‸\n{LINES}")
-UNHURRIED = Settings(budget_ms=60_000, explicit_budget_ms=60_000, confidence=0.0, context="off")
+UNHURRIED = Settings(budget_ms=60_000, explicit_budget_ms=60_000, confidence=0.0, context="off", memory=False)
 LATE = replace(UNHURRIED, budget_ms=1)
 """The deadline is over as soon as it is looked at."""
 

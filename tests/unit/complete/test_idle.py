@@ -15,6 +15,7 @@ from completer.complete.state import ClientState
 from completer.config import Settings
 from completer.document.secrets import SecretScan
 from completer.prompt.context.context import Context
+from completer.prompt.memory.memory import Memory
 from completer.suggest.entries import Entry
 from completer.syntax.cursor import cursor_context
 from completer.syntax.tree import SyntaxTree
@@ -37,7 +38,7 @@ class Client:
         self.generator = ByHand(self.tokenizer)
         self.warmed: list[OpenDocument] = []
         model = model_of(self.generator, self.tokenizer)
-        self.state = ClientState(model, Settings(confidence=0.0), Context(self.tokenizer, 0, on=False))
+        self.state = ClientState(model, Settings(confidence=0.0), Context(self.tokenizer, 0, on=False), Memory(on=False))
         self.idle = IdleWork(Generations(self.generator, self.tokenizer), self.state, self.warmed.append)
         tree = SyntaxTree(self.snapshot.language_id, self.snapshot.text)
         self.doc = self.state.docs[self.snapshot.uri] = OpenDocument(self.state.new_anchors(self.snapshot), tree, self.snapshot)

@@ -39,7 +39,7 @@ def session(seed: int) -> list[tuple[str, bool]]:
 
 async def answers(tokenizer: Tokenizer, seed: int, block_after_ms: int) -> tuple[list[str], int]:
     """Return what each key of a session is answered, and how often something better came in a rest."""
-    settings = Settings(budget_ms=10_000, context="off", block_after_ms=block_after_ms)
+    settings = Settings(budget_ms=10_000, context="off", memory=False, block_after_ms=block_after_ms)
     found: list[str] = []
     async with pipeline(Doubtful(tokenizer), tokenizer, settings) as made:
         extended: list[Suggestion] = []

@@ -1,0 +1,1 @@
+"""What the workspace's memory adds: lines that later commits added, and lines at random, with and without it. See `command`."""

@@ -1,0 +1,6 @@
+"""What was written in the workspace before, as evidence of what comes next in the cursor's line.
+
+index.py    all places of some files by the bytes before them
+recall.py   the places that match the text before the cursor, and what they agree on
+memory.py   the indices of one client: built in a thread of their own, asked at each key
+"""

@@ -1,0 +1,110 @@
+"""Where a text of the workspace goes on as the text before the cursor does.
+
+An index of all places of some files by the `KEY` bytes before them: a sorted array of hashes, and the places
+in the same order. A look-up is a binary search, a check of the bytes, and a comparison backwards.
+
+    files         … \0 return self.items.get(key, None) \n … \0 …
+    before cursor                self.items.get(key‸
+    place                                          ‸        matched: 18 bytes, continuation: b", None)"
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+KEY = 16
+"""Shortest match, in bytes."""
+MAX_MATCH = 256
+"""Bytes before the cursor that are compared."""
+MAX_PLACES = 128
+"""Places of one key that are looked at, at equal distances."""
+_BEFORE = b"\0"
+
+
+class Place(NamedTuple):
+    """A place where the text before the cursor occurs. matched: so many bytes; continuation: the rest of the line there."""
+
+    file: int
+    matched: int
+    continuation: bytes
+
+
+def normalised(text: str) -> bytes:
+    """Return the text as UTF-8 without indentation, spaces at line ends and blank lines: what tells places apart is the rest."""
+    lines = (line.strip() for line in text.splitlines())
+    return "\n".join(line for line in lines if line).replace("\0", "").encode(errors="replace")
+
+
+def before_cursor(prefix: str) -> bytes:
+    """Return the last bytes before the cursor, normalised as the files are; spaces right before the cursor stay."""
+    near = prefix[-4 * MAX_MATCH :]
+    line_start = max(near.rfind("\n"), near.rfind("\r")) + 1
+    above = normalised(near[:line_start])
+    line = near[line_start:].lstrip().replace("\0", "").encode(errors="replace")
+    return (above + b"\n" + line if above else line)[-MAX_MATCH:]
+
+
+class Index:
+    """The places of some files. Never changes; safe to read from any thread.
+
+    files: normalised texts. Memory: about 9 bytes for each of theirs.
+    """
+
+    def __init__(self, files: Iterable[bytes]) -> None:
+        texts = list(files)
+        self._starts = np.cumsum([0] + [len(text) + 1 for text in texts])  # of the byte before each file, and the end
+        self._text = _BEFORE.join([b"", *texts])
+        hashes = _hashes(self._text)
+        self._places = hashes.argsort(kind="stable").astype(np.uint32)
+        self._hashes = hashes[self._places]
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory that the index takes, in bytes."""
+        return len(self._text) + self._places.nbytes + self._hashes.nbytes
+
+    def places(self, before: bytes) -> Iterator[Place]:
+        """Yield the places after which the files go on, for the text before a cursor; none if that is too short."""
+        if len(before) < KEY:
+            return
+        key = before[-KEY:]
+        wanted = _hashes(key)[0]
+        first, end = np.searchsorted(self._hashes, wanted, "left"), np.searchsorted(self._hashes, wanted, "right")
+        for start in self._places[first : end : 1 + (end - first) // MAX_PLACES]:
+            at = int(start) + KEY
+            if self._text[at - KEY : at] != key:
+                continue
+            file = int(np.searchsorted(self._starts, at, "left")) - 1
+            file_end = int(self._starts[file + 1])
+            line_end = self._text.find(b"\n", at, file_end)
+            continuation = self._text[at : file_end if line_end < 0 else line_end]
+            yield Place(file, n_matched(self._text, at, before), continuation)
+
+
+def n_matched(text: bytes, at: int, before: bytes) -> int:
+    """Return how many of the bytes of `text` before `at` are the last ones of `before`."""
+    same = min(at, len(before))
+    low = 0
+    while low < same:  # the longest suffix of `before` that `text[:at]` ends with
+        n = (low + same + 1) // 2
+        if text[at - n : at] == before[-n:]:
+            low = n
+        else:
+            same = n - 1
+    return low
+
+
+def _hashes(text: bytes) -> NDArray[np.uint32]:
+    """Return a hash of each `KEY` bytes of `text`, by where they begin."""
+    n = len(text) - KEY + 1
+    if n <= 0:
+        return np.empty(0, np.uint32)
+    low: NDArray[np.uint64] = np.ndarray((n,), "<u8", text, 0, (1,))
+    high: NDArray[np.uint64] = np.ndarray((n,), "<u8", text, KEY // 2, (1,))
+    mixed = low * np.uint64(0x9E3779B97F4A7C15) + high * np.uint64(0xC2B2AE3D27D4EB4F)
+    hashes: NDArray[np.uint32] = ((mixed ^ (mixed >> np.uint64(29))) >> np.uint64(32)).astype(np.uint32)
+    return hashes

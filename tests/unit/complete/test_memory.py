@@ -1,0 +1,60 @@
+"""The memory in the pipeline: a line that was written before comes back where the model hesitates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from completer.engines.base import Logits
+from completer.tokens.tokenizer import Tokenizer
+from completer.types import Snapshot
+from tests.by_heart import HEAD, LINE, SETTINGS, ByHeart, pipeline, text_of
+
+WITH_MEMORY = replace(SETTINGS, memory=True, budget_ms=10_000, explicit_budget_ms=10_000)
+BEFORE = f"{HEAD}{LINE}\n    return result\n\n\n"
+
+
+class Undecided(ByHeart):
+    """Gives the script's next token a tenth, and the end of the line nearly all of the rest."""
+
+    def logits_after(self, ids: Sequence[int]) -> Logits:
+        row = np.full(self.vocab_size, -20.0, np.float32)
+        row[self._tokenizer.encode("\n")[0]] = 2.0
+        if (next_id := self.next_of(LINE + "\n", ids)) is not None:
+            row[next_id] = max(row[next_id], 0.0)
+        return row
+
+
+def document(n_typed: int, version: int = 1) -> Snapshot:
+    text = BEFORE + HEAD + LINE[:n_typed]
+    return Snapshot("file:///a.py", version, "python", text, len(text))
+
+
+async def answered(tokenizer: Tokenizer, n_typed: int, *, memory: bool) -> str:
+    async with pipeline(Undecided(tokenizer), tokenizer, replace(WITH_MEMORY, memory=memory)) as made:
+        snapshot = document(n_typed)
+        made.did_open(snapshot)
+        assert await made.settled(10)
+        return text_of(await made.complete(snapshot, explicit=True))
+
+
+async def test_a_line_that_was_written_before_comes_back_where_the_model_hesitates(tokenizer: Tokenizer) -> None:
+    n_typed = len("    result = width *")
+    assert await answered(tokenizer, n_typed, memory=True) == " height"
+    assert await answered(tokenizer, n_typed, memory=False) != " height"
+
+
+async def test_alternatives_and_the_explanation_know_of_it(tokenizer: Tokenizer) -> None:
+    async with pipeline(Undecided(tokenizer), tokenizer, WITH_MEMORY) as made:
+        snapshot = document(len("    result = width *"))
+        made.did_open(snapshot)
+        assert await made.settled(10)
+        first = await made.complete(snapshot, explicit=True)
+        assert text_of(first) == " height"
+        explanation = made.explain(snapshot.uri)
+        assert not isinstance(explanation, str)
+        assert explanation.prompt["memory"] == " height\n"
+        again = await made.complete(snapshot, explicit=True)
+        assert text_of(again) == " height"

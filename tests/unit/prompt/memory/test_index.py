@@ -1,0 +1,57 @@
+"""The index against a slow search of all places."""
+
+import random
+
+import pytest
+
+from completer.prompt.memory.index import KEY, MAX_MATCH, Index, Place, before_cursor, n_matched, normalised
+
+
+def places_by_search(files: list[bytes], before: bytes) -> set[tuple[int, int, bytes]]:
+    found = set()
+    for number, text in enumerate(files):
+        for at in range(KEY, len(text) + 1):
+            n = 0
+            while n < min(at, len(before)) and text[at - 1 - n] == before[-1 - n]:
+                n += 1
+            if n >= KEY:
+                found.add((number, n, text[at:].split(b"\n")[0]))
+    return found
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_index_finds_what_a_search_of_all_places_finds(seed: int) -> None:
+    chance = random.Random(seed)
+    words = [b"get", b"(key)", b" = ", b"self", b".", b"x", b"\n", "ü".encode()]
+    files = [b"".join(chance.choices(words, k=chance.randrange(60))) for _ in range(chance.randrange(6))]
+    index = Index(files)
+    for _ in range(20):
+        before = b"".join(chance.choices(words, k=12))
+        if files and chance.random() < 0.7:
+            text = chance.choice(files)
+            before = text[: chance.randrange(len(text) + 1)][-MAX_MATCH:]
+        expected = places_by_search(files, before) if len(before) >= KEY else set()
+        assert {tuple(place) for place in index.places(before)} == expected
+
+
+def test_no_match_reaches_from_one_file_into_another() -> None:
+    index = Index((b"alpha beta gamma\n", b"delta epsilon zeta"))
+    assert list(index.places(b"beta gamma\ndelta epsilon")) == []
+    assert list(index.places(b"xx delta epsilon")) == []
+    assert list(index.places(b"delta epsilon ze")) == [Place(1, 16, b"ta")]
+
+
+def test_indentation_blank_lines_and_spaces_at_line_ends_make_no_difference() -> None:
+    assert normalised("  if x:  \r\n\r\n\treturn y\n") == b"if x:\nreturn y"
+    assert before_cursor("class A:\n\n    def f(self):   \n        return self.") == b"class A:\ndef f(self):\nreturn self."
+    assert before_cursor("def f():\n    ") == b"def f():\n"
+
+
+def test_a_lone_surrogate_or_a_nul_disturbs_nothing() -> None:
+    assert list(Index((normalised("abc\0 \ud800 def ghi jkl mno"),)).places(before_cursor("abc \ud800 def ghi jkl"))) != []
+
+
+def test_a_match_is_measured_to_its_last_byte() -> None:
+    for n in range(40):
+        text, before = b"x" * (40 - n) + b"y" * n, b"z" * (40 - n) + b"y" * n
+        assert n_matched(text, 40, before) == n

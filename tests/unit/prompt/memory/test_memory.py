@@ -1,0 +1,108 @@
+"""The memory of a client: what it reads, what it never reads, and what it says."""
+
+import time
+from pathlib import Path
+
+from completer.prompt.memory.memory import Memory
+from completer.types import Snapshot
+from tests.by_hand import snap
+
+LINE = "response = await self.client.fetch(url, timeout=self.timeout)"
+HALF = "response = await self.client.fetch("
+
+
+def at(path: Path, text: str) -> Snapshot:
+    """Return a document with the cursor at its end."""
+    return Snapshot(path.as_uri(), 1, "python", text, len(text))
+
+
+async def filled(memory: Memory, snapshot: Snapshot) -> Memory:
+    memory.refresh(snapshot)
+    for task in list(memory._tasks):
+        await task
+    return memory
+
+
+async def recalled(folder: Path, snapshot: Snapshot) -> bytes | None:
+    memory = Memory(on=True)
+    memory.set_folders((folder,))
+    evidence = (await filled(memory, snapshot)).recall(snapshot)
+    await memory.close()
+    return evidence.text if evidence else None
+
+
+async def test_another_file_tells_how_the_line_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text(f"async def f(self, url):\n    {LINE}\n")
+    assert await recalled(tmp_path, at(tmp_path / "b.py", f"def g():\n        {HALF}")) == b"url, timeout=self.timeout)\n"
+
+
+async def test_the_document_itself_tells_it_too_but_not_the_line_that_is_being_written(tmp_path: Path) -> None:
+    assert await recalled(tmp_path, at(tmp_path / "b.py", f"{LINE}\nx = 1\n{HALF}")) == b"url, timeout=self.timeout)\n"
+    memory = await filled(Memory(on=True), at(tmp_path / "b.py", f"x = 1\n{LINE}"))
+    assert memory.recall(at(tmp_path / "b.py", f"x = 1\n{HALF}")) is None
+
+
+async def test_what_is_open_counts_as_it_is_open_and_not_as_it_is_on_disk(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text(f"{LINE}\n")
+    memory = Memory(on=True)
+    memory.set_folders((tmp_path,))
+    asked = at(tmp_path / "b.py", HALF)
+    await filled(memory, asked)
+    assert memory.recall(asked) is not None
+    await filled(memory, at(tmp_path / "a.py", "response = await self.client.fetch(other)\n"))
+    evidence = memory.recall(asked)
+    assert evidence is not None and evidence.text == b"other)\n"
+    memory.closed((tmp_path / "a.py").as_uri())
+    evidence = memory.recall(asked)
+    assert evidence is not None and evidence.text == b"url, timeout=self.timeout)\n"
+    await memory.close()
+
+
+async def test_ignored_and_secret_files_links_out_and_other_folders_are_never_read(tmp_path: Path) -> None:
+    folder, outside = tmp_path / "work", tmp_path / "outside"
+    for one in (folder / ".git", folder / "build", folder / ".aws", outside):
+        one.mkdir(parents=True)
+    (folder / ".gitignore").write_text("build/\n")
+    for path in (folder / "build" / "a.py", folder / ".aws" / "a.py", folder / "credentials.json", outside / "a.py"):
+        path.write_text(f"{LINE}\n")
+    (folder / "link.py").symlink_to(outside / "a.py")
+    assert await recalled(folder, at(folder / "b.py", HALF)) is None
+
+
+async def test_a_secret_is_not_repeated(tmp_path: Path) -> None:
+    token = "ghp_" + "a1B2" * 10
+    (tmp_path / "a.py").write_text(f'client = Client(token="{token}")\n')
+    assert await recalled(tmp_path, at(tmp_path / "b.py", "client = Client(token=")) is None
+
+
+async def test_switched_off_nothing_is_read_and_nothing_said(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text(f"{LINE}\n")
+    memory, asked = Memory(on=False), at(tmp_path / "b.py", HALF)
+    memory.set_folders((tmp_path,))
+    memory.refresh(asked)
+    assert not memory.busy and memory.recall(asked) is None and memory.n_bytes == 0
+    memory.switch(True)
+    await filled(memory, asked)
+    assert memory.recall(asked) is not None and memory.n_bytes > 0
+    memory.switch(False)
+    assert memory.recall(asked) is None and memory.n_bytes == 0
+    await memory.close()
+
+
+async def test_a_key_is_answered_quickly_even_where_a_text_has_a_hundred_thousand_places(tmp_path: Path) -> None:
+    text = "        self.assertEqual(value, 1)\n" * 20_000 + "        self.assertEqual("
+    memory, asked = Memory(on=True), at(tmp_path / "b.py", text)
+    await filled(memory, asked)
+    started = time.perf_counter()
+    for _ in range(20):
+        evidence = memory.recall(asked)
+    assert (time.perf_counter() - started) / 20 < 0.005
+    assert evidence is not None and evidence.text == b"value, 1)\n"
+    await memory.close()
+
+
+async def test_an_untitled_document_without_a_workspace_has_a_memory_of_itself() -> None:
+    asked = snap(f"{LINE}\n{HALF}‸")
+    memory = await filled(Memory(on=True), asked)
+    assert memory.recall(asked) is not None
+    await memory.close()
