@@ -1,4 +1,4 @@
-"""The command line: lsp, complete, demo, models, doctor. Errors are one line with the mend; `--debug` shows the traceback."""
+"""The command line: one function for each command. Errors are one line with the mend; `--debug` shows the traceback."""
 
 from __future__ import annotations
 
@@ -93,6 +93,24 @@ def doctor(model: ModelOption = None, engine: EngineOption = None, set_: SetOpti
     from completer.cli.doctor import run
 
     run(settings_of(model, engine, set_))
+
+
+@app.command()
+def stats(
+    days: Annotated[int, typer.Option(min=1, max=90, help="How many days to look back.")] = 30,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    prometheus: Annotated[bool, typer.Option("--prometheus", help="Print the text format of Prometheus.")] = False,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write one self-contained page with plots.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Keep the table up to date until you press Ctrl-C.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Delete the history.")] = False,
+) -> None:
+    """Show how fast answers come, what you accept, what runs, and what left the machine."""
+    from completer.cli.stats import run
+
+    if clear:
+        typer.echo("deleted" if run.clear() else "there was no history")
+        return
+    run.run(settings_of(None, None, []), days, run.Form(json, prometheus, html, watch))
 
 
 def settings_of(model: str | None, engine: str | None, pairs: list[str]) -> Settings:
