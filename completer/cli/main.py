@@ -68,15 +68,16 @@ def explain(
     ] = "typing",
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     no_text: Annotated[bool, typer.Option("--no-text", help="Print lengths instead of texts of the file and the model.")] = False,
+    trace: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the steps for Perfetto; without any text.")] = None,
     model: ModelOption = None,
     engine: EngineOption = None,
     set_: SetOption = [],  # noqa: B006
 ) -> None:
     """Explain the suggestion at a place of a file, or why there is none."""
-    from completer.cli.explain import run
+    from completer.cli.complete import read_snapshot
+    from completer.cli.explain import Form, run
 
-    file, line, column = parse_place(place)
-    run(file, line, column, settings_of(model, engine, set_), trigger, as_json=json, texts=not no_text)
+    run(read_snapshot(*parse_place(place)), settings_of(model, engine, set_), trigger, Form(json, not no_text, trace))
 
 
 @app.command()
