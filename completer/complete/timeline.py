@@ -72,12 +72,13 @@ def chrome_trace(timeline: Timeline, trace: Trace) -> dict[str, Any]:
 
 
 def _slice(timeline: Timeline, step: Step, track: int, numbers: dict[str, Any]) -> dict[str, Any]:
-    began, length = _us(step.began_s - timeline.began_s), _us(step.ended_s - step.began_s)
-    return {"ph": "X", "name": step.name, "ts": began, "dur": length, "pid": _PROCESS, "tid": track, "args": numbers}
+    began, ended = (_us(at_s - timeline.began_s) for at_s in (step.began_s, step.ended_s))
+    return {"ph": "X", "name": step.name, "ts": began, "dur": ended - began, "pid": _PROCESS, "tid": track, "args": numbers}
 
 
-def _us(seconds: float) -> float:
-    return round(seconds * 1e6, 1)
+def _us(seconds: float) -> int:
+    """Return whole microseconds: viewers drop a step that begins before the one before it ends, by rounding too."""
+    return round(seconds * 1e6)
 
 
 def _engine_steps(timeline: Timeline) -> Iterator[tuple[Step, dict[str, int]]]:
