@@ -60,9 +60,16 @@ class Offers:
         self._remember([id_], offer, suggestion)
 
     def accepted(self, id_: str, suggestion: Suggestion, n_before: int, n_chars: int) -> None:
-        """Note that the first `n_chars` characters are accepted in all, and `n_before` of them were before."""
-        if (offer := self._offers.get(id_)) is not None:
-            self._put(Accepted(offer, n_chars - n_before, unit_of(suggestion.text, n_chars)))
+        """Note that the first `n_chars` characters are accepted in all, and `n_before` of them were before.
+
+        Mutates: the offers; one that is accepted whole is over.
+        """
+        if (offer := self._offers.get(id_)) is None:
+            return
+        unit = unit_of(suggestion.text, n_chars)
+        self._put(Accepted(offer, n_chars - n_before, unit))
+        if unit is Unit.WHOLE:
+            self._visible.pop(suggestion.uri, None)
 
     def _offer_of(self, suggestion: Suggestion) -> int | None:
         """Return the offer that a suggestion goes on with: what is left of the last one, longer or shorter."""

@@ -59,6 +59,14 @@ def test_another_text_another_place_or_the_end_of_the_text_begins_an_offer(text:
     assert another.offer == another.key
 
 
+def test_what_is_shown_after_all_was_accepted_begins_an_offer_even_at_the_same_place() -> None:
+    noted = Noted()
+    noted.shown("turn left", ids=("1",))
+    noted.offers.accepted("1", suggestion("turn left"), 0, 9)
+    again = noted.shown("turn left", ids=("2",))
+    assert again.offer == again.key
+
+
 def test_documents_have_offers_of_their_own() -> None:
     noted = Noted()
     noted.shown("turn left", uri="a")
