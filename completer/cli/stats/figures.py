@@ -52,7 +52,7 @@ class Figures:
         if self.worker is not None:
             worker = _fields(self.worker) | {"models": [_fields(model) for model in self.worker.models]}
         return {
-            "history": self.history_on,
+            "history_in_settings_file": self.history_on,
             **summary,
             "servers": [asdict(server) for server in self.servers],
             "worker": worker,
