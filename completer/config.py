@@ -120,6 +120,8 @@ class Settings:
     """Minutes without a request after which the engine process unloads the model."""
     worker_end_min: int = _user(60, "as for `worker_unload_min`", 1, 10_080)
     """Minutes without a request after which the engine process ends."""
+    history: bool = _user(False, "decides whether a record of your work is kept on disk")
+    """Whether is counted, on this disk and without any text, what was suggested and accepted; see `completer stats`."""
     disabled_languages: tuple[str, ...] = _workspace((), "a project may switch suggestions off for a language")
     """LSP language ids in which nothing is suggested automatically."""
 

@@ -3,6 +3,7 @@
     CompleterError
     ├── ConfigError            a setting is unknown or has a wrong value
     ├── CacheError             the cache folder is not named absolutely, or cannot be written where it must be
+    ├── HistoryError           the history of suggestions cannot be read or written
     ├── ModelError
     │   ├── UnknownModel       no such id in the manifest
     │   ├── ModelNotPulled     known, but not on this disk yet
@@ -35,6 +36,10 @@ class ConfigError(CompleterError):
 
 class CacheError(CompleterError):
     """The cache folder has no absolute path, or cannot be written where that is needed."""
+
+
+class HistoryError(CompleterError):
+    """The file with the history of suggestions cannot be read or written."""
 
 
 class ModelError(CompleterError):

@@ -38,6 +38,14 @@ def no_user_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
 
 
 @pytest.fixture(scope="session", autouse=True)
+def no_user_history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test adds to the history of whoever runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def no_user_worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No test uses the worker of whoever runs the tests, and none that a test started is left running."""
     folder = tmp_path_factory.mktemp("run")

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from completer.cli.complete import Trigger, read_snapshot, with_completer
+from completer.cli.complete import Trigger, with_completer
 from completer.complete.explanation import Explanation
 from completer.complete.pipeline import Pipeline
 from completer.config import Settings
+from completer.errors import ConfigError
 from completer.system.console import json_for_console
 from completer.types import Snapshot
 
@@ -19,32 +23,66 @@ REST_S = 60.0
 """The full window is prefilled first, as when a user rests at the place; a slow machine may need so long."""
 
 
-def run(file: Path, line: int, column: int, settings: Settings, trigger: Trigger, *, as_json: bool, texts: bool) -> None:
-    """Request a suggestion at a place of a file, as an editor would, and explain it. Raises: BadPosition; CompleterError.
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How to explain. texts: whether texts of the document and the model are printed, otherwise only their lengths are.
 
-    texts: whether texts of the document and the model are printed; otherwise only their lengths are.
+    trace: file for the steps of the request; None: none.
     """
-    snapshot = read_snapshot(file, line, column)
 
-    async def asked(completer: Pipeline) -> Explanation | str:
-        return await _ask(completer, snapshot, trigger)
+    json: bool = False
+    texts: bool = True
+    trace: Path | None = None
 
-    found = with_completer(settings, asked)
-    if isinstance(found, Explanation) and not texts:
+
+class _Answer(NamedTuple):
+    """An explanation, and the steps in the Trace Event Format."""
+
+    why: Explanation | str
+    trace: dict[str, Any] | None
+
+
+def run(snapshot: Snapshot, settings: Settings, trigger: Trigger, form: Form) -> None:
+    """Request a suggestion at a place of a file, as an editor would, and explain it.
+
+    Raises: CompleterError; ConfigError for a trace that cannot be written.
+    """
+
+    async def asked(completer: Pipeline) -> _Answer:
+        return await _ask(completer, snapshot, trigger, to_its_end=form.trace is not None)
+
+    found, trace = with_completer(settings, asked)
+    if isinstance(found, Explanation) and not form.texts:
         found = found.without_texts()
-    if as_json:
+    if form.json:
         print(json_for_console(found if isinstance(found, str) else found.as_dict(), indent=2))
     else:
         show(Console(), found)
+    if form.trace is not None:
+        _write(form.trace, trace)
 
 
-async def _ask(completer: Pipeline, snapshot: Snapshot, trigger: Trigger) -> Explanation | str:
+async def _ask(completer: Pipeline, snapshot: Snapshot, trigger: Trigger, *, to_its_end: bool) -> _Answer:
+    """to_its_end: wait for what is decoded after the answer, which belongs to the steps."""
     completer.did_move_cursor(snapshot)
     await completer.settled(REST_S)
     await completer.complete(snapshot, explicit=trigger == "explicit")
     found = completer.explain(snapshot.uri)
+    if to_its_end:
+        await completer.settled(REST_S)
+    answer = _Answer(found, completer.chrome_trace(snapshot.uri))
     completer.did_close(snapshot.uri)
-    return found
+    return answer
+
+
+def _write(file: Path, trace: dict[str, Any] | None) -> None:
+    """Raises: ConfigError."""
+    if trace is None:
+        raise ConfigError("there are no steps to write: the model was not asked")
+    try:
+        file.write_text(json.dumps(trace), encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be written: {error.strerror}") from error
 
 
 def show(console: Console, found: Explanation | str) -> None:

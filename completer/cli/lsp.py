@@ -12,6 +12,7 @@ from typing import Any
 
 from completer.cli.makers import Makers
 from completer.errors import ConfigError
+from completer.history.writer import HistoryWriter
 from completer.server import Sessions, layers_of_process, run_socket, run_stdio, run_tcp
 from completer.server.recorder import Recorder
 from completer.system.programs import NEUTRAL_FOLDER
@@ -67,18 +68,19 @@ def serve(
     _start_logging(log_file, verbose)
     make_layers = layers_of_process(absolute_paths(command_line))
     os.chdir(NEUTRAL_FOLDER)
-    makers = Makers(in_process)
+    makers, history = Makers(in_process), HistoryWriter()
+    sessions = Sessions(makers.make, make_layers, history)
     try:
         if endpoint.tcp:
             host, port = parse_address(endpoint.tcp)
             token_path, allow_remote = endpoint.token_file, endpoint.allow_remote
-            sessions = Sessions(makers.make, make_layers)
             code = run_tcp(host, port, sessions, token_path=token_path, allow_remote=allow_remote)
         elif endpoint.socket:
-            code = run_socket(None if endpoint.socket == AUTO else Path(endpoint.socket), Sessions(makers.make, make_layers))
+            code = run_socket(None if endpoint.socket == AUTO else Path(endpoint.socket), sessions)
         else:
-            code = run_stdio(makers.make, recorder, make_layers)
+            code = run_stdio(sessions, recorder)
     finally:
+        history.close()
         makers.close()
         if recorder is not None:
             recorder.close()

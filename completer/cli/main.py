@@ -1,4 +1,4 @@
-"""The command line: lsp, complete, demo, models, doctor. Errors are one line with the mend; `--debug` shows the traceback."""
+"""The command line: one function for each command. Errors are one line with the mend; `--debug` shows the traceback."""
 
 from __future__ import annotations
 
@@ -68,15 +68,16 @@ def explain(
     ] = "typing",
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     no_text: Annotated[bool, typer.Option("--no-text", help="Print lengths instead of texts of the file and the model.")] = False,
+    trace: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the steps for Perfetto; without any text.")] = None,
     model: ModelOption = None,
     engine: EngineOption = None,
     set_: SetOption = [],  # noqa: B006
 ) -> None:
     """Explain the suggestion at a place of a file, or why there is none."""
-    from completer.cli.explain import run
+    from completer.cli.complete import read_snapshot
+    from completer.cli.explain import Form, run
 
-    file, line, column = parse_place(place)
-    run(file, line, column, settings_of(model, engine, set_), trigger, as_json=json, texts=not no_text)
+    run(read_snapshot(*parse_place(place)), settings_of(model, engine, set_), trigger, Form(json, not no_text, trace))
 
 
 @app.command()
@@ -93,6 +94,24 @@ def doctor(model: ModelOption = None, engine: EngineOption = None, set_: SetOpti
     from completer.cli.doctor import run
 
     run(settings_of(model, engine, set_))
+
+
+@app.command()
+def stats(
+    days: Annotated[int, typer.Option(min=1, max=90, help="How many days to look back.")] = 30,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    prometheus: Annotated[bool, typer.Option("--prometheus", help="Print the text format of Prometheus.")] = False,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write one self-contained page with plots.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Keep the table up to date until you press Ctrl-C.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Delete the history.")] = False,
+) -> None:
+    """Show how fast answers come, what you accept, what runs, and what left the machine."""
+    from completer.cli.stats import run
+
+    if clear:
+        typer.echo("deleted" if run.clear() else "there was no history")
+        return
+    run.run(settings_of(None, None, []), days, run.Form(json, prometheus, html, watch))
 
 
 def settings_of(model: str | None, engine: str | None, pairs: list[str]) -> Settings:

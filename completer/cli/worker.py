@@ -79,7 +79,8 @@ def run(
 
 
 def _line(model: LoadedModel) -> str:
-    return f"  {model.name} on {model.engine}, clients: {model.n_fronts}, idle for {model.idle_s:.0f} s"
+    slots = f"slots: {model.n_slots} with {model.n_held} tokens"
+    return f"  {model.name} on {model.engine}, clients: {model.n_fronts}, {slots}, idle for {model.idle_s:.0f} s"
 
 
 def _place() -> Place:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from completer.complete.alternatives import Alternatives
 from completer.complete.at_rest import AtRest, whole_block
 from completer.complete.generations import Generations
@@ -31,19 +33,27 @@ class Foreground:
 
     async def answer(self, question: Question, doc: OpenDocument) -> Suggestion | None:
         """Return what to show, by the question's deadline. Mutates: doc, the reuse store, the question's trace."""
+        timeline = question.timeline
         if (at_rest := self.at_rest.again(doc, question)) is not None:
             return at_rest
         self.at_rest.end(doc)
         site = self._typed_along(question, doc) or self._site(question, doc)
+        timeline.ended("prompt")
         question.trace.n_context, question.trace.tokenise_ms = site.anchor.n_context, question.elapsed_ms
         hit = self._state.reuse.lookup(site.anchor.number, site.typed)
         fresh = hit is None or (question.explicit and self._says_less(hit.entry, site))
+        timeline.ended("reuse")
         if hit is None or fresh:
             hit = Hit(self._start(question, doc, site), 0)
+            timeline.ended("submit")
         hit.entry.asked_for |= question.explicit
         await question.wait(self._generations, hit, fresh)
+        timeline.ended("wait")
         shown = question.show(hit, fresh)
+        timeline.ended("trim")
         others = await self._others(question, site, hit, shown) if shown is not None else []
+        if others:
+            timeline.ended("alternatives")
         complete = question.is_complete(hit)
         if shown is not None and complete and shown.start_cp == shown.end_cp:
             self.idle.prefetch(doc, site, shown)
@@ -101,12 +111,14 @@ class Foreground:
         # A stale suggestion is a good draft of the new one.
         corpora = (*corpora, *(tuple(entry.ids) for entry in stale if entry.ids))
         site = self._state.with_evidence(site)
+        question.timeline.submitted_s = time.perf_counter()
         doc.running = self._generations.start(
             whole_block(site) if question.explicit else site,
             self._state.stop_rule(site.cursor, site.snapshot, question.explicit),
             corpora=corpora,
             on_done=lambda done: self._over(doc, done, question.trace),
         )
+        doc.running.on_stats = question.timeline.arrived
         self._state.reuse.put(doc.running)
         return doc.running
 

@@ -133,7 +133,7 @@ class Generations:
         match event:
             case Tokens(request_id, tokens, stats) if request_id in self._growing:
                 growing = self._growing[request_id]
-                growing.entry.stats = stats
+                growing.entry.cost(stats)
                 if tokens and growing.entry.reason is None:
                     self._grow(growing, tokens)
                     if is_placeholder(growing.entry.text) and not _may_go_on(growing.entry.text):
@@ -145,7 +145,8 @@ class Generations:
                     return
                 del self._growing[request_id]
                 entry = growing.entry
-                entry.stats, entry.reason = stats, entry.reason or reason
+                entry.cost(stats)
+                entry.on_stats, entry.reason = None, entry.reason or reason
                 growing.on_done(entry)
                 self._notify()
             case Done(request_id, reason) if request_id in self._prefills:

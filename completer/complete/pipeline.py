@@ -15,6 +15,7 @@ from completer.complete.foreground import Foreground
 from completer.complete.open_document import OpenDocument
 from completer.complete.question import Question
 from completer.complete.state import ClientState, Model
+from completer.complete.timeline import Timeline, chrome_trace
 from completer.config import Settings
 from completer.document.secrets import SecretScan
 from completer.prompt.anchors import context_budget
@@ -42,15 +43,17 @@ class Pipeline:
 
     async def complete(self, snapshot: Snapshot, *, explicit: bool, selected: Replacement | None = None) -> Suggestion | None:
         """See `completer.complete.api.Completer.complete`."""
-        started_s = time.perf_counter()
+        timeline = Timeline()
         doc = self._doc(snapshot)
         doc.snapshot = snapshot
         given, doc.answer = doc.given, None
         cursor = cursor_context(snapshot, doc.tree)
+        timeline.ended("syntax")
         trace = self._state.traces.new(snapshot, cursor.kind)
-        question = Question(snapshot, cursor, self.settings, trace, explicit, selected, given, started_s)
+        question = Question(snapshot, cursor, self.settings, trace, explicit, selected, given, timeline)
         doc.quiet = self._quiet(doc, question)
         suggestion = await self._foreground.answer(question, doc) if not doc.quiet else None
+        timeline.ended("plan")
         trace.total_ms = question.elapsed_ms
         self._state.traces.add(trace)
         log.info("%s", trace)
@@ -140,6 +143,12 @@ class Pipeline:
         if doc.quiet:
             return QUIET[doc.quiet]
         return explain(doc.answer, self._state.model.tokenizer) if doc.answer else "nothing was requested here yet"
+
+    def chrome_trace(self, uri: str) -> dict[str, Any] | None:
+        """Return the steps of the last answer for a document; see `completer.complete.timeline.chrome_trace`."""
+        doc = self._state.docs.get(uri)
+        question = doc.answer.question if doc is not None and doc.answer is not None else None
+        return chrome_trace(question.timeline, question.trace) if question is not None else None
 
     def metrics(self) -> list[dict[str, Any]]:
         return self._state.traces.as_dicts()

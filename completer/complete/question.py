@@ -16,6 +16,7 @@ import time
 from dataclasses import dataclass, field
 
 from completer.complete.generations import Generations
+from completer.complete.timeline import Timeline
 from completer.complete.trace import Trace
 from completer.config import Settings
 from completer.suggest.entries import Hit
@@ -32,7 +33,7 @@ MARGIN_MS = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Owned by the event loop. trace: of this request; it is filled on the way.
+    """Owned by the event loop. trace, timeline: of this request; they are filled on the way.
 
     explicit: the user asked for a suggestion with a key.  selected: what the suggestion must begin with.
     given: what the client was given at this place before.
@@ -45,7 +46,12 @@ class Question:
     explicit: bool = False
     selected: Replacement | None = None
     given: Suggestion | None = None
-    started_s: float = field(default_factory=time.perf_counter)
+    timeline: Timeline = field(default_factory=Timeline)
+
+    @property
+    def started_s(self) -> float:
+        """When the request was handled, on the clock of `time.perf_counter`."""
+        return self.timeline.began_s
 
     @property
     def elapsed_ms(self) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import NamedTuple
 
 from lsprotocol import types as lsp
@@ -22,13 +23,20 @@ TRIGGER_CHARACTERS = [".", "(", "[", "=", ":"]
 class Answer(NamedTuple):
     """A suggestion worth showing, the snapshot it was made for, and the id that the client will use for it.
 
-    others: what the user may choose in its place, each with its id.
+    others: what the user may choose in its place, each with its id.  latency_ms: since the request was handled.
     """
 
     snapshot: Snapshot
     suggestion: Suggestion
     id: str
     others: list[tuple[Suggestion, str]]
+    latency_ms: float
+
+    def note(self, ls: CompleterServer) -> None:
+        """Count it in the history, if the user wants that. Mutates: the offers of the server."""
+        if ls.history is not None:
+            ids, language = [self.id, *(id_ for _, id_ in self.others)], self.snapshot.language_id
+            ls.history.shown(ids, self.suggestion, language, self.latency_ms, remote=ls.is_remote)
 
 
 async def inline_completion(ls: CompleterServer, params: lsp.InlineCompletionParams) -> lsp.InlineCompletionList:
@@ -38,6 +46,7 @@ async def inline_completion(ls: CompleterServer, params: lsp.InlineCompletionPar
     answer = await _ask(ls, params.text_document.uri, params.position, explicit, selected)
     if answer is None:
         return lsp.InlineCompletionList([])
+    answer.note(ls)
     line, encoding = params.position.line, ls.documents.encoding
     items = [
         lsp.InlineCompletionItem(
@@ -58,7 +67,8 @@ async def completion(ls: CompleterServer, params: lsp.CompletionParams) -> lsp.C
     answer = await _ask(ls, params.text_document.uri, params.position, explicit=False, selected=None)
     if answer is None or not is_worth_a_list(answer.suggestion.text):
         return lsp.CompletionList(is_incomplete=True, items=[])
-    snapshot, found, _, _ = answer
+    answer.note(ls)
+    snapshot, found = answer.snapshot, answer.suggestion
     start_cp = word_start_cp(snapshot, found.start_cp)
     text = snapshot.text[start_cp : found.start_cp] + found.text
     line, encoding = params.position.line, ls.documents.encoding
@@ -86,6 +96,7 @@ async def _ask(
     selected: lsp.SelectedCompletionInfo | None,
 ) -> Answer | None:
     """Return what to show, or None. Everything is read off the document before the first await."""
+    began_s = time.perf_counter()
     try:
         snapshot = ls.documents.snapshot(uri, to_position(position))
         chosen = _selected(ls, uri, selected) if selected else None
@@ -103,7 +114,8 @@ async def _ask(
     if found is None or is_empty(found, snapshot):
         return None
     others = [(other, ls.remember(uri, other)) for other in found.alternatives if not is_empty(other, snapshot)]
-    return Answer(snapshot, found, ls.remember(uri, found), others)  # the first is the latest, which messages without an id mean
+    id_ = ls.remember(uri, found)  # the last, so that it is what messages without an id mean
+    return Answer(snapshot, found, id_, others, (time.perf_counter() - began_s) * 1e3)
 
 
 def _selected(ls: CompleterServer, uri: str, info: lsp.SelectedCompletionInfo) -> Replacement:

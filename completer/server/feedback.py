@@ -99,6 +99,9 @@ def send_extension(ls: CompleterServer, suggestion: Suggestion) -> None:
     if is_empty(suggestion, asked.snapshot):
         return
     where = range_on_line(asked.snapshot, asked.position.line, suggestion.start_cp, suggestion.end_cp, ls.documents.encoding)
+    suggestion_id = ls.remember(asked.uri, suggestion)
+    if ls.history is not None:
+        ls.history.extended(suggestion_id, suggestion, asked.snapshot.language_id, remote=ls.is_remote)
     ls.protocol.notify(
         messages.DID_EXTEND_SUGGESTION,
         messages.DidExtendSuggestionParams(
@@ -107,7 +110,7 @@ def send_extension(ls: CompleterServer, suggestion: Suggestion) -> None:
             position=asked.position,
             text=suggestion.text,
             range=where,
-            id=ls.remember(asked.uri, suggestion),
+            id=suggestion_id,
             complete=suggestion.complete,
             sure_length=n_units(suggestion.text[: suggestion.n_sure], "utf-16"),
         ),
@@ -123,8 +126,11 @@ def _suggestion(ls: CompleterServer, uri: str, suggestion_id: str | None) -> tup
 
 def _accepted(ls: CompleterServer, suggestion_id: str, suggestion: Suggestion, n_chars: int) -> None:
     """Pass an acceptance on, once: a client may report the same by its notification and by the item's command."""
-    if n_chars > ls.accepted.get(suggestion_id, 0):
+    n_before = ls.accepted.get(suggestion_id, 0)
+    if n_chars > n_before:
         ls.accepted[suggestion_id] = n_chars
+        if ls.history is not None:
+            ls.history.accepted(suggestion_id, suggestion, n_before, n_chars)
         if ls.completer is not None:
             ls.completer.did_accept(suggestion, n_chars)
 

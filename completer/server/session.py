@@ -17,6 +17,8 @@ from completer import __version__
 from completer.complete.api import Completer, MakeCompleter
 from completer.config import Settings
 from completer.document.documents import Documents
+from completer.engines.registry import leaves_machine
+from completer.history.offers import Offers
 from completer.next_edit.offer import NextEdit
 from completer.next_edit.state import NextEdits
 from completer.server.layers import Layers, Resolved
@@ -50,6 +52,7 @@ class CompleterServer(LanguageServer):
     next_edits: what follows from the last changes.  given_edits: those that the client knows, by id.
     wants_next_edits: whether it hears of them unasked.  next_edit_timer: runs until the next pause.
     asked: by the URI of the snapshot, which for a cell is its notebook.
+    offers: what is noted of suggestions, if the user wants that; None if nothing can be.
     """
 
     protocol: CompleterProtocol
@@ -69,6 +72,7 @@ class CompleterServer(LanguageServer):
         self.settings = Settings()
         self.documents = Documents()
         self.recorder: Recorder | None = None
+        self.offers: Offers | None = None
         self.folders: tuple[Path, ...] = ()
         self.completer: Completer | None = None
         self.state = "loading"
@@ -87,6 +91,16 @@ class CompleterServer(LanguageServer):
         self._running: dict[str, asyncio.Task[Any]] = {}
         self._background: set[asyncio.Task[Any]] = set()
         self._said: set[str] = set()
+
+    @property
+    def history(self) -> Offers | None:
+        """Where to note what is shown and accepted; None unless the user wants that."""
+        return self.offers if self.settings.history else None
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether prompts are sent to a server."""
+        return self.settings.engine != "auto" and leaves_machine(self.settings.engine)
 
     def remember(self, uri: str, suggestion: Suggestion) -> str:
         """Give a suggestion the id under which the client will speak of it. Mutates: given, latest[uri]."""

@@ -15,6 +15,8 @@ import psutil
 from pygls.io_ import StdoutWriter
 
 from completer.complete.api import MakeCompleter
+from completer.history.offers import Offers
+from completer.history.writer import HistoryWriter
 from completer.server import complete, configure, feedback, next_edit, sync
 from completer.server.envelope import BadMessage, decode
 from completer.server.framing import MAX_HEADER_BYTES, BadFrame, read_body
@@ -27,9 +29,10 @@ logger = logging.getLogger(__name__)
 EDITOR_POLL_S = 3.0
 
 
-def make_server(make_completer: MakeCompleter, layers: Layers) -> CompleterServer:
-    """Return the server of one connection, with all its handlers."""
+def make_server(make_completer: MakeCompleter, layers: Layers, history: HistoryWriter | None = None) -> CompleterServer:
+    """Return the server of one connection, with all its handlers. history: takes what is noted if the user wants that."""
     ls = CompleterServer(make_completer, layers)
+    ls.offers = Offers(history.put) if history is not None else None
     for group in (configure, sync, complete, feedback, next_edit):
         group.register(ls)
     return ls
@@ -37,27 +40,28 @@ def make_server(make_completer: MakeCompleter, layers: Layers) -> CompleterServe
 
 @dataclass(frozen=True, slots=True)
 class Sessions:
-    """What the server of each of many connections is made of."""
+    """What the server of each connection is made of. history: shared by all of them."""
 
     make_completer: MakeCompleter
     make_layers: MakeLayers = Layers
+    history: HistoryWriter | None = None
 
     def new(self) -> CompleterServer:
         """Return the server of a new connection."""
-        return make_server(self.make_completer, self.make_layers())
+        return make_server(self.make_completer, self.make_layers(), self.history)
 
 
-def run_stdio(make_completer: MakeCompleter, recorder: Recorder | None = None, make_layers: MakeLayers = Layers) -> int:
+def run_stdio(sessions: Sessions, recorder: Recorder | None = None) -> int:
     """Serve the client at stdin and stdout until it leaves; return the exit status.
 
-    recorder: keeps a log of the session.  make_layers: makes the settings that the client's are added to.
+    recorder: keeps a log of the session.
     From here on, whatever the process prints to stdout goes to stderr: only protocol may reach the client. Ends the
     process at once when the model is still loading, because a download cannot be interrupted everywhere.
     """
     quiet_pygls()
     stdout = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    return leave(asyncio.run(_serve_stdio(make_server(make_completer, make_layers()), stdout, recorder)))
+    return leave(asyncio.run(_serve_stdio(sessions.new(), stdout, recorder)))
 
 
 async def _serve_stdio(ls: CompleterServer, stdout: BinaryIO, recorder: Recorder | None) -> int:

@@ -6,7 +6,7 @@ that returns to a state seen before. An entry belongs to one anchor, so a hit is
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -32,6 +32,7 @@ class Entry:
     wants_body: it fills the empty body of a function, in which a placeholder is no answer.
     evidence: what the model's choices were weighed against.
     block: for a user who rests, so it is shown by lines (`completer.suggest.block_part`). No key is answered from it.
+    on_stats: called at each event with what the generation has cost; None once it is over.
     ids, spans: its tokens. The healed ones among them repeat the first `n_healed_bytes` bytes; `text` follows those.
     """
 
@@ -49,6 +50,13 @@ class Entry:
     spans: list[TokenSpan] = field(default_factory=list)
     reason: FinishReason | None = None
     stats: Stats = field(default_factory=Stats)
+    on_stats: Callable[[Stats], None] | None = None
+
+    def cost(self, stats: Stats) -> None:
+        """Take what the generation has cost by now. Mutates: stats."""
+        self.stats = stats
+        if self.on_stats is not None:
+            self.on_stats(stats)
 
     @property
     def is_broken(self) -> bool:

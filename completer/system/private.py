@@ -1,4 +1,4 @@
-"""What only the user of this process may reach: the folder of sockets and tokens, the token file of TCP, a Unix socket.
+"""What only the user of this process may reach: the folders of sockets, tokens and state, the token file of TCP, a Unix socket.
 
 On Windows there are no modes and no owners here: files rely on the access list of the user's profile.
 """
@@ -35,6 +35,17 @@ def default_folder() -> Path:
     folder = (user_runtime_path if has_runtime else user_state_path)("completer", appauthor=False)
     ensure_private(folder)
     folder.chmod(0o700)
+    return folder
+
+
+def state_folder() -> Path:
+    """Return the folder, perhaps not there yet, of what shall outlive a restart but is no cache. Raises: ConfigError."""
+    try:
+        folder = user_state_path("completer", appauthor=False)
+    except RuntimeError as error:  # newer platformdirs, without a home folder
+        raise ConfigError(f"there is no home folder ({error}): set HOME") from error
+    if not folder.is_absolute():  # what remains without one, and depends on the working folder
+        raise ConfigError(f"the folder {str(folder)!r} is no absolute path: set HOME")
     return folder
 
 

@@ -102,8 +102,9 @@ class Server:
         models = []
         for shared in self._models.loaded:
             assert shared.hosted is not None
-            about = shared.hosted.description
-            models.append(LoadedModel(about.name, about.engine, len(shared.followers), now - shared.used_s))
+            about, held = shared.hosted.description, shared.hosted.generator.held()
+            n_fronts, idle_s = len(shared.followers), now - shared.used_s
+            models.append(LoadedModel(about.name, about.engine, n_fronts, idle_s, len(held), sum(map(len, held))))
         memory_mb = psutil.Process().memory_info().rss / 2**20
         n_fronts = len({connection for shared in self._models.loaded for connection in shared.followers})
         return Report(self.pid, __version__, now - self._began_s, memory_mb, n_fronts, tuple(models))

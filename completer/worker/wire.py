@@ -163,12 +163,14 @@ class Bye(Message, frozen=True, tag=10):
 
 
 class LoadedModel(Message, frozen=True):
-    """A line of the report: a model in memory."""
+    """A line of the report: a model in memory, and its KV slots with the tokens that they hold."""
 
     name: str
     engine: str
     n_fronts: int
     idle_s: float
+    n_slots: int = 0
+    n_held: int = 0
 
 
 class Report(Message, frozen=True, tag=11):

@@ -22,6 +22,7 @@ from typing import Any
 from completer.complete.api import Report
 from completer.config import Settings
 from completer.errors import EngineClosed, UnknownModel
+from completer.history.writer import HistoryWriter
 from completer.server import Sessions, layers_of_process, run_socket, run_stdio, run_tcp
 from completer.server.admission import Limits
 from completer.server.recorder import Recorder
@@ -136,6 +137,7 @@ def main() -> int:
     parser.add_argument("--fail", default="")
     parser.add_argument("--record", type=Path)
     parser.add_argument("--lengths-only", action="store_true")
+    parser.add_argument("--history", action="store_true")
     options = parser.parse_args()
     make = functools.partial(make_completer, delay_s=options.delay_ms / 1000, load_s=options.load_ms / 1000, failure=options.fail)
     recorder = Recorder(options.record, options.lengths_only) if options.record else None
@@ -145,7 +147,11 @@ def main() -> int:
         return run_tcp("127.0.0.1", 0, Sessions(make, layers), token_path=options.token_file, limits=limits)
     if options.socket:
         return run_socket(options.socket, Sessions(make, layers), limits=limits)
-    return run_stdio(make, recorder, layers)
+    history = HistoryWriter() if options.history else None
+    code = run_stdio(Sessions(make, layers, history), recorder)
+    if history is not None:
+        history.close()
+    return code
 
 
 if __name__ == "__main__":

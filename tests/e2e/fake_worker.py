@@ -1,7 +1,8 @@
 """An interpreter for the setting `worker_python` that starts the real worker over a fake engine.
 
 `interpreter(folder)` makes it; what it is told to run, `-P -m completer worker run …`, runs with another `load_hosted`.
-The engine completes every text with the same words. `model` "crash" ends the process while it is loaded.
+The engine completes every text with the same words. `model` "crash" ends the process while it is loaded. A file `fail` in
+the folder lets one forward raise. The network use of the worker is noted in the file that AUDIT_FILE names, if it is set.
 """
 
 from __future__ import annotations
@@ -39,6 +40,9 @@ class WordsEngine(FakeEngine):
 
     def forward(self, slot: int, ids: Sequence[int], n_logits: int) -> Logits:
         time.sleep(STEP_S)
+        if (fail := Path(os.environ["FAKE_WORKER_FOLDER"]) / "fail").exists():
+            fail.unlink()
+            raise RuntimeError("the device failed")
         return super().forward(slot, ids, n_logits)
 
     def logits_after(self, ids: Sequence[int]) -> Logits:
@@ -76,6 +80,9 @@ def main() -> None:
     """Run the command line that the interpreter was given."""
     assert sys.argv[1:4] == ["-P", "-m", "completer"], sys.argv
     del sys.argv[1:4]
+    import audited
+
+    audited.watch()
     from completer.cli import hosted
     from completer.cli.main import main as run
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import signal
 import socket
@@ -202,12 +203,12 @@ except OSError as error:
 
 
 def command(*words: str, python: str) -> str:
-    """Run `completer worker …` with the setting `worker_python` in the user's file."""
+    """Run `completer …` with the setting `worker_python` in the user's file."""
     config = Path(os.environ["XDG_CONFIG_HOME"]) / "completer"
     config.mkdir(exist_ok=True)
     (config / "settings.toml").write_text(f'worker_python = "{python}"\n')
     try:
-        done = subprocess.run([sys.executable, "-m", "completer", "worker", *words], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([sys.executable, "-m", "completer", *words], capture_output=True, text=True, timeout=60)
     finally:
         (config / "settings.toml").unlink()
     assert done.returncode == 0, done.stderr
@@ -215,22 +216,35 @@ def command(*words: str, python: str) -> str:
 
 
 def test_the_command_line_shows_stops_and_restarts_the_worker(front: Front, place: start.Place, python: str) -> None:
-    assert "no engine process runs" in command("status", python=python)
+    assert "no engine process runs" in command("worker", "status", python=python)
     client = front()
     ready(client)
     first = only_worker(place)
-    assert "words on words, clients: 1" in command("status", python=python)
-    assert "ended" in command("stop", python=python)
+    assert "words on words, clients: 1" in command("worker", "status", python=python)
+    assert "ended" in command("worker", "stop", python=python)
     assert not first.is_running() or first.status() == psutil.STATUS_ZOMBIE
     completes_within(client, RECOVERY_S)  # the next key starts it again
     second = only_worker(place)
-    assert "started" in command("restart", python=python)
+    assert "started" in command("worker", "restart", python=python)
     third = only_worker(place)
     assert len({first.pid, second.pid, third.pid}) == 3
     completes_within(client, RECOVERY_S)
     third.send_signal(signal.SIGSTOP)
-    assert "ended" in command("stop", python=python)  # by force
+    assert "ended" in command("worker", "stop", python=python)  # by force
     assert third not in workers_at(place)
+
+
+def test_stats_show_language_servers_and_the_worker_with_its_slots(front: Front, place: start.Place, python: str) -> None:
+    client = front()
+    ready(client)
+    completes_within(client, 10)
+    found = json.loads(command("stats", "--json", python=python))
+    assert client.pid in {server["pid"] for server in found["servers"]}  # type: ignore[attr-defined]
+    assert found["worker"]["pid"] == only_worker(place).pid
+    (model,) = found["worker"]["models"]
+    assert (model["name"], model["n_fronts"], model["n_slots"]) == ("words", 1, 4)
+    assert model["n_held"] > 0
+    assert found["worker"]["memory_mb"] > 10
 
 
 def test_the_worker_outlives_the_editor_that_started_it(front: Front, place: start.Place) -> None:

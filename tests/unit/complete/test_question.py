@@ -11,6 +11,7 @@ import pytest
 from completer.complete.generations import Generations
 from completer.complete.question import MARGIN_MS, SOFT_SHARE, Question
 from completer.complete.site import Site
+from completer.complete.timeline import Timeline
 from completer.complete.trace import Trace
 from completer.config import Settings
 from completer.prompt.prompt import Window, build_prompt, set_anchor
@@ -28,7 +29,7 @@ def question_of(*, explicit: bool = False, ago_ms: float = 0.0, settings: Settin
     """Return a question that was asked `ago_ms` milliseconds ago."""
     started_s = time.perf_counter() - ago_ms / 1e3
     trace = Trace(1, SNAPSHOT.uri, SNAPSHOT.version)
-    return Question(SNAPSHOT, cursor_context(SNAPSHOT), settings, trace, explicit, started_s=started_s)
+    return Question(SNAPSHOT, cursor_context(SNAPSHOT), settings, trace, explicit, timeline=Timeline(started_s))
 
 
 @dataclass

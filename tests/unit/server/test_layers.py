@@ -19,15 +19,15 @@ def marked(settings: dict[str, Any], key: Any = KEY) -> dict[str, Any]:
     return {"userSettings": settings, "clientKey": key}
 
 
-def test_whatever_loads_a_model_or_names_a_place_is_the_users() -> None:
+def test_whatever_loads_a_model_or_names_a_place_is_the_users_and_so_is_what_is_kept_of_them() -> None:
     of_user = {name for name, rule in RULES.items() if rule.origin is not Origin.WORKSPACE}
-    assert of_user == set(RELOAD_SETTINGS)
+    assert of_user == {*RELOAD_SETTINGS, "history"}
 
 
 @pytest.mark.parametrize("name", [name for name, rule in RULES.items() if rule.origin is not Origin.WORKSPACE])
 def test_no_setting_of_the_user_is_taken_from_the_editor(name: str) -> None:
     default = getattr(Settings(), name)
-    value = {str: "other", int: 7, tuple: ["other"]}[type(default)]
+    value = {str: "other", int: 7, tuple: ["other"], bool: True}[type(default)]
     value = {"weights": "int4", "kv_bits": "8"}.get(name, value)
     settings, (problem,) = Layers().take({name: value})
     assert settings == Settings()
