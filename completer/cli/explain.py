@@ -11,6 +11,7 @@ from rich.text import Text
 from completer.cli.complete import Trigger, read_snapshot, with_completer
 from completer.complete.explanation import Explanation
 from completer.complete.pipeline import Pipeline
+from completer.complete.quiet import Quiet
 from completer.config import Settings
 from completer.system.console import json_for_console
 from completer.types import Snapshot
@@ -26,19 +27,20 @@ def run(file: Path, line: int, column: int, settings: Settings, trigger: Trigger
     """
     snapshot = read_snapshot(file, line, column)
 
-    async def asked(completer: Pipeline) -> Explanation | str:
+    async def asked(completer: Pipeline) -> Explanation | Quiet | str:
         return await _ask(completer, snapshot, trigger)
 
     found = with_completer(settings, asked)
     if isinstance(found, Explanation) and not texts:
         found = found.without_texts()
     if as_json:
-        print(json_for_console(found if isinstance(found, str) else found.as_dict(), indent=2))
+        plain = {"why": found.why, "reason": found.reason} if isinstance(found, Quiet) else found
+        print(json_for_console(plain.as_dict() if isinstance(plain, Explanation) else plain, indent=2))
     else:
         show(Console(), found)
 
 
-async def _ask(completer: Pipeline, snapshot: Snapshot, trigger: Trigger) -> Explanation | str:
+async def _ask(completer: Pipeline, snapshot: Snapshot, trigger: Trigger) -> Explanation | Quiet | str:
     completer.did_move_cursor(snapshot)
     await completer.settled(REST_S)
     await completer.complete(snapshot, explicit=trigger == "explicit")
@@ -47,8 +49,11 @@ async def _ask(completer: Pipeline, snapshot: Snapshot, trigger: Trigger) -> Exp
     return found
 
 
-def show(console: Console, found: Explanation | str) -> None:
+def show(console: Console, found: Explanation | Quiet | str) -> None:
     """Print an explanation as sections that are read from the cursor to the suggestion."""
+    if isinstance(found, Quiet):
+        console.print(Text(f"nothing is shown ({found.reason}): {found.why}"))
+        return
     if isinstance(found, str):
         console.print(Text(f"nothing is shown: {found}"))
         return

@@ -99,8 +99,10 @@ class AtRest:
         rest.block, rest.typed = RestBlock(entry, site), ""
 
     def _due(self, doc: OpenDocument) -> None:
-        doc.rest.timer, doc.rest.due = None, doc.snapshot.at
-        self.resume(doc)
+        doc.rest.timer = None
+        if self._state.control.of_document(doc.snapshot) is None:  # not switched off meanwhile
+            doc.rest.due = doc.snapshot.at
+            self.resume(doc)
 
     def _grown(self, doc: OpenDocument, site: Site, entry: Entry) -> None:
         """Show a block's new line; end the block if no more of it will be shown. Mutates: doc, the entry."""

@@ -13,13 +13,6 @@ from completer.suggest.confidence import joint_probabilities
 from completer.suggest.visible import sure
 from completer.tokens.tokenizer import Tokenizer
 
-QUIET = {
-    "secret": "the document seems to hold a secret, and the engine is a server: ask for nothing there",
-    "language": "suggestions while typing are off for this language (setting disabled_languages)",
-    "word": "the cursor is inside a word: request a suggestion explicitly",
-}
-"""Why a request was not passed on to the model, by the name that `OpenDocument.quiet` holds."""
-
 
 @dataclass(frozen=True, slots=True)
 class Step:

@@ -61,8 +61,8 @@ class IdleWork:
     def prefill(self, doc: OpenDocument, snapshot: Snapshot) -> None:
         """Prefill a better anchor for this place, if there is one. Mutates: doc."""
         context, docs = self._state.context, self._state.docs
-        if snapshot.uri not in docs or doc.is_secret:
-            return  # closed meanwhile
+        if snapshot.uri not in docs or doc.is_secret or not self._state.control.wants_idle_work(snapshot):
+            return  # closed meanwhile, kept here, or quiet
         if doc.prefill_anchor is not None:
             if doc.prefill_anchor.form == self._state.place(doc, snapshot).form and doc.prefill_anchor.match(snapshot) == "exact":
                 return  # it is on its way

@@ -10,10 +10,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from completer.complete.explanation import QUIET, Explanation, explain
+from completer.complete.control import Control
+from completer.complete.explanation import Explanation, explain
 from completer.complete.foreground import Foreground
 from completer.complete.open_document import OpenDocument
 from completer.complete.question import Question
+from completer.complete.quiet import Quiet
 from completer.complete.state import ClientState, Model
 from completer.config import Settings
 from completer.document.secrets import SecretScan
@@ -36,7 +38,7 @@ class Pipeline:
         """on_close: called once, when the client is gone."""
         costs = model.costs()
         context = Context(model.tokenizer, context_budget(costs, model.max_len), on=settings.context == "auto")
-        self._state = ClientState(model, settings, context)
+        self._state = ClientState(model, settings, context, Control(settings))
         self._on_close = on_close
 
     async def complete(self, snapshot: Snapshot, *, explicit: bool, selected: Replacement | None = None) -> Suggestion | None:
@@ -49,7 +51,8 @@ class Pipeline:
         trace = self._state.traces.new(snapshot, cursor.kind)
         question = Question(snapshot, cursor, self.settings, trace, explicit, selected, given, started_s)
         doc.quiet = self._quiet(doc, question)
-        suggestion = await self._foreground.answer(question, doc) if not doc.quiet else None
+        trace.reason = doc.quiet.reason if doc.quiet else ""
+        suggestion = await self._foreground.answer(question, doc) if doc.quiet is None else None
         trace.total_ms = question.elapsed_ms
         self._state.traces.add(trace)
         log.info("%s", trace)
@@ -73,6 +76,7 @@ class Pipeline:
         for edit in edits:
             doc.tree.edit(edit)
         doc.rest.edited(edits)
+        doc.only_deleted = bool(edits) and all(not edit.new_text for edit in edits)
         doc.anchors.edited(edits)
         doc.snapshot = snapshot
         if doc.secrets is not None:
@@ -82,6 +86,7 @@ class Pipeline:
         doc = self._doc(snapshot)
         if snapshot.at != doc.snapshot.at:
             self._foreground.at_rest.end(doc)
+            doc.only_deleted = False
         doc.snapshot = snapshot
         if doc.resting is not None:
             doc.resting.cancel()
@@ -93,6 +98,7 @@ class Pipeline:
 
     def did_close(self, uri: str) -> None:
         doc = self._state.docs.pop(uri, None)
+        self._state.control.closed(uri)
         if doc is None:
             return
         self._state.context.closed(uri)
@@ -116,9 +122,18 @@ class Pipeline:
     def set_settings(self, settings: Settings) -> None:
         changed = settings.context != self.settings.context
         self._state.settings = settings
+        self._state.control.set_settings(settings)
         if changed:
             self._state.context.switch(settings.context == "auto")
             self._forget_anchors()
+
+    @property
+    def control(self) -> Control:
+        return self._state.control
+
+    @control.setter
+    def control(self, control: Control) -> None:
+        self._state.control = control
 
     @property
     def on_extend(self) -> Callable[[Suggestion], None] | None:
@@ -128,13 +143,15 @@ class Pipeline:
     def on_extend(self, on_extend: Callable[[Suggestion], None] | None) -> None:
         self._state.on_extend = on_extend
 
-    def explain(self, uri: str) -> Explanation | str:
+    def explain(self, uri: str) -> Explanation | Quiet | str:
         doc = self._state.docs.get(uri)
         if doc is None:
             return "the document is not open"
-        if doc.quiet:
-            return QUIET[doc.quiet]
-        return explain(doc.answer, self._state.model.tokenizer) if doc.answer else "nothing was requested here yet"
+        if doc.quiet is not None:
+            return doc.quiet
+        if doc.answer is not None:
+            return explain(doc.answer, self._state.model.tokenizer)
+        return self._state.control.of_document(doc.snapshot) or "nothing was requested here yet"
 
     def metrics(self) -> list[dict[str, Any]]:
         return self._state.traces.as_dicts()
@@ -185,12 +202,10 @@ class Pipeline:
         found = {uri: doc.secrets.found for uri, doc in self._state.docs.items() if doc.secrets and doc.secrets.found}
         return "; ".join(f"{uri.rpartition('/')[2]} is not sent: it seems to hold a {kind}" for uri, kind in found.items())
 
-    def _quiet(self, doc: OpenDocument, question: Question) -> str:
-        """Return why nothing is asked of the model, or ""; see `completer.complete.explanation.QUIET`."""
+    def _quiet(self, doc: OpenDocument, question: Question) -> Quiet | None:
+        """Return why nothing is asked of the model, or None."""
         if doc.is_secret:
-            return "secret"
+            return Quiet("secret")
         if question.explicit:
-            return ""
-        if question.snapshot.language_id in self.settings.disabled_languages:
-            return "language"
-        return "word" if question.cursor.suppress == "word" else ""
+            return None
+        return self._state.control.of_place(question.snapshot, question.cursor, deleted=doc.only_deleted)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from completer.complete.control import Control
 from completer.complete.open_document import OpenDocument, Place, Timer
 from completer.complete.trace import TraceLog
 from completer.config import Settings
@@ -60,6 +61,7 @@ class ClientState:
     model: Model
     settings: Settings
     context: Context
+    control: Control = field(default_factory=Control)
     docs: dict[str, OpenDocument] = field(default_factory=dict)
     reuse: ReuseStore = field(default_factory=ReuseStore)
     traces: TraceLog = field(default_factory=TraceLog)

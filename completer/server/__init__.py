@@ -7,7 +7,7 @@ framing.py     from bytes to bodies                      loading.py    the model
 envelope.py    from bodies to JSON-RPC messages          feedback.py   shown, accepted, metrics, status
 protocol.py    one answer for each request, always       session.py    all that is known of one client
 convert.py     between the protocol's types and ours     messages.py   our own methods' fields
-next_edit.py   next edits, also as code actions
+next_edit.py   next edits, also as code actions         control.py     snooze, on, off
 """
 
 from completer.server.layers import layers_of_process

@@ -35,6 +35,7 @@ def initialize(ls: CompleterServer, params: lsp.InitializeParams) -> None:
     if text_document is None or text_document.inline_completion is None:
         register_fallback(ls)
     ls.folders = _folders([folder.uri for folder in params.workspace_folders or ()] or filter(None, [params.root_uri]))
+    ls.control.set_folders(ls.folders)
     _take(ls, _section(params.initialization_options))
 
 
@@ -65,6 +66,7 @@ def did_change_workspace_folders(ls: CompleterServer, params: lsp.DidChangeWorks
     removed = _folders([folder.uri for folder in params.event.removed])
     added = _folders([folder.uri for folder in params.event.added])
     ls.folders = tuple(dict.fromkeys((*(folder for folder in ls.folders if folder not in removed), *added)))
+    ls.control.set_folders(ls.folders)
     if ls.completer is not None:
         ls.completer.set_folders(ls.folders)
 

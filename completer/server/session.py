@@ -15,6 +15,7 @@ from pygls.lsp.server import LanguageServer
 
 from completer import __version__
 from completer.complete.api import Completer, MakeCompleter
+from completer.complete.control import Control
 from completer.config import Settings
 from completer.document.documents import Documents
 from completer.next_edit.offer import NextEdit
@@ -49,6 +50,7 @@ class CompleterServer(LanguageServer):
     folders: those of the workspace.  layers: settings by origin; settings: those of them that hold.
     next_edits: what follows from the last changes.  given_edits: those that the client knows, by id.
     wants_next_edits: whether it hears of them unasked.  next_edit_timer: runs until the next pause.
+    control: where the user wants automatic suggestions.
     asked: by the URI of the snapshot, which for a cell is its notebook.
     """
 
@@ -67,6 +69,7 @@ class CompleterServer(LanguageServer):
         self.make_completer = make_completer
         self.layers = layers or Layers()
         self.settings = Settings()
+        self.control = Control()
         self.documents = Documents()
         self.recorder: Recorder | None = None
         self.folders: tuple[Path, ...] = ()
@@ -138,8 +141,9 @@ class CompleterServer(LanguageServer):
         task.add_done_callback(self._background.discard)
 
     def apply(self, resolved: Resolved) -> None:
-        """Make settings the current ones and tell the user of those that are not. Mutates: settings, not the completer."""
+        """Make settings the current ones and tell the user of those that are not. Mutates: settings, control."""
         self.settings = resolved.settings
+        self.control.set_settings(self.settings)
         for problem in resolved.problems:
             self.say_once(f"completer: {problem}; the other settings hold", lsp.MessageType.Warning)
 

@@ -9,6 +9,7 @@ from lsprotocol import types as lsp
 from completer.document.documents import CellsChanged, Changed
 from completer.errors import BadPosition
 from completer.server import next_edit
+from completer.server.control import learn_if_ignored
 from completer.server.convert import to_cell, to_changes, to_opened
 from completer.server.session import CompleterServer
 
@@ -23,7 +24,10 @@ _KEEPS_A_MIRROR = {
 
 def did_open(ls: CompleterServer, params: lsp.DidOpenTextDocumentParams) -> None:
     snapshot = ls.documents.open(to_opened(params.text_document))
-    next_edit.opened(ls, snapshot)
+    ls.next_edits.did_open(snapshot)
+    ls.control.opened(snapshot)
+    if ls.folders:
+        ls.spawn(learn_if_ignored(ls, snapshot.uri))
     if ls.completer is not None:
         ls.completer.did_open(snapshot)
 
@@ -44,6 +48,7 @@ def notebook_did_open(ls: CompleterServer, params: lsp.DidOpenNotebookDocumentPa
     notebook = params.notebook_document
     cells = [to_cell(cell) for cell in notebook.cells]
     snapshot = ls.documents.open_notebook(notebook.uri, cells, [to_opened(item) for item in params.cell_text_documents])
+    ls.control.opened(snapshot)
     if ls.completer is not None:
         ls.completer.did_open(snapshot)
 
@@ -109,6 +114,7 @@ def _changed(ls: CompleterServer, changed: Changed) -> None:
 def _close(ls: CompleterServer, uri: str) -> None:
     ls.forget(uri)
     ls.next_edits.did_close(uri)
+    ls.control.closed(uri)
     if ls.completer is not None:
         ls.completer.did_close(uri)
 
