@@ -6,9 +6,10 @@ A document is judged when it is opened, and again when settings or workspace fol
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import unquote
 
 from completer.complete.file_rules import FileRules
@@ -19,7 +20,22 @@ from completer.syntax.cursor import CursorContext
 from completer.types import Snapshot
 
 _COMMENTS = ("line_comment", "block_comment")
-_PATTERN_SETTINGS = ("disabled_files", "generated_files")
+
+
+class _Rules:
+    """The settings of a workspace folder, or of documents in none, ready to be asked."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.languages = frozenset(settings.disabled_languages)
+        self.files = FileRules(settings)
+
+
+class _Judged(NamedTuple):
+    """What holds for an open document. file: what its name or header says against it."""
+
+    rules: _Rules
+    file: Quiet | None
 
 
 class Control:
@@ -28,36 +44,39 @@ class Control:
     def __init__(self, settings: Settings | None = None, now: Callable[[], float] = time.time) -> None:
         """now: the time of day in seconds, in which a snooze is meant."""
         self._now = now
-        self._settings = settings or Settings()
-        self._rules = FileRules(self._settings)
-        self._languages = frozenset(self._settings.disabled_languages)
+        self._rules = _Rules(settings or Settings())
+        self._of_folder: dict[Path, _Rules] = {}
         self._folders: tuple[Path, ...] = ()
-        self._verdicts: dict[str, Quiet | None] = {}
+        self._judged: dict[str, _Judged] = {}
         self._ignored: set[str] = set()
         self._switched_off: set[str] = set()
         self._off = False
         self._until_s = 0.0
 
-    def set_settings(self, settings: Settings) -> None:
-        """Take new settings. Mutates: the verdicts, if they depend on what changed."""
-        old, self._settings = self._settings, settings
-        self._languages = frozenset(settings.disabled_languages)
-        if any(getattr(old, name) != getattr(settings, name) for name in _PATTERN_SETTINGS):
-            self._rules = FileRules(settings)
-            self._verdicts.clear()
+    def set_settings(self, settings: Settings, of_folder: Mapping[Path, Settings] | None = None) -> None:
+        """Take new settings. Mutates: the verdicts.
+
+        of_folder: those of workspace folders that have some of their own; None: as before.
+        """
+        if settings != self._rules.settings:
+            self._rules = _Rules(settings)
+            self._judged.clear()
+        if of_folder is not None and of_folder != {folder: rules.settings for folder, rules in self._of_folder.items()}:
+            self._of_folder = {folder: _Rules(own) for folder, own in of_folder.items()}
+            self._judged.clear()
 
     def set_folders(self, folders: Sequence[Path]) -> None:
         """Take the workspace folders, from which patterns count. Mutates: the verdicts."""
         self._folders = tuple(sorted(folders, key=lambda folder: -len(folder.parts)))  # the innermost first
-        self._verdicts.clear()
+        self._judged.clear()
 
     def opened(self, snapshot: Snapshot) -> None:
         """Judge a document that was opened, perhaps again. Mutates: its verdict."""
-        self._verdicts[snapshot.uri] = self._rules.judge(self._path(snapshot.uri), snapshot.text)
+        self._judged[snapshot.uri] = self._judge(snapshot)
 
     def closed(self, uri: str) -> None:
         """Forget a document, but not whether the user has switched it off."""
-        self._verdicts.pop(uri, None)
+        self._judged.pop(uri, None)
         self._ignored.discard(uri)
 
     def ignore(self, uri: str) -> None:
@@ -84,26 +103,25 @@ class Control:
 
     def of_client(self) -> Quiet | None:
         """Return what keeps all documents of the client quiet, or None."""
-        if self._off:
-            return Quiet("client")
-        if (until_s := self.snoozed_until_s) is not None:
-            return Quiet("snoozed", datetime.fromtimestamp(until_s).strftime("%H:%M"))
-        return Quiet("mode") if self._settings.mode == "on_request" else None
+        if (quiet := self._of_user()) is not None:
+            return quiet
+        return Quiet("mode") if self._rules.settings.mode == "on_request" else None
 
     def of_document(self, snapshot: Snapshot) -> Quiet | None:
         """Return what keeps automatic suggestions out of a document, or None. Costs some look-ups."""
-        uri, language_id = snapshot.uri, snapshot.language_id
-        if (quiet := self.of_client()) is not None:
+        if (quiet := self._of_user()) is not None:
             return quiet
+        uri, language_id = snapshot.uri, snapshot.language_id
         if uri in self._switched_off:
             return Quiet("document")
-        if language_id in self._languages:
+        rules, file = self._known(snapshot)
+        if rules.settings.mode == "on_request":
+            return Quiet("mode")
+        if language_id in rules.languages:
             return Quiet("language", language_id)
-        if uri not in self._verdicts:
-            self.opened(snapshot)
-        if (verdict := self._verdicts[uri]) is not None:
-            return verdict
-        return Quiet("ignored") if self._settings.ignored_files == "off" and uri in self._ignored else None
+        if file is not None:
+            return file
+        return Quiet("ignored") if rules.settings.ignored_files == "off" and uri in self._ignored else None
 
     def of_place(self, snapshot: Snapshot, cursor: CursorContext, *, deleted: bool) -> Quiet | None:
         """Return what keeps automatic suggestions out of a place, its document included.
@@ -112,22 +130,42 @@ class Control:
         """
         if (quiet := self.of_document(snapshot)) is not None:
             return quiet
+        settings = self.settings_of(snapshot)
         scope = "comment" if cursor.inside in _COMMENTS else cursor.inside
-        if scope in self._settings.disabled_scopes:
+        if scope in settings.disabled_scopes:
             return Quiet("scope", scope)
-        if deleted and self._settings.after_deletion == "off":
+        if deleted and settings.after_deletion == "off":
             return Quiet("deletion")
         return Quiet("word") if cursor.suppress == "word" else None
+
+    def settings_of(self, snapshot: Snapshot) -> Settings:
+        """Return the settings that hold in a document: those of its workspace folder, or the client's."""
+        return self._known(snapshot).rules.settings
 
     def wants_idle_work(self, snapshot: Snapshot) -> bool:
         """Whether a document's next suggestion is worth preparing: not if none will come by itself, unless by `mode`."""
         quiet = self.of_document(snapshot)
         return quiet is None or quiet.rule == "mode"
 
-    def _path(self, uri: str) -> str:
-        """Return a document's path as patterns see it: below its workspace folder, or the whole path in none."""
-        path = path_of(uri)
+    def _of_user(self) -> Quiet | None:
+        if self._off:
+            return Quiet("client")
+        if (until_s := self.snoozed_until_s) is not None:
+            return Quiet("snoozed", datetime.fromtimestamp(until_s).strftime("%H:%M"))
+        return None
+
+    def _known(self, snapshot: Snapshot) -> _Judged:
+        if snapshot.uri not in self._judged:
+            self.opened(snapshot)
+        return self._judged[snapshot.uri]
+
+    def _judge(self, snapshot: Snapshot) -> _Judged:
+        """Patterns count from the innermost workspace folder around a document; in none they see the whole path."""
+        path, rules = path_of(snapshot.uri), self._rules
         if path is None:  # no file: untitled, or what the command line calls it
-            return unquote(uri.partition(":")[2] or uri).lstrip("/")
-        folder = next((folder for folder in self._folders if path.is_relative_to(folder)), None)
-        return path.relative_to(folder or path.anchor).as_posix()
+            written = unquote(snapshot.uri.partition(":")[2] or snapshot.uri).lstrip("/")
+        else:
+            folder = next((folder for folder in self._folders if path.is_relative_to(folder)), None)
+            written = path.relative_to(folder or path.anchor).as_posix()
+            rules = self._of_folder.get(folder, rules) if folder else rules
+        return _Judged(rules, rules.files.judge(written, snapshot.text))

@@ -23,7 +23,7 @@ WRITTEN_BY_PROGRAMS = (
 HEADER_LINES = 20
 HEADER_CP = 4_000
 """How far from its start a file may say that it is generated."""
-MAX_WORK = 100_000
+MAX_WORK = 50_000
 """Steps that the patterns may cost for one document: some ten milliseconds. What costs more stays quiet."""
 MAX_DEPTH = 64
 

@@ -74,7 +74,8 @@ class IdleWork:
         if anchor is None:
             return
         others = [other.snapshot for other in docs.values() if other is not doc and not other.is_secret]
-        context.refresh(snapshot, others, lambda: self.prefill(doc, doc.snapshot))
+        if doc.wants_context:
+            context.refresh(snapshot, others, lambda: self.prefill(doc, doc.snapshot))
         prompt = Prompt((*anchor.fixed_ids, *self._state.model.tokenizer.encode(lf(anchor.typed(snapshot)))))
 
         def done(reason: FinishReason) -> None:

@@ -112,6 +112,7 @@ class OpenDocument:
     answer: the last one, None while a request waits for one.
     quiet: why the last request was not passed on to the model.
     only_deleted: the last change only deleted text, and the cursor is still there.
+    wants_context: other files may tell the model something here.
     resting: the timer of a cursor that moved.  rest: of a user who stopped typing.  parsing: a parse in another thread.
     text_ids: tokens of its text as it was when the cursor last rested in it, in which drafts are looked up.
     place: the last one for which the form of the prompt was worked out.
@@ -129,6 +130,7 @@ class OpenDocument:
     prefill_anchor: Anchor | None = None
     quiet: Quiet | None = None
     only_deleted: bool = False
+    wants_context: bool = True
     resting: asyncio.TimerHandle | None = None
     rest: Rest = field(default_factory=Rest)
     parsing: asyncio.Future[Any] | None = None

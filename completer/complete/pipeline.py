@@ -37,7 +37,7 @@ class Pipeline:
     def __init__(self, model: Model, settings: Settings, *, on_close: Callable[[], None] = lambda: None) -> None:
         """on_close: called once, when the client is gone."""
         costs = model.costs()
-        context = Context(model.tokenizer, context_budget(costs, model.max_len), on=settings.context == "auto")
+        context = Context(model.tokenizer, context_budget(costs, model.max_len))
         self._state = ClientState(model, settings, context, Control(settings))
         self._on_close = on_close
 
@@ -49,7 +49,8 @@ class Pipeline:
         given, doc.answer = doc.given, None
         cursor = cursor_context(snapshot, doc.tree)
         trace = self._state.traces.new(snapshot, cursor.kind)
-        question = Question(snapshot, cursor, self.settings, trace, explicit, selected, given, started_s)
+        settings = self._state.settings_of(snapshot)
+        question = Question(snapshot, cursor, settings, trace, explicit, selected, given, started_s)
         doc.quiet = self._quiet(doc, question)
         trace.reason = doc.quiet.reason if doc.quiet else ""
         suggestion = await self._foreground.answer(question, doc) if doc.quiet is None else None
@@ -120,12 +121,14 @@ class Pipeline:
         return self._state.settings
 
     def set_settings(self, settings: Settings) -> None:
-        changed = settings.context != self.settings.context
         self._state.settings = settings
         self._state.control.set_settings(settings)
-        if changed:
-            self._state.context.switch(settings.context == "auto")
-            self._forget_anchors()
+        for doc in self._state.docs.values():
+            wants_context = self._state.wants_context(doc.snapshot)
+            if doc.wants_context != wants_context:
+                doc.wants_context = wants_context
+                self._state.context.closed(doc.snapshot.uri)
+                doc.anchors = self._state.new_anchors(doc.snapshot)
 
     @property
     def control(self) -> Control:
@@ -134,6 +137,7 @@ class Pipeline:
     @control.setter
     def control(self, control: Control) -> None:
         self._state.control = control
+        self.set_settings(self.settings)
 
     @property
     def on_extend(self) -> Callable[[Suggestion], None] | None:
@@ -188,8 +192,9 @@ class Pipeline:
         doc = self._state.docs.get(snapshot.uri)
         if doc is None:
             secrets = SecretScan(snapshot) if self._state.model.leaves_machine else None
-            tree = SyntaxTree(snapshot.language_id, snapshot.text)
-            doc = self._state.docs[snapshot.uri] = OpenDocument(self._state.new_anchors(snapshot), tree, snapshot, secrets)
+            tree, anchors = SyntaxTree(snapshot.language_id, snapshot.text), self._state.new_anchors(snapshot)
+            doc = self._state.docs[snapshot.uri] = OpenDocument(anchors, tree, snapshot, secrets)
+            doc.wants_context = self._state.wants_context(snapshot)
         return doc
 
     def _forget_anchors(self) -> None:

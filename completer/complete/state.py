@@ -73,6 +73,14 @@ class ClientState:
         model, name_ids = self.model, self.context.name_ids(snapshot)
         return Anchors(model.tokenizer, model.costs(), model.generator.n_cached, model.max_len, name_ids)
 
+    def settings_of(self, snapshot: Snapshot) -> Settings:
+        """Return the settings that hold in a document."""
+        return self.control.settings_of(snapshot)
+
+    def wants_context(self, snapshot: Snapshot) -> bool:
+        """Whether other files may tell the model something in a document."""
+        return self.settings_of(snapshot).context == "auto"
+
     def place(self, doc: OpenDocument, snapshot: Snapshot, cursor: CursorContext | None = None) -> Place:
         """Return what a place is to the prompt. Mutates: what the document remembers of its last place."""
         if doc.place is None or doc.place.at != snapshot.at:
@@ -91,4 +99,4 @@ class ClientState:
 
     def stop_rule(self, cursor: CursorContext, snapshot: Snapshot, explicit: bool = False) -> StopRule:
         """Return when decoding ends at a place."""
-        return stop_rule(self.settings, self.model.tokenizer.fim.end, cursor, snapshot, explicit)
+        return stop_rule(self.settings_of(snapshot), self.model.tokenizer.fim.end, cursor, snapshot, explicit)

@@ -8,6 +8,7 @@ envelope.py    from bodies to JSON-RPC messages          feedback.py   shown, ac
 protocol.py    one answer for each request, always       session.py    all that is known of one client
 convert.py     between the protocol's types and ours     messages.py   our own methods' fields
 next_edit.py   next edits, also as code actions         control.py     snooze, on, off
+project.py     .completer.toml of the workspace folders
 """
 
 from completer.server.layers import layers_of_process

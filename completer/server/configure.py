@@ -17,6 +17,7 @@ from completer.server.complete import register_fallback
 from completer.server.layers import KEY, MARKED
 from completer.server.loading import needs_reload, start_loading
 from completer.server.next_edit import wants_notifications
+from completer.server.project import read_again, watch
 from completer.server.session import CompleterServer
 
 logger = logging.getLogger(__name__)
@@ -46,6 +47,8 @@ async def initialized(ls: CompleterServer, _params: lsp.InitializedParams) -> No
         options = lsp.DidChangeConfigurationRegistrationOptions(section=SECTION)
         registration = lsp.Registration("completer-configuration", lsp.WORKSPACE_DID_CHANGE_CONFIGURATION, options)
         ls.client_register_capability(lsp.RegistrationParams([registration]))
+    watch(ls)
+    read_again(ls)
     if workspace and workspace.configuration:
         await _pull(ls)
     start_loading(ls)
@@ -67,6 +70,7 @@ def did_change_workspace_folders(ls: CompleterServer, params: lsp.DidChangeWorks
     added = _folders([folder.uri for folder in params.event.added])
     ls.folders = tuple(dict.fromkeys((*(folder for folder in ls.folders if folder not in removed), *added)))
     ls.control.set_folders(ls.folders)
+    read_again(ls)
     if ls.completer is not None:
         ls.completer.set_folders(ls.folders)
 

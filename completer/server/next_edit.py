@@ -32,7 +32,7 @@ def changed(ls: CompleterServer, snapshot: Snapshot, edits: Sequence[Edit]) -> N
     if (waiting := ls.next_edit_timer) is not None:
         waiting.cancel()
         ls.next_edit_timer = None
-    if ls.wants_next_edits and ls.settings.next_edit and ls.control.of_document(snapshot) is None:
+    if ls.wants_next_edits and ls.control.settings_of(snapshot).next_edit and ls.control.of_document(snapshot) is None:
         _search_after(ls, PAUSE_S, snapshot)
 
 
@@ -85,7 +85,7 @@ def _find(ls: CompleterServer, uri: str, position: Position, *, explicit: bool) 
         snapshot = ls.documents.snapshot(uri, position)
     except BadPosition as error:
         raise JsonRpcInvalidParams(str(error)) from error
-    if not ls.settings.next_edit or (not explicit and ls.control.of_document(snapshot) is not None):
+    if not ls.control.settings_of(snapshot).next_edit or (not explicit and ls.control.of_document(snapshot) is not None):
         return ()
     return ls.next_edits.find(uri, snapshot.cursor_cp, time.monotonic(), explicit=explicit)
 
@@ -98,7 +98,7 @@ def _search(ls: CompleterServer, snapshot: Snapshot) -> None:
     """Look for next edits now that the user pauses, and tell the client of them."""
     ls.next_edit_timer = None
     now_s = time.monotonic()
-    if ls.closed or not ls.settings.next_edit or ls.control.of_document(snapshot) is not None:
+    if ls.closed or not ls.control.settings_of(snapshot).next_edit or ls.control.of_document(snapshot) is not None:
         return
     if ls.next_edits.is_in_word(snapshot.uri, snapshot.cursor_cp, now_s, explicit=False):
         _search_after(ls, WORD_PAUSE_S, snapshot)

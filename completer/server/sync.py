@@ -11,6 +11,7 @@ from completer.errors import BadPosition
 from completer.server import next_edit
 from completer.server.control import learn_if_ignored
 from completer.server.convert import to_cell, to_changes, to_opened
+from completer.server.project import can_watch, read_again
 from completer.server.session import CompleterServer
 
 _KEEPS_A_MIRROR = {
@@ -28,6 +29,8 @@ def did_open(ls: CompleterServer, params: lsp.DidOpenTextDocumentParams) -> None
     ls.control.opened(snapshot)
     if ls.folders:
         ls.spawn(learn_if_ignored(ls, snapshot.uri))
+        if not can_watch(ls):
+            read_again(ls)
     if ls.completer is not None:
         ls.completer.did_open(snapshot)
 

@@ -15,7 +15,7 @@ import psutil
 from pygls.io_ import StdoutWriter
 
 from completer.complete.api import MakeCompleter
-from completer.server import complete, configure, control, feedback, next_edit, sync
+from completer.server import complete, configure, control, feedback, next_edit, project, sync
 from completer.server.envelope import BadMessage, decode
 from completer.server.framing import MAX_HEADER_BYTES, BadFrame, read_body
 from completer.server.layers import Layers, MakeLayers
@@ -30,7 +30,7 @@ EDITOR_POLL_S = 3.0
 def make_server(make_completer: MakeCompleter, layers: Layers) -> CompleterServer:
     """Return the server of one connection, with all its handlers."""
     ls = CompleterServer(make_completer, layers)
-    for group in (configure, sync, complete, feedback, control, next_edit):
+    for group in (configure, sync, complete, feedback, control, project, next_edit):
         group.register(ls)
     return ls
 

@@ -75,9 +75,9 @@ def test_a_file_that_only_speaks_of_generated_files_is_none(text: str) -> None:
 
 def test_hostile_patterns_cost_little_and_leave_the_file_quiet() -> None:
     slow = ("*a*a*a*a*a*a*b",) * (MAX_RULES - 1)
-    started = time.perf_counter()
+    started = time.process_time()
     assert reason("/".join("a" * 60 for _ in range(60)), *slow) == "off: file pattern '*'"
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
     assert reason("a.py", *(f"x{n}" for n in range(MAX_RULES + 1))) == "off: file pattern '*'"
 
 
