@@ -98,8 +98,11 @@ class Pipeline:
         self._foreground.idle.prefill(doc, snapshot)
 
     def did_close(self, uri: str) -> None:
-        doc = self._state.docs.pop(uri, None)
         self._state.control.closed(uri)
+        self._free(uri)
+
+    def _free(self, uri: str) -> None:
+        doc = self._state.docs.pop(uri, None)
         if doc is None:
             return
         self._state.context.closed(uri)
@@ -179,7 +182,7 @@ class Pipeline:
 
     async def close(self) -> None:
         for uri in list(self._state.docs):
-            self.did_close(uri)
+            self._free(uri)  # the documents are still open, for the next completer of the client
         await self._state.context.close()
         self._on_close()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any
 
 from completer.config import RULES, Checked, Origin, check
 from completer.prompt.context.read_file import TooLarge, read_regular
@@ -34,5 +33,4 @@ def read_project_settings(folder: Path) -> Checked:
 
 
 def _refusal(name: str) -> str:
-    reason: Any = RULES[name].reason
-    return f"the setting {name!r} was not applied: a project may not set it, because it {reason}"
+    return f"the setting {name!r} was not applied: a project may not set it ({RULES[name].reason})"

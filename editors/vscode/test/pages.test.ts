@@ -29,7 +29,7 @@ const FACTS: Facts = {
   remote: undefined,
   server: "0.1.0",
   state: "ready",
-  settings: { model: "/home/ada/models/own.gguf", budget_ms: 60 },
+  settings: { model: "/home/ada/models/own.gguf", budget_ms: 60, disabled_files: ["secret.sql"] },
 };
 
 test("percentiles are values that occurred", () => {

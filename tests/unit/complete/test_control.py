@@ -143,6 +143,16 @@ async def test_where_suggestions_are_off_an_explicit_request_works(
         assert text_of(await made.complete(at(9), explicit=True)) == LINE[9:]
 
 
+async def test_the_documents_of_a_client_stay_judged_when_its_model_is_loaded_again(tokenizer: Tokenizer) -> None:
+    control = Control(replace(SETTINGS, ignored_files="off"))
+    control.ignore(at(9).uri)
+    for _ in range(2):
+        async with pipeline(ByHeart(tokenizer), tokenizer, replace(SETTINGS, ignored_files="off")) as made:
+            made.control = control
+            made.did_open(at(9))
+            assert await made.complete(at(9), explicit=False) is None
+
+
 async def test_where_suggestions_are_off_nothing_is_prepared_in_idle_time(tokenizer: Tokenizer) -> None:
     engine = ByHeart(tokenizer)
     async with pipeline(engine, tokenizer) as made:
