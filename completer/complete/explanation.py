@@ -47,8 +47,8 @@ class Explanation:
         return bool(self.generation["ended by"] == "error")
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON values."""
-        return asdict(self)
+        """Return it as JSON values. No rule kept the model from being asked, so the reason is ""."""
+        return {**asdict(self), "reason": ""}
 
     def without_texts(self) -> Explanation:
         """Return the same with every text replaced by its length."""

@@ -72,7 +72,7 @@ def explain(ls: CompleterServer, params: Any) -> dict[str, Any]:
         return {"why": found.why, "reason": found.reason}
     if isinstance(found, str):
         return {"why": found, "reason": ""}
-    return {**(found if getattr(params, "texts", True) else found.without_texts()).as_dict(), "reason": ""}
+    return (found if getattr(params, "texts", True) else found.without_texts()).as_dict()
 
 
 def status(ls: CompleterServer, params: Any) -> dict[str, Any]:
