@@ -124,6 +124,18 @@ class Settings:
     """Whether is counted, on this disk and without any text, what was suggested and accepted; see `completer stats`."""
     disabled_languages: tuple[str, ...] = _workspace((), "a project may switch suggestions off for a language")
     """LSP language ids in which nothing is suggested automatically."""
+    disabled_files: tuple[str, ...] = _workspace((), "a project may switch suggestions off for files; never reads one")
+    """Patterns of a `.gitignore`, relative to the workspace folder, of files in which nothing is suggested automatically."""
+    generated_files: Literal["off", "on"] = _workspace("off", "changes where something is shown, not what is run or sent")
+    """Whether there are automatic suggestions in files that a program writes: by their name, or by their first lines."""
+    ignored_files: Literal["on", "off"] = _workspace("on", "as for `generated_files`")
+    """Whether there are automatic suggestions in files that git or a `.completerignore` ignores."""
+    disabled_scopes: tuple[Literal["comment", "string"], ...] = _workspace((), "as for `generated_files`")
+    """Kinds of places in which nothing is suggested automatically."""
+    mode: Literal["always", "on_request"] = _workspace("always", "as for `generated_files`")
+    """Whether suggestions come while typing, or only when they are requested."""
+    after_deletion: Literal["on", "off"] = _workspace("on", "as for `generated_files`")
+    """Whether something is suggested automatically when the last change only deleted text."""
 
 
 class Checked(NamedTuple):

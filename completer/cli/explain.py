@@ -14,6 +14,7 @@ from rich.text import Text
 from completer.cli.complete import Trigger, with_completer
 from completer.complete.explanation import Explanation
 from completer.complete.pipeline import Pipeline
+from completer.complete.quiet import Quiet
 from completer.config import Settings
 from completer.errors import ConfigError
 from completer.system.console import json_for_console
@@ -38,7 +39,7 @@ class Form:
 class _Answer(NamedTuple):
     """An explanation, and the steps in the Trace Event Format."""
 
-    why: Explanation | str
+    why: Explanation | Quiet | str
     trace: dict[str, Any] | None
 
 
@@ -55,7 +56,8 @@ def run(snapshot: Snapshot, settings: Settings, trigger: Trigger, form: Form) ->
     if isinstance(found, Explanation) and not form.texts:
         found = found.without_texts()
     if form.json:
-        print(json_for_console(found if isinstance(found, str) else found.as_dict(), indent=2))
+        plain = {"why": found.why, "reason": found.reason} if isinstance(found, Quiet) else found
+        print(json_for_console(plain.as_dict() if isinstance(plain, Explanation) else plain, indent=2))
     else:
         show(Console(), found)
     if form.trace is not None:
@@ -85,8 +87,11 @@ def _write(file: Path, trace: dict[str, Any] | None) -> None:
         raise ConfigError(f"{file} cannot be written: {error.strerror}") from error
 
 
-def show(console: Console, found: Explanation | str) -> None:
+def show(console: Console, found: Explanation | Quiet | str) -> None:
     """Print an explanation as sections that are read from the cursor to the suggestion."""
+    if isinstance(found, Quiet):
+        console.print(Text(f"nothing is shown ({found.reason}): {found.why}"))
+        return
     if isinstance(found, str):
         console.print(Text(f"nothing is shown: {found}"))
         return

@@ -10,7 +10,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from completer.complete.control import Control
 from completer.complete.explanation import Explanation
+from completer.complete.quiet import Quiet
 from completer.config import Settings
 from completer.types import Edit, Replacement, Snapshot, Suggestion
 
@@ -31,6 +33,9 @@ class Completer(Protocol):
     on_extend: Callable[[Suggestion], None] | None
     """Set by the server; called on the event loop when a better text is ready after the answer has gone out: more of the
     same, or, if the answer came from little context, what the whole context gives."""
+
+    control: Control
+    """Where and when the user wants automatic suggestions; the server puts its own here, which outlives a model."""
 
     @property
     def settings(self) -> Settings:
@@ -79,8 +84,8 @@ class Completer(Protocol):
         """Take new settings. What names the model or its engine never changes here: then a new Completer is made."""
         ...
 
-    def explain(self, uri: str) -> Explanation | str:
-        """Return why the last answer for a document is what it is; a sentence if the model was not asked."""
+    def explain(self, uri: str) -> Explanation | Quiet | str:
+        """Return why the last answer for a document is what it is; the rule, or a sentence, if the model was not asked."""
         ...
 
     def metrics(self) -> list[dict[str, Any]]:

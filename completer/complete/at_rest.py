@@ -41,7 +41,7 @@ class AtRest:
 
     def begin(self, doc: OpenDocument) -> None:
         """Wait for a rest after an answer, if a block may come of it. Mutates: doc."""
-        answer, after_ms = doc.answer, self._state.settings.block_after_ms
+        answer, after_ms = doc.answer, self._state.settings_of(doc.snapshot).block_after_ms
         if answer is None or answer.question.explicit or after_ms < 0 or doc.rest.dismissed == doc.snapshot.at:
             return
         if answer.site.cursor.takes_block or doc.rest.hit is not None:
@@ -99,15 +99,17 @@ class AtRest:
         rest.block, rest.typed = RestBlock(entry, site), ""
 
     def _due(self, doc: OpenDocument) -> None:
-        doc.rest.timer, doc.rest.due = None, doc.snapshot.at
-        self.resume(doc)
+        doc.rest.timer = None
+        if self._state.control.of_document(doc.snapshot) is None:  # not switched off meanwhile
+            doc.rest.due = doc.snapshot.at
+            self.resume(doc)
 
     def _grown(self, doc: OpenDocument, site: Site, entry: Entry) -> None:
         """Show a block's new line; end the block if no more of it will be shown. Mutates: doc, the entry."""
         if entry.is_broken:
             return
         whole_lines = replace(entry, text=entry.text[: entry.text.rfind("\n") + 1])  # a line is judged when it is there
-        if entry.reason is None and is_complete(Hit(whole_lines, 0), self._state.settings.confidence):
+        if entry.reason is None and is_complete(Hit(whole_lines, 0), self._state.settings_of(site.snapshot).confidence):
             entry.reason = whole_lines.reason = "confidence"
             self._generations.cancel(entry.request_id)
         self._show(doc, site, Hit(entry if entry.reason else whole_lines, 0))

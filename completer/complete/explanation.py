@@ -13,12 +13,6 @@ from completer.suggest.confidence import joint_probabilities
 from completer.suggest.visible import sure
 from completer.tokens.tokenizer import Tokenizer
 
-QUIET = {
-    "secret": "the document seems to hold a secret, and the engine is a server: ask for nothing there",
-    "language": "suggestions while typing are off for this language (setting disabled_languages)",
-    "word": "the cursor is inside a word: request a suggestion explicitly",
-}
-"""Why a request was not passed on to the model, by the name that `OpenDocument.quiet` holds."""
 _TEXTS = ("typed", "healed", "memory")
 """What of `Explanation.prompt` is text."""
 
@@ -57,8 +51,8 @@ class Explanation:
         return bool(self.generation["ended by"] == "error")
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON values."""
-        return asdict(self)
+        """Return it as JSON values. No rule kept the model from being asked, so the reason is ""."""
+        return {**asdict(self), "reason": ""}
 
     def without_texts(self) -> Explanation:
         """Return the same with every text replaced by its length."""

@@ -186,6 +186,8 @@ class Foreground:
 
     def _send(self, doc: OpenDocument, better: LastAnswer) -> None:
         """Send the client a better answer to its last question, unless the document went on. Mutates: doc."""
+        if not better.question.explicit and self._state.control.of_document(better.site.snapshot) is not None:
+            return  # switched off meanwhile
         if self._state.on_extend is not None and better.given is not None and better.site.snapshot.at == doc.snapshot.at:
             doc.answer = better
             self._state.on_extend(better.given)

@@ -62,8 +62,8 @@ class IdleWork:
     def prefill(self, doc: OpenDocument, snapshot: Snapshot) -> None:
         """Prefill a better anchor for this place, if there is one. Mutates: doc."""
         context, docs = self._state.context, self._state.docs
-        if snapshot.uri not in docs or doc.is_secret:
-            return  # closed meanwhile
+        if snapshot.uri not in docs or doc.is_secret or not self._state.control.wants_idle_work(snapshot):
+            return  # closed meanwhile, kept here, or quiet
         if doc.prefill_anchor is not None:
             if doc.prefill_anchor.form == self._state.place(doc, snapshot).form and doc.prefill_anchor.match(snapshot) == "exact":
                 return  # it is on its way
@@ -71,12 +71,14 @@ class IdleWork:
             self._generations.cancel(doc.prefill_id)
             doc.prefill_anchor = None
         self._catch_up(doc)
-        self._state.memory.refresh(snapshot)
+        if self._state.wants_memory(snapshot):
+            self._state.memory.refresh(snapshot)
         anchor = doc.anchors.better(snapshot, context.lead_ids(snapshot.uri), self._state.place(doc, snapshot).form)
         if anchor is None:
             return
         others = [other.snapshot for other in docs.values() if other is not doc and not other.is_secret]
-        context.refresh(snapshot, others, lambda: self.prefill(doc, doc.snapshot))
+        if doc.wants_context:
+            context.refresh(snapshot, others, lambda: self.prefill(doc, doc.snapshot))
         prompt = Prompt((*anchor.fixed_ids, *self._state.model.tokenizer.encode(lf(anchor.typed(snapshot)))))
 
         def done(reason: FinishReason) -> None:

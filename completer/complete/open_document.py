@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from completer.complete.question import Question
+from completer.complete.quiet import Quiet
 from completer.complete.site import Site
 from completer.document.secrets import SecretScan
 from completer.prompt.anchors import Anchors
@@ -109,7 +110,9 @@ class OpenDocument:
     and for what follows accepting.  redo: the last one that repeats an answer with a full window.
     prefill_anchor: what idle time is prefilling, by the request prefill_id.
     answer: the last one, None while a request waits for one.
-    quiet: why the last request was not passed on to the model ("secret", "language", "word"), or "".
+    quiet: why the last request was not passed on to the model.
+    only_deleted: the last change only deleted text, and the cursor is still there.
+    wants_context: other files may tell the model something here.
     resting: the timer of a cursor that moved.  rest: of a user who stopped typing.  parsing: a parse in another thread.
     text_ids: tokens of its text as it was when the cursor last rested in it, in which drafts are looked up.
     place: the last one for which the form of the prompt was worked out.
@@ -125,7 +128,9 @@ class OpenDocument:
     answer: LastAnswer | None = None
     prefill_id: int | None = None
     prefill_anchor: Anchor | None = None
-    quiet: str = ""
+    quiet: Quiet | None = None
+    only_deleted: bool = False
+    wants_context: bool = True
     resting: asyncio.TimerHandle | None = None
     rest: Rest = field(default_factory=Rest)
     parsing: asyncio.Future[Any] | None = None

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from completer.complete.explanation import QUIET, Explanation, explain
+from completer.complete.control import Control
+from completer.complete.explanation import Explanation, explain
 from completer.complete.foreground import Foreground
 from completer.complete.open_document import OpenDocument
 from completer.complete.question import Question
+from completer.complete.quiet import Quiet
 from completer.complete.state import ClientState, Model
 from completer.complete.timeline import Timeline, chrome_trace
 from completer.config import Settings
@@ -37,8 +39,8 @@ class Pipeline:
     def __init__(self, model: Model, settings: Settings, *, on_close: Callable[[], None] = lambda: None) -> None:
         """on_close: called once, when the client is gone."""
         costs = model.costs()
-        context = Context(model.tokenizer, context_budget(costs, model.max_len), on=settings.context == "auto")
-        self._state = ClientState(model, settings, context, Memory(on=settings.memory))
+        context = Context(model.tokenizer, context_budget(costs, model.max_len))
+        self._state = ClientState(model, settings, context, Memory(on=settings.memory), Control(settings))
         self._on_close = on_close
 
     async def complete(self, snapshot: Snapshot, *, explicit: bool, selected: Replacement | None = None) -> Suggestion | None:
@@ -50,9 +52,11 @@ class Pipeline:
         cursor = cursor_context(snapshot, doc.tree)
         timeline.ended("syntax")
         trace = self._state.traces.new(snapshot, cursor.kind)
-        question = Question(snapshot, cursor, self.settings, trace, explicit, selected, given, timeline)
+        settings = self._state.settings_of(snapshot)
+        question = Question(snapshot, cursor, settings, trace, explicit, selected, given, timeline)
         doc.quiet = self._quiet(doc, question)
-        suggestion = await self._foreground.answer(question, doc) if not doc.quiet else None
+        trace.reason = doc.quiet.reason if doc.quiet else ""
+        suggestion = await self._foreground.answer(question, doc) if doc.quiet is None else None
         timeline.ended("plan")
         trace.total_ms = question.elapsed_ms
         self._state.traces.add(trace)
@@ -78,6 +82,7 @@ class Pipeline:
         for edit in edits:
             doc.tree.edit(edit)
         doc.rest.edited(edits)
+        doc.only_deleted = bool(edits) and all(not edit.new_text for edit in edits)
         doc.anchors.edited(edits)
         doc.snapshot = snapshot
         if doc.secrets is not None:
@@ -87,6 +92,7 @@ class Pipeline:
         doc = self._doc(snapshot)
         if snapshot.at != doc.snapshot.at:
             self._foreground.at_rest.end(doc)
+            doc.only_deleted = False
         doc.snapshot = snapshot
         if doc.resting is not None:
             doc.resting.cancel()
@@ -97,6 +103,10 @@ class Pipeline:
         self._foreground.idle.prefill(doc, snapshot)
 
     def did_close(self, uri: str) -> None:
+        self._state.control.closed(uri)
+        self._free(uri)
+
+    def _free(self, uri: str) -> None:
         doc = self._state.docs.pop(uri, None)
         if doc is None:
             return
@@ -120,13 +130,27 @@ class Pipeline:
         return self._state.settings
 
     def set_settings(self, settings: Settings) -> None:
-        changed = settings.context != self.settings.context
-        if settings.memory != self.settings.memory:
-            self._state.memory.switch(settings.memory)
         self._state.settings = settings
-        if changed:
-            self._state.context.switch(settings.context == "auto")
-            self._forget_anchors()
+        self._state.control.set_settings(settings)
+        for doc in self._state.docs.values():
+            wants_context = self._state.wants_context(doc.snapshot)
+            if doc.wants_context != wants_context:
+                doc.wants_context = wants_context
+                self._state.context.closed(doc.snapshot.uri)
+                doc.anchors = self._state.new_anchors(doc.snapshot)
+        self._state.memory.switch(settings.memory or any(map(self._state.wants_memory, self._snapshots())))
+
+    def _snapshots(self) -> Iterator[Snapshot]:
+        return (doc.snapshot for doc in self._state.docs.values())
+
+    @property
+    def control(self) -> Control:
+        return self._state.control
+
+    @control.setter
+    def control(self, control: Control) -> None:
+        self._state.control = control
+        self.set_settings(self.settings)
 
     @property
     def on_extend(self) -> Callable[[Suggestion], None] | None:
@@ -136,13 +160,15 @@ class Pipeline:
     def on_extend(self, on_extend: Callable[[Suggestion], None] | None) -> None:
         self._state.on_extend = on_extend
 
-    def explain(self, uri: str) -> Explanation | str:
+    def explain(self, uri: str) -> Explanation | Quiet | str:
         doc = self._state.docs.get(uri)
         if doc is None:
             return "the document is not open"
-        if doc.quiet:
-            return QUIET[doc.quiet]
-        return explain(doc.answer, self._state.model.tokenizer) if doc.answer else "nothing was requested here yet"
+        if doc.quiet is not None:
+            return doc.quiet
+        if doc.answer is not None:
+            return explain(doc.answer, self._state.model.tokenizer)
+        return self._state.control.of_document(doc.snapshot) or "nothing was requested here yet"
 
     def chrome_trace(self, uri: str) -> dict[str, Any] | None:
         """Return the steps of the last answer for a document; see `completer.complete.timeline.chrome_trace`."""
@@ -173,7 +199,7 @@ class Pipeline:
 
     async def close(self) -> None:
         for uri in list(self._state.docs):
-            self.did_close(uri)
+            self._free(uri)  # the documents are still open, for the next completer of the client
         await self._state.context.close()
         await self._state.memory.close()
         self._on_close()
@@ -187,8 +213,9 @@ class Pipeline:
         doc = self._state.docs.get(snapshot.uri)
         if doc is None:
             secrets = SecretScan(snapshot) if self._state.model.leaves_machine else None
-            tree = SyntaxTree(snapshot.language_id, snapshot.text)
-            doc = self._state.docs[snapshot.uri] = OpenDocument(self._state.new_anchors(snapshot), tree, snapshot, secrets)
+            tree, anchors = SyntaxTree(snapshot.language_id, snapshot.text), self._state.new_anchors(snapshot)
+            doc = self._state.docs[snapshot.uri] = OpenDocument(anchors, tree, snapshot, secrets)
+            doc.wants_context = self._state.wants_context(snapshot)
         return doc
 
     def _forget_anchors(self) -> None:
@@ -201,12 +228,10 @@ class Pipeline:
         found = {uri: doc.secrets.found for uri, doc in self._state.docs.items() if doc.secrets and doc.secrets.found}
         return "; ".join(f"{uri.rpartition('/')[2]} is not sent: it seems to hold a {kind}" for uri, kind in found.items())
 
-    def _quiet(self, doc: OpenDocument, question: Question) -> str:
-        """Return why nothing is asked of the model, or ""; see `completer.complete.explanation.QUIET`."""
+    def _quiet(self, doc: OpenDocument, question: Question) -> Quiet | None:
+        """Return why nothing is asked of the model, or None."""
         if doc.is_secret:
-            return "secret"
+            return Quiet("secret")
         if question.explicit:
-            return ""
-        if question.snapshot.language_id in self.settings.disabled_languages:
-            return "language"
-        return "word" if question.cursor.suppress == "word" else ""
+            return None
+        return self._state.control.of_place(question.snapshot, question.cursor, deleted=doc.only_deleted)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from completer.complete.control import Control
 from completer.complete.open_document import OpenDocument, Place, Timer
 from completer.complete.site import Site
 from completer.complete.trace import TraceLog
@@ -63,6 +64,7 @@ class ClientState:
     settings: Settings
     context: Context
     memory: Memory
+    control: Control = field(default_factory=Control)
     docs: dict[str, OpenDocument] = field(default_factory=dict)
     reuse: ReuseStore = field(default_factory=ReuseStore)
     traces: TraceLog = field(default_factory=TraceLog)
@@ -73,6 +75,18 @@ class ClientState:
         """Return the anchors of a document that was just opened, or whose context changed."""
         model, name_ids = self.model, self.context.name_ids(snapshot)
         return Anchors(model.tokenizer, model.costs(), model.generator.n_cached, model.max_len, name_ids)
+
+    def settings_of(self, snapshot: Snapshot) -> Settings:
+        """Return the settings that hold in a document."""
+        return self.control.settings_of(snapshot)
+
+    def wants_context(self, snapshot: Snapshot) -> bool:
+        """Whether other files may tell the model something in a document."""
+        return self.settings_of(snapshot).context == "auto"
+
+    def wants_memory(self, snapshot: Snapshot) -> bool:
+        """Whether other places of the workspace may tell how a line of a document goes on."""
+        return self.settings_of(snapshot).memory
 
     def place(self, doc: OpenDocument, snapshot: Snapshot, cursor: CursorContext | None = None) -> Place:
         """Return what a place is to the prompt. Mutates: what the document remembers of its last place."""
@@ -92,8 +106,9 @@ class ClientState:
 
     def with_evidence(self, site: Site) -> Site:
         """Return a site with what the workspace says about its line."""
-        return replace(site, evidence=self.memory.recall(site.snapshot)) if site.cursor.inside == "code" else site
+        wanted = site.cursor.inside == "code" and self.wants_memory(site.snapshot)
+        return replace(site, evidence=self.memory.recall(site.snapshot)) if wanted else site
 
     def stop_rule(self, cursor: CursorContext, snapshot: Snapshot, explicit: bool = False) -> StopRule:
         """Return when decoding ends at a place."""
-        return stop_rule(self.settings, self.model.tokenizer.fim.end, cursor, snapshot, explicit)
+        return stop_rule(self.settings_of(snapshot), self.model.tokenizer.fim.end, cursor, snapshot, explicit)

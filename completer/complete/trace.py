@@ -18,7 +18,8 @@ class Trace:
     """One request. Times in milliseconds; n_* count tokens, except n_forwards.
 
     n_context: of the context block at the start of the prompt.
-    answered_by: "suppressed" if no suggestion was wanted, so the model was not asked.  n_chars 0: nothing was shown.
+    answered_by: "suppressed" if no suggestion was wanted, so the model was not asked.
+    reason: the rule that kept it from being asked (`Quiet.reason`), or "".  n_chars 0: nothing was shown.
     complete: decoding was over when the answer went out.
     alternatives_ms: spent on the alternatives of an explicit request; a part of total_ms.
     queue_ms to decode_ms, n_keep to n_generated: of the generation that the answer came from, as far as it was by then.
@@ -29,6 +30,7 @@ class Trace:
     uri: str
     version: int
     answered_by: AnsweredBy | Literal["suppressed"] = "suppressed"
+    reason: str = ""
     place: str = ""
     complete: bool = True
     n_chars: int = 0

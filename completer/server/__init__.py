@@ -9,6 +9,7 @@ protocol.py    one answer for each request, always       session.py    all that 
 convert.py     between the protocol's types and ours     messages.py   our own methods' fields
 next_edit.py   next edits, also as code actions          thinking.py   progress of a slow explicit request
 layers.py      where settings come from                  recorder.py   the log of a session
+control.py     snooze, on, off                           project.py    .completer.toml of the workspace folders
 """
 
 from completer.server.layers import layers_of_process

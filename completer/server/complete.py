@@ -102,7 +102,7 @@ async def _ask(
         chosen = _selected(ls, uri, selected) if selected else None
     except BadPosition as error:
         raise JsonRpcInvalidParams(str(error)) from error
-    if ls.completer is None or (not explicit and snapshot.language_id in ls.settings.disabled_languages):
+    if ls.completer is None:
         return None
     ls.asked[snapshot.uri] = Asked(uri, position, snapshot)
     try:

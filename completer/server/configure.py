@@ -17,6 +17,7 @@ from completer.server.complete import register_fallback
 from completer.server.layers import KEY, MARKED
 from completer.server.loading import needs_reload, start_loading
 from completer.server.next_edit import wants_notifications
+from completer.server.project import read_again, watch
 from completer.server.session import CompleterServer
 
 logger = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ def initialize(ls: CompleterServer, params: lsp.InitializeParams) -> None:
     if text_document is None or text_document.inline_completion is None:
         register_fallback(ls)
     ls.folders = _folders([folder.uri for folder in params.workspace_folders or ()] or filter(None, [params.root_uri]))
+    ls.control.set_folders(ls.folders)
     _take(ls, _section(params.initialization_options))
 
 
@@ -45,6 +47,8 @@ async def initialized(ls: CompleterServer, _params: lsp.InitializedParams) -> No
         options = lsp.DidChangeConfigurationRegistrationOptions(section=SECTION)
         registration = lsp.Registration("completer-configuration", lsp.WORKSPACE_DID_CHANGE_CONFIGURATION, options)
         ls.client_register_capability(lsp.RegistrationParams([registration]))
+    watch(ls)
+    read_again(ls)
     if workspace and workspace.configuration:
         await _pull(ls)
     start_loading(ls)
@@ -65,6 +69,8 @@ def did_change_workspace_folders(ls: CompleterServer, params: lsp.DidChangeWorks
     removed = _folders([folder.uri for folder in params.event.removed])
     added = _folders([folder.uri for folder in params.event.added])
     ls.folders = tuple(dict.fromkeys((*(folder for folder in ls.folders if folder not in removed), *added)))
+    ls.control.set_folders(ls.folders)
+    read_again(ls)
     if ls.completer is not None:
         ls.completer.set_folders(ls.folders)
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+from datetime import datetime
 from typing import Any
 
 from pygls.exceptions import JsonRpcInvalidParams
 
+from completer.complete.quiet import Quiet
 from completer.document.position import Position, n_code_points, n_units
+from completer.errors import BadPosition
 from completer.models import store
 from completer.models.manifest import load_manifest
 from completer.server import messages, next_edit
@@ -62,15 +66,30 @@ def explain(ls: CompleterServer, params: Any) -> dict[str, Any]:
     if not isinstance(uri, str):
         raise JsonRpcInvalidParams("completer/explain needs textDocument.uri")
     if ls.completer is None:
-        return {"why": ls.state_message or f"the model is not ready: {ls.state}"}
+        return {"why": ls.state_message or f"the model is not ready: {ls.state}", "reason": ""}
     found = ls.completer.explain(ls.documents.snapshot(uri, Position(0, 0)).uri)
+    if isinstance(found, Quiet):
+        return {"why": found.why, "reason": found.reason}
     if isinstance(found, str):
-        return {"why": found}
+        return {"why": found, "reason": ""}
     return (found if getattr(params, "texts", True) else found.without_texts()).as_dict()
 
 
-def status(ls: CompleterServer, _params: Any) -> dict[str, Any]:
-    """Return state and message of the loading, overlaid by what the completer reports."""
+def status(ls: CompleterServer, params: Any) -> dict[str, Any]:
+    """Return `status_of` the document that the params name, if they do and it is open."""
+    return status_of(ls, getattr(getattr(params, "textDocument", None), "uri", None))
+
+
+def status_of(ls: CompleterServer, uri: Any) -> dict[str, Any]:
+    """Return state and message of the loading, what keeps suggestions away, and what the completer reports.
+
+    uri: of the document whose suggestions are meant; None for those of the client.
+    """
+    quiet = ls.control.of_client()
+    if isinstance(uri, str):
+        with contextlib.suppress(BadPosition):
+            quiet = ls.control.of_document(ls.documents.snapshot(uri, Position(0, 0)))
+    until_s = ls.control.snoozed_until_s
     known = {
         "state": ls.state,
         "message": ls.state_message,
@@ -78,6 +97,8 @@ def status(ls: CompleterServer, _params: Any) -> dict[str, Any]:
         "engine": ls.settings.engine,
         "latency_p50_ms": None,
         "latency_p95_ms": None,
+        "reason": quiet.reason if quiet is not None else "",
+        "snoozed_until": datetime.fromtimestamp(until_s).astimezone().isoformat(timespec="seconds") if until_s else None,
     }
     return known | (ls.completer.status() if ls.completer is not None else {})
 

@@ -1,9 +1,10 @@
 """The settings of one connection, by where they came from. Later layers win:
 
-    defaults < user settings file < command line < marked by our own client < sent by the editor
+    defaults < user settings file < .completer.toml < command line < marked by our own client < sent by the editor
 
 The last layer is hostile: editors relay settings that a repository brings along. It holds only what
-`config.may_come_from_workspace` allows. See SECURITY.md.
+`config.may_come_from_workspace` allows. So is `.completer.toml`, which counts for the documents of its folder, and may
+set what `complete.project_settings` lets through. See SECURITY.md.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import hmac
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -64,8 +66,16 @@ class Layers:
     def resolve(self) -> Resolved:
         """Return what holds now; the user's file is read anew."""
         from_file, problems = read_user_settings()
-        values = {**from_file, **self._command_line, **self._marked, **self._sent}
-        return Resolved(replace(_DEFAULTS, **values), problems)
+        return Resolved(self._over(from_file), problems)
+
+    def of_folders(self, projects: Mapping[Path, Mapping[str, Any]]) -> dict[Path, Settings]:
+        """Return the settings of workspace folders that have some of their own. projects: those, checked."""
+        from_file = read_user_settings().values if projects else {}
+        return {folder: self._over({**from_file, **own}) for folder, own in projects.items()}
+
+    def _over(self, below: Mapping[str, Any]) -> Settings:
+        """Return the settings that hold over those of files."""
+        return replace(_DEFAULTS, **{**below, **self._command_line, **self._marked, **self._sent})
 
     def _take_sent(self, sent: Mapping[str, Any]) -> list[str]:
         values, problems = check(_without_null(sent, self._sent))

@@ -94,7 +94,7 @@ def _ready(ls: CompleterServer, made: Completer) -> None:
     def on_extend(suggestion: Suggestion) -> None:
         loop.call_soon_threadsafe(send_extension, ls, suggestion)
 
-    made.on_extend = on_extend
+    made.on_extend, made.control = on_extend, ls.control
     if made.settings != ls.settings:
         made.set_settings(ls.settings)
     ls.completer, ls.state, ls.state_message = made, "ready", ""

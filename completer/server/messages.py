@@ -28,11 +28,16 @@ METRICS = "completer/metrics"
 STATUS = "completer/status"
 EXPLAIN = "completer/explain"
 MODELS = "completer/models"
+SNOOZE = "completer/snooze"
+SET_ENABLED = "completer/setEnabled"
 NEXT_EDIT = "completer/nextEdit"
 DID_FIND_NEXT_EDIT = "completer/didFindNextEdit"
 
 ACCEPT_COMMAND = "completer.didAccept"
 """Command of each item: any standard client runs it after inserting, and so reports the acceptance."""
+SNOOZE_COMMAND = "completer.setSnooze"
+SET_ENABLED_COMMAND = "completer.setEnabled"
+"""SNOOZE and SET_ENABLED for editors that send commands only. Other names than those of the commands of VS Code's extension."""
 
 
 @attrs.define

@@ -5,18 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from lsprotocol import types as lsp
 from pygls.exceptions import JsonRpcInvalidParams
 
 from completer.document.position import Position
-from completer.document.uri import path_of
 from completer.errors import BadPosition
 from completer.next_edit.offer import NextEdit
 from completer.next_edit.state import WORD_PAUSE_S
-from completer.prompt.context.ignore import IgnoreRules
 from completer.server import messages
 from completer.server.session import CompleterServer
 from completer.types import Edit, Snapshot
@@ -29,20 +26,13 @@ KIND = lsp.CodeActionKind.RefactorRewrite
 Item = dict[str, Any]
 
 
-def opened(ls: CompleterServer, snapshot: Snapshot) -> None:
-    """Follow a document that was opened, unless it turns out to be ignored."""
-    ls.next_edits.did_open(snapshot)
-    if ls.folders:
-        ls.spawn(_leave_alone_if_ignored(ls, snapshot.uri))
-
-
 def changed(ls: CompleterServer, snapshot: Snapshot, edits: Sequence[Edit]) -> None:
     """Follow a change; if the client wants to hear of next edits, look for some at the next pause."""
     ls.next_edits.did_change(snapshot, edits, time.monotonic())
     if (waiting := ls.next_edit_timer) is not None:
         waiting.cancel()
         ls.next_edit_timer = None
-    if ls.wants_next_edits and ls.settings.next_edit and snapshot.language_id not in ls.settings.disabled_languages:
+    if ls.wants_next_edits and ls.control.settings_of(snapshot).next_edit and ls.control.of_document(snapshot) is None:
         _search_after(ls, PAUSE_S, snapshot)
 
 
@@ -95,7 +85,7 @@ def _find(ls: CompleterServer, uri: str, position: Position, *, explicit: bool) 
         snapshot = ls.documents.snapshot(uri, position)
     except BadPosition as error:
         raise JsonRpcInvalidParams(str(error)) from error
-    if not ls.settings.next_edit or (not explicit and snapshot.language_id in ls.settings.disabled_languages):
+    if not ls.control.settings_of(snapshot).next_edit or (not explicit and ls.control.of_document(snapshot) is not None):
         return ()
     return ls.next_edits.find(uri, snapshot.cursor_cp, time.monotonic(), explicit=explicit)
 
@@ -108,7 +98,7 @@ def _search(ls: CompleterServer, snapshot: Snapshot) -> None:
     """Look for next edits now that the user pauses, and tell the client of them."""
     ls.next_edit_timer = None
     now_s = time.monotonic()
-    if ls.closed or not ls.settings.next_edit:
+    if ls.closed or not ls.control.settings_of(snapshot).next_edit or ls.control.of_document(snapshot) is not None:
         return
     if ls.next_edits.is_in_word(snapshot.uri, snapshot.cursor_cp, now_s, explicit=False):
         _search_after(ls, WORD_PAUSE_S, snapshot)
@@ -159,19 +149,6 @@ def _action(ls: CompleterServer, title: str, edits: Sequence[NextEdit]) -> lsp.C
     else:
         change = lsp.WorkspaceEdit(changes={uri: text_edits for (uri, _), text_edits in by_document.items()})
     return lsp.CodeAction(title, kind=KIND, edit=change)
-
-
-async def _leave_alone_if_ignored(ls: CompleterServer, uri: str) -> None:
-    path = path_of(uri)
-    if path is not None and await asyncio.to_thread(_is_ignored, path, ls.folders):
-        ls.next_edits.ignore(uri)
-
-
-def _is_ignored(path: Path, folders: Sequence[Path]) -> bool:
-    """Whether git or a `.completerignore` leaves a file of the workspace out. Reads rule files: not for the event loop."""
-    real = path.resolve()
-    homes = [folder.resolve() for folder in folders]
-    return any(IgnoreRules(home).ignores(real) for home in homes if real.is_relative_to(home))
 
 
 def register(ls: CompleterServer) -> None:

@@ -15,6 +15,7 @@ from pygls.lsp.server import LanguageServer
 
 from completer import __version__
 from completer.complete.api import Completer, MakeCompleter
+from completer.complete.control import Control
 from completer.config import Settings
 from completer.document.documents import Documents
 from completer.engines.registry import leaves_machine
@@ -51,6 +52,8 @@ class CompleterServer(LanguageServer):
     folders: those of the workspace.  layers: settings by origin; settings: those of them that hold.
     next_edits: what follows from the last changes.  given_edits: those that the client knows, by id.
     wants_next_edits: whether it hears of them unasked.  next_edit_timer: runs until the next pause.
+    control: where the user wants automatic suggestions.  projects: the settings of workspace folders that have some of
+    their own; n_project_reads: how often their files were read.
     asked: by the URI of the snapshot, which for a cell is its notebook.
     offers: what is noted of suggestions, if the user wants that; None if nothing can be.
     """
@@ -70,6 +73,9 @@ class CompleterServer(LanguageServer):
         self.make_completer = make_completer
         self.layers = layers or Layers()
         self.settings = Settings()
+        self.control = Control()
+        self.projects: dict[Path, dict[str, Any]] = {}
+        self.n_project_reads = 0
         self.documents = Documents()
         self.recorder: Recorder | None = None
         self.offers: Offers | None = None
@@ -152,10 +158,20 @@ class CompleterServer(LanguageServer):
         task.add_done_callback(self._background.discard)
 
     def apply(self, resolved: Resolved) -> None:
-        """Make settings the current ones and tell the user of those that are not. Mutates: settings, not the completer."""
+        """Make settings the current ones and tell the user of those that are not. Mutates: settings, control."""
         self.settings = resolved.settings
+        self._control_settings()
         for problem in resolved.problems:
             self.say_once(f"completer: {problem}; the other settings hold", lsp.MessageType.Warning)
+
+    def settings_changed(self) -> None:
+        """The settings of a workspace folder are others now. Mutates: control, the completer."""
+        self._control_settings()
+        if self.completer is not None:
+            self.completer.set_settings(self.settings)
+
+    def _control_settings(self) -> None:
+        self.control.set_settings(self.settings, self.layers.of_folders(self.projects))
 
     def say_once(self, message: str, kind: lsp.MessageType = lsp.MessageType.Error) -> None:
         """Show the user a message, the same one only once per connection.

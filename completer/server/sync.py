@@ -9,8 +9,11 @@ from lsprotocol import types as lsp
 from completer.document.documents import CellsChanged, Changed
 from completer.errors import BadPosition
 from completer.server import next_edit
+from completer.server.control import learn_if_ignored
 from completer.server.convert import to_cell, to_changes, to_opened
+from completer.server.project import can_watch, read_again
 from completer.server.session import CompleterServer
+from completer.types import Snapshot
 
 _KEEPS_A_MIRROR = {
     lsp.TEXT_DOCUMENT_DID_OPEN: "textDocument",
@@ -23,9 +26,8 @@ _KEEPS_A_MIRROR = {
 
 def did_open(ls: CompleterServer, params: lsp.DidOpenTextDocumentParams) -> None:
     snapshot = ls.documents.open(to_opened(params.text_document))
-    next_edit.opened(ls, snapshot)
-    if ls.completer is not None:
-        ls.completer.did_open(snapshot)
+    ls.next_edits.did_open(snapshot)
+    _opened(ls, snapshot)
 
 
 def did_change(ls: CompleterServer, params: lsp.DidChangeTextDocumentParams) -> None:
@@ -43,9 +45,7 @@ def did_close(ls: CompleterServer, params: lsp.DidCloseTextDocumentParams) -> No
 def notebook_did_open(ls: CompleterServer, params: lsp.DidOpenNotebookDocumentParams) -> None:
     notebook = params.notebook_document
     cells = [to_cell(cell) for cell in notebook.cells]
-    snapshot = ls.documents.open_notebook(notebook.uri, cells, [to_opened(item) for item in params.cell_text_documents])
-    if ls.completer is not None:
-        ls.completer.did_open(snapshot)
+    _opened(ls, ls.documents.open_notebook(notebook.uri, cells, [to_opened(item) for item in params.cell_text_documents]))
 
 
 def lose(ls: CompleterServer, method: str, params: Any) -> None:
@@ -100,6 +100,16 @@ def notebook_did_close(ls: CompleterServer, params: lsp.DidCloseNotebookDocument
     ls.documents.close_notebook(params.notebook_document.uri, cell_uris)
 
 
+def _opened(ls: CompleterServer, snapshot: Snapshot) -> None:
+    ls.control.opened(snapshot)
+    if ls.folders:
+        ls.spawn(learn_if_ignored(ls, snapshot.uri))
+        if not can_watch(ls):
+            read_again(ls)
+    if ls.completer is not None:
+        ls.completer.did_open(snapshot)
+
+
 def _changed(ls: CompleterServer, changed: Changed) -> None:
     ls.asked.pop(changed.snapshot.uri, None)
     if ls.completer is not None:
@@ -109,6 +119,7 @@ def _changed(ls: CompleterServer, changed: Changed) -> None:
 def _close(ls: CompleterServer, uri: str) -> None:
     ls.forget(uri)
     ls.next_edits.did_close(uri)
+    ls.control.closed(uri)
     if ls.completer is not None:
         ls.completer.did_close(uri)
 

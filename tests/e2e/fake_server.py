@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from completer.complete.api import Report
+from completer.complete.control import Control
+from completer.complete.quiet import Quiet
 from completer.config import Settings
 from completer.errors import EngineClosed, UnknownModel
 from completer.history.writer import HistoryWriter
@@ -35,11 +37,14 @@ class FakeCompleter:
     def __init__(self, settings: Settings, delay_s: float) -> None:
         self.settings = settings
         self.on_extend: Callable[[Suggestion], None] | None = None
+        self.control = Control()
         self.delay_s = delay_s
         self.events: list[dict[str, Any]] = []
         self.mirror: dict[str, str] = {}
 
     async def complete(self, snapshot: Snapshot, *, explicit: bool, selected: Replacement | None = None) -> Suggestion | None:
+        if not explicit and self.control.of_document(snapshot) is not None:
+            return None
         text = self._text_for(snapshot)
         self._event("complete", version=snapshot.version, explicit=explicit, n_chars=len(snapshot.text))
         self._event("selected", text=selected.text) if selected else None
@@ -96,6 +101,10 @@ class FakeCompleter:
 
     def status(self) -> dict[str, Any]:
         return {"model": self.settings.model, "engine": "fake", "settings": asdict(self.settings)}
+
+    def explain(self, uri: str) -> Quiet | str:
+        snapshot = Snapshot(uri, 1, "python", self.mirror[uri], 0)
+        return self.control.of_document(snapshot) or "nothing was requested here yet"
 
     async def close(self) -> None:
         print("completer closed", file=sys.stderr, flush=True)

@@ -12,6 +12,7 @@ from completer import __version__
 from tests.editors.fake_nvim import events, start_line, target, wait_for_event
 from tests.editors.nvim import Nvim, Start
 
+SERVER = f"{{ {sys.executable!r}, {(Path(__file__).parents[1] / 'e2e/fake_server.py').as_posix()!r} }}"
 pytestmark = pytest.mark.editor
 
 
@@ -20,7 +21,7 @@ def test_status_says_state_model_and_latency(editor: Nvim) -> None:
     said = editor.command("Completer status")
     assert said == "completer ready\nmodel a model, engine fake\nlatency p50 7 ms, p95 9 ms\nsuggestions on"
     editor.command("Completer toggle")
-    assert editor.command("Completer status").endswith("suggestions off: :Completer toggle")
+    assert editor.command("Completer status").endswith("suggestions off: switched off")
 
 
 def test_stats_count_what_was_shown_taken_and_sent_away(editor: Nvim) -> None:
@@ -61,7 +62,7 @@ def test_restart_ends_the_server_and_starts_it_for_the_same_buffers(editor: Nvim
 
 
 def test_unknown_command_names_those_there_are(editor: Nvim) -> None:
-    with pytest.raises(NvimError, match="write one of explain, log, next, restart, stats, status, toggle"):
+    with pytest.raises(NvimError, match="write one of explain, log, next, off, on, restart, snooze, stats, status, toggle"):
         editor.command("Completer nonsense")
     assert editor.lua("return vim.fn.getcompletion('Completer st', 'cmdline')") == ["stats", "status"]
     assert editor.lua("return vim.fn.getcompletion('Completer toggle ', 'cmdline')") == ["buffer"]
@@ -87,6 +88,54 @@ def test_health_asks_the_program_for_its_version(start: Start) -> None:
     assert "the server is not running" in editor.text
 
 
+# Where and when suggestions appear.
+
+
+def ready(editor: Nvim) -> None:
+    editor.wait_for_lua("return (require('completer.commands').ask('completer/status') or {}).state == 'ready'")
+
+
+def test_snooze_and_off_keep_suggestions_away_and_the_reason_is_said(served: Nvim) -> None:
+    start_line(served, "abc", "notes.txt")
+    ready(served)
+    served.keys("d")
+    served.wait_for_ghost("dcba")
+    assert served.command("Completer snooze 5").startswith("completer: suggestions snoozed until ")
+    served.keys("e")
+    served.wait_for_lua("return vim.api.nvim_get_current_line() == 'abcde'")
+    served.wait_for_no_ghost()
+    assert "suggestions snoozed until " in served.command("Completer status")
+    assert served.command("Completer snooze 0") == "completer: suggestions on"
+    served.keys("f")
+    served.wait_for_ghost("fedcba")
+
+    served.command("Completer off buffer")
+    served.wait_for_no_ghost()
+    assert served.command("Completer status").endswith("suggestions off: switched off for this file")
+    served.command("Completer on buffer")
+    served.keys("g")
+    served.wait_for_ghost("gfedcba")
+    served.command("Completer off")
+    assert served.command("Completer status").endswith("suggestions off: switched off")
+    with pytest.raises(NvimError, match="is no number of minutes"):
+        served.command("Completer snooze soon")
+
+
+def test_explain_names_the_rule_that_keeps_a_file_quiet(start: Start) -> None:
+    settings = '{ disabled_files = { "*.py" } }'
+    served = start(f'require("completer").setup({{ cmd = {SERVER}, settings = {settings} }})')
+    start_line(served, "abc")
+    ready(served)
+    served.keys("<Esc>")
+    assert served.command("Completer status").endswith("suggestions off: file pattern '*.py'")
+    served.command("Completer explain")
+    assert served.text.splitlines()[-1] == "reason: off: file pattern '*.py'"
+    served.command("quit")
+    served.command("Completer off buffer")
+    served.command("Completer explain")
+    assert served.text.splitlines()[-1] == "reason: off: switched off for this file"
+
+
 # Next edits.
 
 RENAMED = "def area(x):\n    return x\n\nprint(area(1))\nprint(area(2))"
@@ -95,13 +144,12 @@ RENAMED = "def area(x):\n    return x\n\nprint(area(1))\nprint(area(2))"
 @pytest.fixture
 def served(start: Start) -> Nvim:
     """An editor with the real server over a completer that needs no model."""
-    server = Path(__file__).parents[1] / "e2e/fake_server.py"
-    return start(f'require("completer").setup({{ cmd = {{ {sys.executable!r}, {server.as_posix()!r} }} }})')
+    return start(f'require("completer").setup({{ cmd = {SERVER} }})')
 
 
 def rename_area(editor: Nvim) -> None:
     start_line(editor, RENAMED)
-    editor.wait_for_lua("return (require('completer.commands').ask('completer/status') or {}).state == 'ready'")
+    ready(editor)
     editor.keys("<Esc>gg0wcwsurface<Esc>")
     editor.wait(lambda frame: frame.shows("def surface"))
 

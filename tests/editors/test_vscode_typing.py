@@ -149,7 +149,7 @@ def test_a_language_that_is_switched_off_asks_nothing(vscode: Session) -> None:
     editor, tape = vscode.workbench, vscode.tape
     editor.open("off.py")
     editor.go_to(LINE, 1)
-    editor.run_command("Completer: Turn On or Off in the Active Language")
+    editor.run_command("Completer: Turn On or Off for This Language")
     editor.wait(lambda: "circle-slash" in editor.status_icon(), "the status bar to say off")
     try:
         editor.type(TYPED, delay_ms=20)
@@ -157,7 +157,7 @@ def test_a_language_that_is_switched_off_asks_nothing(vscode: Session) -> None:
         assert not editor.ghost()
         assert not [one for one in tape.said("textDocument/inlineCompletion") if is_of("off.py")(one)]
     finally:
-        editor.run_command("Completer: Turn On or Off in the Active Language")
+        editor.run_command("Completer: Turn On or Off for This Language")
     editor.wait(lambda: "check" in editor.status_icon(), "the status bar to say ready")
     editor.type("ther")
     editor.wait_for_ghost(lambda text: text.startswith(".x"))

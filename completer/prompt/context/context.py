@@ -37,25 +37,19 @@ class _Doc:
 class Context:
     """Owned by the event loop. Its thread gets snapshots and gives pieces; it shares nothing else with the loop."""
 
-    def __init__(self, tokenizer: Tokenizer, budget: int, *, on: bool) -> None:
-        """budget: most tokens of a block.  on: whether blocks are made."""
+    def __init__(self, tokenizer: Tokenizer, budget: int) -> None:
+        """budget: most tokens of a block; 0: none is made."""
         self._maker = BlockMaker(tokenizer, budget)
         self._docs: dict[str, _Doc] = {}
         self._gatherer = Gatherer(())
         self._folders: tuple[Path, ...] = ()
         self._thread: ThreadPoolExecutor | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._on = on
 
     def set_folders(self, folders: Sequence[Path]) -> None:
         """Take the workspace folders; nothing outside them is ever read. Mutates: all blocks are empty and due."""
         self._gatherer.stop.set()
         self._gatherer, self._folders = Gatherer(folders), tuple(folders)
-        self._docs.clear()
-
-    def switch(self, on: bool) -> None:
-        """Make blocks from now on, or none. Mutates: all blocks are empty and due."""
-        self._on = on
         self._docs.clear()
 
     def closed(self, uri: str) -> None:
@@ -88,7 +82,7 @@ class Context:
         others: the other open documents.  on_ready: called once on the event loop when it is over, whatever came of it;
         of several calls meanwhile only the first one's.
         """
-        if not self._on or self._maker.budget <= 0:
+        if self._maker.budget <= 0:
             return False
         doc = self._docs.setdefault(snapshot.uri, _Doc())
         if doc.gathering:

@@ -42,6 +42,11 @@ class IgnoreRule:
 
     __slots__ = ("_end", "_fold", "_head", "_in_path", "_matcher", "_pattern", "only_folders", "takes_back")
 
+    @property
+    def written(self) -> str:
+        """The pattern, without `!` and the slashes at its ends."""
+        return self._pattern.decode(errors="replace")
+
     def __init__(self, pattern: bytes, *, in_path: bool, takes_back: bool, only_folders: bool, fold: bool) -> None:
         """pattern: without `!` and the slashes at its ends.  in_path: it counts from the file's folder."""
         self.takes_back, self.only_folders = takes_back, only_folders
@@ -97,12 +102,17 @@ class IgnoreFile:
         """
         if self.everything:
             return True
+        rule = self.rule_for(path, is_folder, work)
+        return None if rule is None else not rule.takes_back
+
+    def rule_for(self, path: bytes, is_folder: bool, work: Work) -> IgnoreRule | None:
+        """Return the last rule that matches; None if none does. path: below the file's folder.  Raises: TooMuchWork."""
         path = path.lower() if self._fold else path
         name = path[path.rfind(b"/") + 1 :]
         work.spend(len(self.rules))
         for rule in reversed(self.rules):
             if (is_folder or not rule.only_folders) and rule.matches(path, name, work):
-                return not rule.takes_back
+                return rule
         return None
 
 

@@ -71,9 +71,10 @@ class Memory:
         self._forget()
 
     def switch(self, on: bool) -> None:
-        """Remember from now on, or forget all."""
-        self._on = on
-        self._forget()
+        """Remember from now on, or forget all. Mutates: nothing where it is so already."""
+        if on != self._on:
+            self._on = on
+            self._forget()
 
     def closed(self, uri: str) -> None:
         """Forget a document."""

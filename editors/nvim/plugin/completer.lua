@@ -8,7 +8,7 @@ vim.api.nvim_create_user_command("Completer", function(command)
   require("completer.commands").run(command.fargs)
 end, {
   nargs = "+",
-  desc = "completer: status, toggle, restart, stats, log",
+  desc = "completer: status, on, off, toggle, snooze, explain, next, restart, stats, log",
   complete = function(_, line)
     return require("completer.commands").complete(line)
   end,

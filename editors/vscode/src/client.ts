@@ -26,6 +26,8 @@ export class Session {
   readonly #onState: OnState;
   readonly #clientKey = randomBytes(32).toString("hex");
   #asking: { readonly due: number; readonly timer: NodeJS.Timeout } | undefined;
+  #snoozing: NodeJS.Timeout | undefined;
+  readonly #listening: vscode.Disposable;
   #stopped = false;
 
   /** command: its program is an absolute path.  cwd: exists; without it the language client would take the workspace. */
@@ -53,6 +55,7 @@ export class Session {
       typed: (document, position) => this.#serves(document) && this.ghostText.askAhead(document, position),
       moved: (document, position) => this.#serves(document) && this.#moved(document, position),
     });
+    this.#listening = vscode.window.onDidChangeActiveTextEditor(() => this.client.isRunning() && this.#askStatus(0));
   }
 
   /** Resolves when the server has shaken hands; the model loads after that. Throws when it cannot be started. */
@@ -63,6 +66,8 @@ export class Session {
   async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#asking?.timer);
+    clearTimeout(this.#snoozing);
+    this.#listening.dispose();
     this.#keys.dispose();
     this.ghostText.dispose();
     await this.client.dispose();
@@ -84,6 +89,22 @@ export class Session {
     return this.client.sendRequest<object>(protocol.EXPLAIN, { textDocument: { uri } });
   }
 
+  /** Keep suggestions away for some minutes; 0 ends that. */
+  async snooze(minutes: number): Promise<void> {
+    this.#heard(await this.client.sendRequest<protocol.Status>(protocol.SNOOZE, { minutes }));
+    this.#askStatus(0); // of the active document
+    await vscode.commands.executeCommand("editor.action.inlineSuggest.hide");
+  }
+
+  /** Switch suggestions off in a document, or on again where this switched them off. */
+  async toggleFile(document: vscode.TextDocument): Promise<void> {
+    const textDocument = { uri: this.client.code2ProtocolConverter.asUri(document.uri) };
+    const { reason } = await this.client.sendRequest<protocol.Status>(protocol.STATUS, { textDocument });
+    const enabled = reason === protocol.FILE_OFF;
+    this.#heard(await this.client.sendRequest<protocol.Status>(protocol.SET_ENABLED, { enabled, textDocument }));
+    await vscode.commands.executeCommand("editor.action.inlineSuggest.hide");
+  }
+
   #serves(document: vscode.TextDocument): boolean {
     return this.client.isRunning() && vscode.languages.match(DOCUMENTS, document) > 0 && !isOff(document.languageId);
   }
@@ -103,7 +124,7 @@ export class Session {
     clearTimeout(this.#asking?.timer);
     const timer = setTimeout(() => {
       this.#asking = undefined;
-      void this.client.sendRequest<protocol.Status>(protocol.STATUS).then(
+      void this.client.sendRequest<protocol.Status>(protocol.STATUS, this.#activeDocument()).then(
         (status) => this.#heard(status),
         () => undefined, // it is going down: the state of the client says so
       );
@@ -111,8 +132,19 @@ export class Session {
     this.#asking = { due, timer };
   }
 
+  #activeDocument(): object {
+    const document = vscode.window.activeTextEditor?.document;
+    const isOurs = document !== undefined && vscode.languages.match(DOCUMENTS, document) > 0;
+    return isOurs ? { textDocument: { uri: this.client.code2ProtocolConverter.asUri(document.uri) } } : {};
+  }
+
   #heard(status: protocol.Status): void {
     this.#onState(status.state, status);
+    clearTimeout(this.#snoozing);
+    if (typeof status.snoozed_until === "string" && !this.#stopped) {
+      const leftMs = Math.max(0, Date.parse(status.snoozed_until) - Date.now());
+      this.#snoozing = setTimeout(() => this.#askStatus(0), leftMs + 1000);
+    }
     if (status.state === "loading" || status.state === "downloading") {
       this.#askStatus(STATUS_EVERY_MS);
     }
@@ -127,13 +159,15 @@ export class Session {
         provideInlineCompletionItems: (document, position, context, token) => {
           const automatic = context.triggerKind === vscode.InlineCompletionTriggerKind.Automatic;
           if (automatic && isOff(document.languageId)) {
-            return [];
+            return []; // the server would answer the same
           }
           this.#askStatus(STATUS_EVERY_MS);
           return this.ghostText.provide(document, position, context, token);
         },
         executeCommand: (command, args, next) => {
-          this.ghostText.accepted();
+          if (command === protocol.DID_ACCEPT_COMMAND) {
+            this.ghostText.accepted();
+          }
           return next(command, args);
         },
         handleWorkDoneProgress: (token, params, next) => {
@@ -141,7 +175,10 @@ export class Session {
           next(token, params);
         },
         workspace: {
-          configuration: ({ items }) => items.map(() => serverSettings(extension, this.#clientKey)),
+          configuration: ({ items }) => {
+            this.#askStatus(STATUS_EVERY_MS / 10); // they may switch suggestions off
+            return items.map(() => serverSettings(extension, this.#clientKey));
+          },
           didChangeConfiguration: async (_sections, next) => {
             await setImmediate(); // the same change may stop this server
             if (!this.#stopped) {

@@ -12,6 +12,7 @@ import { report } from "./report.ts";
 import { changedSettings, isOff, SECTION, setting, toggle, toggleLanguage, userSetting } from "./settings.ts";
 import type { StatusBar } from "./statusBar.ts";
 
+const SNOOZE_MIN = [5, 15, 30, 60, 240];
 const NO_COUNTS = { shown: 0, accepted: 0, partly: 0, dismissed: 0 };
 
 export interface Parts {
@@ -30,6 +31,8 @@ export function registerCommands(parts: Parts): vscode.Disposable {
     toggle: () => toggle(Global),
     toggleInWorkspace: () => toggle(Workspace),
     toggleLanguage: () => toggleActiveLanguage(),
+    toggleFile: () => toggleActiveFile(parts),
+    snooze: () => snooze(parts),
     restart: () => lifecycle.restart(),
     install: () => offerInstallation(context, log, () => lifecycle.restart()),
     showLog: () => log.show(),
@@ -53,6 +56,31 @@ async function toggleActiveLanguage(): Promise<void> {
     return;
   }
   await toggleLanguage(languageId);
+}
+
+async function toggleActiveFile({ lifecycle }: Parts): Promise<void> {
+  const document = vscode.window.activeTextEditor?.document;
+  if (lifecycle.session === undefined || document === undefined) {
+    void vscode.window.showInformationMessage("Open a file, and wait until the server runs: the file is switched on or off.");
+    return;
+  }
+  await lifecycle.session.toggleFile(document);
+}
+
+async function snooze({ lifecycle, bar }: Parts): Promise<void> {
+  const { session } = lifecycle;
+  if (session === undefined) {
+    void vscode.window.showInformationMessage("The server is not running: nothing is suggested.");
+    return;
+  }
+  const items = SNOOZE_MIN.map((minutes) => ({ label: `${minutes} minutes`, minutes }));
+  if (bar.status?.snoozed_until != null) {
+    items.unshift({ label: "End the snooze", minutes: 0 });
+  }
+  const picked = await vscode.window.showQuickPick(items, { title: "Snooze suggestions" });
+  if (picked !== undefined) {
+    await session.snooze(picked.minutes);
+  }
 }
 
 async function dismiss(lifecycle: Lifecycle): Promise<void> {
@@ -125,6 +153,8 @@ async function showMenu({ bar }: Parts): Promise<void> {
   const entries: [string, string][] = [
     [enabled ? "$(circle-slash) Turn off" : "$(check) Turn on", "toggle"],
     [`${enabled ? "$(circle-slash) Turn off" : "$(check) Turn on"} in this workspace`, "toggleInWorkspace"],
+    ["$(bell-slash) Snooze", "snooze"],
+    ["$(file) Turn on or off for this file", "toggleFile"],
     ["$(settings) Pick the model", "pickModel"],
     ["$(graph) Show statistics", "showStatistics"],
     ["$(question) Explain the last suggestion", "explain"],
@@ -133,7 +163,7 @@ async function showMenu({ bar }: Parts): Promise<void> {
     ["$(report) Report a problem", "reportProblem"],
   ];
   if (languageId !== undefined) {
-    entries.splice(2, 0, [`${isOff(languageId) ? "$(check) Turn on" : "$(circle-slash) Turn off"} in ${languageId}`, "toggleLanguage"]);
+    entries.splice(2, 0, [`${isOff(languageId) ? "$(check) Turn on" : "$(circle-slash) Turn off"} for ${languageId}`, "toggleLanguage"]);
   }
   if (bar.state === "missing") {
     entries.unshift(["$(cloud-download) Install the server", "install"]);

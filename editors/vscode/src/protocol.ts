@@ -11,6 +11,9 @@ export const STATUS = "completer/status";
 export const METRICS = "completer/metrics";
 export const MODELS = "completer/models";
 export const EXPLAIN = "completer/explain";
+export const SNOOZE = "completer/snooze";
+export const SET_ENABLED = "completer/setEnabled";
+export const DID_ACCEPT_COMMAND = "completer.didAccept";
 
 export interface ExtendedSuggestion {
   readonly uri: string;
@@ -29,7 +32,14 @@ export interface Status {
   readonly engine: string;
   readonly latency_p50_ms: number | null;
   readonly latency_p95_ms: number | null;
+  /** Why nothing is suggested while typing in the active document; "" where suggestions are on. */
+  readonly reason: string;
+  /** When a snooze ends, in ISO 8601. */
+  readonly snoozed_until: string | null;
 }
+
+/** The reason of a document that `completer/setEnabled` switched off. */
+export const FILE_OFF = "off: switched off for this file";
 
 /** One request as `completer/metrics` tells it: numbers and names, no text. */
 export type Trace = Readonly<Record<string, unknown>>;

@@ -15,7 +15,7 @@ export interface Facts {
 
 /** Return Markdown with a place for the user's own words in front. */
 export function report(facts: Facts, status: Status | undefined, traces: readonly Trace[], counts: Counts): string {
-  const settings = Object.entries(facts.settings).map(([name, value]) => `- ${name}: ${shown(value)}`);
+  const settings = Object.entries(facts.settings).map(([name, value]) => `- ${name}: ${shown(name, value)}`);
   return [
     "<!-- What did you do, what did you expect, what happened instead? Nothing below is sent anywhere by itself. -->",
     "",
@@ -30,7 +30,10 @@ export function report(facts: Facts, status: Status | undefined, traces: readonl
   ].join("\n");
 }
 
-function shown(value: unknown): string {
+function shown(name: string, value: unknown): string {
+  if (name === "disabled_files" && Array.isArray(value)) {
+    return `${value.length} patterns`; // they name files
+  }
   return withoutPaths(JSON.stringify(value));
 }
 

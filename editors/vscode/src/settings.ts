@@ -21,7 +21,8 @@ export function userSetting<T>(name: string): T {
 
 /**
  * Return the server's settings as they are sent to it: those that the user alone may choose beside the others, with the key
- * by which the server knows that this extension started it. null: not set here, so its command line and file count.
+ * by which the server knows that this extension started it. null: not set here, so its command line and files count, also
+ * the `.completer.toml` of a workspace folder.
  *
  * Made anew for each message, from nothing that a workspace could have merged anything into.
  */
@@ -31,10 +32,15 @@ export function serverSettings(extension: vscode.Extension<unknown>, clientKey: 
   const ofUser = properties.filter(({ scope }) => scope === "machine");
   const others = properties.filter(({ scope }) => scope !== "machine");
   return {
-    ...Object.fromEntries(others.map(({ name }) => [name, setting(name)])),
+    ...Object.fromEntries(others.map(({ name }) => [name, isSet(section, name) ? setting(name) : null])),
     userSettings: Object.fromEntries(ofUser.map(({ name }) => [name, section.inspect(name)?.globalValue ?? null])),
     clientKey,
   };
+}
+
+function isSet(section: vscode.WorkspaceConfiguration, name: string): boolean {
+  const found = section.inspect(name);
+  return [found?.globalValue, found?.workspaceValue, found?.workspaceFolderValue].some((value) => value !== undefined);
 }
 
 /** Return those of the server's settings that differ from their defaults. */

@@ -31,10 +31,11 @@ const SENTENCES: Readonly<Record<State, string>> = {
   missing: "No server is installed. Click to choose one.",
 };
 
-/** Return text and tooltip (Markdown). languageOff: the language of the active editor is switched off. */
-export function look(state: State, status: Status | undefined, languageOff: string | undefined): Look {
-  const off = state === "ready" && languageOff !== undefined;
-  const lines = [`**Completer**: ${off ? `Off in ${languageOff}.` : SENTENCES[state]}`];
+/** Return text and tooltip (Markdown). A rule that keeps the active document quiet is named. */
+export function look(state: State, status: Status | undefined): Look {
+  const reason = (state === "ready" && status?.reason) || "";
+  const off = reason !== "";
+  const lines = [`**Completer**: ${off ? escape(reason) : SENTENCES[state]}`];
   if (status?.message) {
     lines.push(escape(status.message));
   }

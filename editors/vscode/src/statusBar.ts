@@ -3,12 +3,10 @@
 import * as vscode from "vscode";
 
 import type { Status } from "./protocol.ts";
-import { isOff } from "./settings.ts";
 import { look, type State } from "./status.ts";
 
 export class StatusBar implements vscode.Disposable {
   readonly #item: vscode.StatusBarItem;
-  readonly #disposables: vscode.Disposable[];
   #state: State = "off";
   #status: Status | undefined;
 
@@ -16,17 +14,12 @@ export class StatusBar implements vscode.Disposable {
     this.#item = vscode.window.createStatusBarItem("completer.status", vscode.StatusBarAlignment.Right, 100);
     this.#item.name = "Completer";
     this.#item.command = "completer.showMenu";
-    this.#disposables = [
-      this.#item,
-      vscode.window.onDidChangeActiveTextEditor(() => this.#draw()),
-      vscode.workspace.onDidChangeConfiguration((event) => event.affectsConfiguration("completer") && this.#draw()),
-    ];
     this.#draw();
     this.#item.show();
   }
 
   dispose(): void {
-    vscode.Disposable.from(...this.#disposables).dispose();
+    this.#item.dispose();
   }
 
   get state(): State {
@@ -44,9 +37,7 @@ export class StatusBar implements vscode.Disposable {
   }
 
   #draw(): void {
-    const languageId = vscode.window.activeTextEditor?.document.languageId;
-    const languageOff = languageId !== undefined && isOff(languageId) ? languageId : undefined;
-    const { text, severity, tooltip } = look(this.#state, this.#status, languageOff);
+    const { text, severity, tooltip } = look(this.#state, this.#status);
     this.#item.text = text;
     this.#item.tooltip = new vscode.MarkdownString(tooltip);
     const colour = { none: undefined, warning: "statusBarItem.warningBackground", error: "statusBarItem.errorBackground" };

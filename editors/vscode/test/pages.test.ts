@@ -13,6 +13,8 @@ const STATUS: Status = {
   engine: "phased",
   latency_p50_ms: 41.6,
   latency_p95_ms: 80.2,
+  reason: "",
+  snoozed_until: null,
 };
 const COUNTS = { shown: 5, accepted: 2, partly: 1, dismissed: 1 };
 const TRACES = [
@@ -27,7 +29,7 @@ const FACTS: Facts = {
   remote: undefined,
   server: "0.1.0",
   state: "ready",
-  settings: { model: "/home/ada/models/own.gguf", budget_ms: 60 },
+  settings: { model: "/home/ada/models/own.gguf", budget_ms: 60, disabled_files: ["secret.sql"] },
 };
 
 test("percentiles are values that occurred", () => {
@@ -37,22 +39,22 @@ test("percentiles are values that occurred", () => {
 });
 
 test("the status bar shows the latency on hover", () => {
-  assert.match(look("ready", STATUS, undefined).tooltip, /p50 42 ms, p95 80 ms/);
+  assert.match(look("ready", STATUS).tooltip, /p50 42 ms, p95 80 ms/);
 });
 
 test("the status bar shows no latency before there is one", () => {
   const status = { ...STATUS, latency_p50_ms: null, latency_p95_ms: null };
-  assert.doesNotMatch(look("ready", status, undefined).tooltip, /p50/);
+  assert.doesNotMatch(look("ready", status).tooltip, /p50/);
 });
 
-test("a language that is off looks off, and says so", () => {
-  const { text, tooltip } = look("ready", STATUS, "markdown");
+test("a file that a rule keeps quiet looks off, and the rule is named", () => {
+  const { text, tooltip } = look("ready", { ...STATUS, reason: "off: file pattern '*.sql'" });
   assert.match(text, /circle-slash/);
-  assert.match(tooltip, /Off in markdown/);
+  assert.match(tooltip, /off: file pattern '\\\*\\.sql'/);
 });
 
 test("an error is in the tooltip, harmless as Markdown", () => {
-  const { severity, tooltip } = look("error", { ...STATUS, state: "error", message: "no [model](http://x) *here*" }, undefined);
+  const { severity, tooltip } = look("error", { ...STATUS, state: "error", message: "no [model](http://x) *here*" });
   assert.equal(severity, "error");
   assert.ok(tooltip.includes("\\[model\\]\\(http://x\\) \\*here\\*"));
 });

@@ -1,17 +1,39 @@
-"""The command `explain`: the steps that it writes for a trace viewer."""
+"""The command `explain`: a place that a rule keeps quiet is told with the rule, and the steps for a trace viewer."""
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from completer.cli.explain import _ask, _write
+from completer.cli import explain
+from completer.cli.explain import Form, _Answer, _ask, _write
 from completer.complete.explanation import Explanation
+from completer.complete.quiet import Quiet
+from completer.config import Settings
 from completer.errors import ConfigError
 from completer.tokens.tokenizer import Tokenizer
+from tests.by_hand import snap
 from tests.by_heart import LINE, ByHeart, at, pipeline
+
+QUIET = Quiet("file", "*.sql")
+
+
+def test_the_rule_is_printed_with_its_sentence() -> None:
+    console = Console(file=io.StringIO(), width=200)
+    explain.show(console, QUIET)
+    assert isinstance(console.file, io.StringIO)
+    said = console.file.getvalue()
+    assert said.startswith("nothing is shown (off: file pattern '*.sql'): the file matches the pattern '*.sql'")
+
+
+def test_as_json_it_is_what_the_protocol_answers(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(explain, "with_completer", lambda _settings, _asked: _Answer(QUIET, None))
+    explain.run(snap("select‸\n", "sql"), Settings(), "typing", Form(json=True, texts=False))
+    assert json.loads(capsys.readouterr().out) == {"why": QUIET.why, "reason": QUIET.reason}
 
 
 async def test_the_steps_of_the_request_that_was_explained_are_written(tokenizer: Tokenizer, tmp_path: Path) -> None:

@@ -321,3 +321,10 @@ async def test_a_block_is_followed_through_typing_and_deleting_and_given_up_at_a
     assert n_typed == [None, 3, 4]
     client.pipeline.did_change(replace(snapshot, version=9, text="\n" + snapshot.text), [Edit(0, 0, "\n")])
     assert rest.block is None
+
+
+async def test_no_block_is_decoded_after_suggestions_were_snoozed(client: Client) -> None:
+    await client.ask(BODY)
+    client.pipeline.control.snooze(30)
+    await client.rest()
+    assert client.blocks == []

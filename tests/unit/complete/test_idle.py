@@ -38,7 +38,7 @@ class Client:
         self.generator = ByHand(self.tokenizer)
         self.warmed: list[OpenDocument] = []
         model = model_of(self.generator, self.tokenizer)
-        self.state = ClientState(model, Settings(confidence=0.0), Context(self.tokenizer, 0, on=False), Memory(on=False))
+        self.state = ClientState(model, Settings(confidence=0.0), Context(self.tokenizer, 0), Memory(on=False))
         self.idle = IdleWork(Generations(self.generator, self.tokenizer), self.state, self.warmed.append)
         tree = SyntaxTree(self.snapshot.language_id, self.snapshot.text)
         self.doc = self.state.docs[self.snapshot.uri] = OpenDocument(self.state.new_anchors(self.snapshot), tree, self.snapshot)

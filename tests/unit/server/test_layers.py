@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from completer.complete.api import RELOAD_SETTINGS
-from completer.config import RULES, Origin, Settings
+from completer.config import RULES, Checked, Origin, Settings
+from completer.server import layers as layers_module
 from completer.server.layers import CLIENT_KEY_VARIABLE, Layers, layers_of_process
 
 KEY = "k" * 64
@@ -78,3 +80,16 @@ def test_the_key_is_taken_out_of_the_environment_that_children_inherit(monkeypat
     assert CLIENT_KEY_VARIABLE not in os.environ
     for layers in (make(), make()):
         assert layers.take(marked({"threads": 2})).settings.threads == 2
+
+
+def test_a_project_file_wins_over_the_users_file_and_over_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = {"budget_ms": 1, "max_tokens": 1, "confidence": 0.1, "block_after_ms": 1}
+    monkeypatch.setattr(layers_module, "read_user_settings", lambda: Checked(values, []))
+    layers = Layers({"max_tokens": 2}, client_key=KEY)
+    layers.take({**marked({"confidence": 0.2}), "block_after_ms": 2})
+    project = {"budget_ms": 3, "max_tokens": 3, "confidence": 0.3, "block_after_ms": 3}
+    assert layers.of_folders({}) == {}
+    assert layers.of_folders({tmp_path: project}) == {
+        tmp_path: Settings(budget_ms=3, max_tokens=2, confidence=0.2, block_after_ms=2)
+    }
+    assert layers.resolve().settings == Settings(budget_ms=1, max_tokens=2, confidence=0.2, block_after_ms=2)

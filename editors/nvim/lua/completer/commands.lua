@@ -4,6 +4,7 @@ local session = require("completer.session")
 
 local M = {}
 
+local SNOOZE_MIN = 30
 local ANSWER_MS = 5000 -- loading a model can keep the server busy for seconds
 
 ---@param lines string[]
@@ -52,17 +53,24 @@ local function milliseconds(ms)
   return type(ms) == "number" and ("%.0f ms"):format(ms) or "–"
 end
 
+--- Return why nothing is suggested while typing in the current buffer; "" where suggestions are on.
+---@param answered table  by the server: something with a `reason`
+---@return string
+function M.reason(answered)
+  return require("completer.config").reason(0) or answered.reason or ""
+end
+
 --- Say in lines what `completer/status` answered.
 ---@param status table
 ---@return string[]
 function M.status_lines(status)
   local state = status.state .. (status.message ~= "" and ": " .. status.message or "")
-  local on = require("completer.config").enabled(0) and "on" or "off: :Completer toggle"
+  local reason = M.reason(status)
   return {
     "completer " .. state,
     ("model %s, engine %s"):format(status.model, status.engine),
     ("latency p50 %s, p95 %s"):format(milliseconds(status.latency_p50_ms), milliseconds(status.latency_p95_ms)),
-    "suggestions " .. on,
+    "suggestions " .. (reason == "" and "on" or reason),
   }
 end
 
@@ -140,6 +148,10 @@ function M.explain_lines(found)
   table.insert(lines, "# shown")
   local shown = found.shown and found.shown ~= ""
   table.insert(lines, shown and vim.json.encode(found.shown) or "nothing: " .. found.why)
+  local reason = M.reason(found)
+  if reason ~= "" then
+    table.insert(lines, "reason: " .. reason)
+  end
   return lines
 end
 
@@ -171,21 +183,57 @@ function M.next_edit(all)
   vim.lsp.util.show_document(first, encoding, { focus = true })
 end
 
+---@return lsp.TextDocumentIdentifier
+local function this_document()
+  return { uri = vim.uri_from_bufnr(vim.api.nvim_get_current_buf()) }
+end
+
+--- Switch suggestions off or on, and say so.
+---@param on boolean
+---@param where string?  "buffer", or nil for everywhere
+local function set_enabled(on, where)
+  require("completer").set_enabled(on, where == "buffer" and vim.api.nvim_get_current_buf() or nil)
+  say({ ("completer: suggestions %s%s"):format(on and "on" or "off", where == "buffer" and " in this buffer" or "") })
+end
+
+--- Suggest nothing while typing for some minutes, and say until when. 0 ends it.
+---@param minutes string?
+local function snooze(minutes)
+  local number = tonumber(minutes or SNOOZE_MIN)
+  if not number then
+    vim.notify(("completer: %q is no number of minutes"):format(minutes), vim.log.levels.ERROR)
+    return
+  end
+  local status = M.ask("completer/snooze", { minutes = number })
+  if status then
+    session.clear()
+    say({ "completer: suggestions " .. (status.reason == "" and "on" or status.reason) })
+  end
+end
+
 M.subcommands = {
+  on = function(where)
+    set_enabled(true, where)
+  end,
+  off = function(where)
+    set_enabled(false, where)
+  end,
+  snooze = snooze,
   next = function(which)
     M.next_edit(which == "all")
   end,
   explain = function(what)
-    local params = { textDocument = { uri = vim.uri_from_bufnr(0) }, texts = what ~= "notext" }
+    local params = { textDocument = this_document(), texts = what ~= "notext" }
     local found = M.ask("completer/explain", params)
     if found then
+      local lines = M.explain_lines(found) -- of this buffer, not of the new one
       vim.cmd("botright new")
       vim.bo.buftype, vim.bo.bufhidden = "nofile", "wipe"
-      vim.api.nvim_buf_set_lines(0, 0, -1, false, M.explain_lines(found))
+      vim.api.nvim_buf_set_lines(0, 0, -1, false, lines)
     end
   end,
   status = function()
-    local status = M.ask("completer/status")
+    local status = M.ask("completer/status", { textDocument = this_document() })
     if status then
       say(M.status_lines(status))
     end
@@ -197,8 +245,8 @@ M.subcommands = {
     end
   end,
   toggle = function(where)
-    local on = require("completer").toggle(where == "buffer" and vim.api.nvim_get_current_buf() or nil)
-    say({ ("completer: suggestions %s%s"):format(on and "on" or "off", where == "buffer" and " in this buffer" or "") })
+    local scope = where == "buffer" and vim.b or vim.g
+    set_enabled(scope.completer_enabled == false, where)
   end,
   restart = client.restart,
   log = function()
@@ -223,7 +271,7 @@ end
 ---@return string[]
 function M.complete(line)
   local before, word = line:match("^%s*%S+%s+(.-)(%S*)$")
-  local arguments = { toggle = { "buffer" }, explain = { "notext" }, next = { "all" } }
+  local arguments = { toggle = { "buffer" }, on = { "buffer" }, off = { "buffer" }, explain = { "notext" }, next = { "all" } }
   local names = before == "" and vim.tbl_keys(M.subcommands) or arguments[vim.trim(before or "")] or {}
   table.sort(names)
   return vim.tbl_filter(function(name)

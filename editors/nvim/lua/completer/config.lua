@@ -112,11 +112,19 @@ function M.wants(buf)
   end)
 end
 
+--- Return why suggestions are off in a buffer, in the words of the server's reasons; nil where they are on.
+---@param buf integer
+---@return string?
+function M.reason(buf)
+  local everywhere = vim.g.completer_enabled == false and "off: switched off" or nil
+  return everywhere or (vim.b[buf].completer_enabled == false and "off: switched off for this file" or nil)
+end
+
 --- Whether suggestions are on in a buffer: `vim.g.completer_enabled` and `vim.b.completer_enabled`, on where unset.
 ---@param buf integer
 ---@return boolean
 function M.enabled(buf)
-  return vim.g.completer_enabled ~= false and vim.b[buf].completer_enabled ~= false
+  return M.reason(buf) == nil
 end
 
 return M

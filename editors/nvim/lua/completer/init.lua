@@ -67,16 +67,25 @@ function M.setup(options)
   end
 end
 
+--- Switch suggestions off or on.
+---@param on boolean
+---@param buf integer?  only in this buffer; nil: everywhere
+function M.set_enabled(on, buf)
+  local scope = buf and vim.b[buf] or vim.g
+  scope.completer_enabled = on
+  if not on then
+    session.clear()
+  end
+end
+
 --- Switch suggestions off and on again.
 ---@param buf integer?  only in this buffer; nil: everywhere
 ---@return boolean enabled
 function M.toggle(buf)
   local scope = buf and vim.b[buf] or vim.g
-  scope.completer_enabled = scope.completer_enabled == false
-  if not scope.completer_enabled then
-    session.clear()
-  end
-  return scope.completer_enabled
+  local on = scope.completer_enabled == false
+  M.set_enabled(on, buf)
+  return on
 end
 
 return M
