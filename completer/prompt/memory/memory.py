@@ -19,7 +19,7 @@ from completer.document.secrets import find_secret
 from completer.document.uri import path_of
 from completer.prompt.context.workspace import Workspace, real_path
 from completer.prompt.memory.index import Index, Place, before_cursor, normalised
-from completer.prompt.memory.recall import recall
+from completer.prompt.memory.recall import Line, recall
 from completer.types import Evidence, Snapshot
 
 log = logging.getLogger(__name__)
@@ -115,7 +115,8 @@ class Memory:
             return None
         before = before_cursor(snapshot.text[max(0, snapshot.cursor_cp - 4_000) : snapshot.cursor_cp])
         own = self._documents.get(snapshot.uri)
-        evidence = recall(own.index.places(before) if own else (), self._elsewhere(snapshot.uri, before), snapshot.line_suffix)
+        line = Line(snapshot.line_prefix, snapshot.line_suffix)
+        evidence = recall(own.index.places(before) if own else (), self._elsewhere(snapshot.uri, before), line)
         if evidence is None or find_secret(snapshot.line_prefix + evidence.text.decode(errors="replace")) is not None:
             return None
         return evidence
