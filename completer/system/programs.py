@@ -17,6 +17,12 @@ def interpreter() -> list[str]:
     return [sys.executable, "-I" if sys.flags.isolated else "-P"]
 
 
+def own_command() -> list[str]:
+    """Return how completer's command line is started anew; its arguments follow."""
+    command = interpreter()
+    return command if getattr(sys, "frozen", False) else [*command, "-m", "completer"]
+
+
 def find_program(name: str) -> str | None:
     """Return the absolute path of a program: `name` itself, or where the PATH has it; None if it is not there.
 

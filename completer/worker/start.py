@@ -21,7 +21,7 @@ import completer
 from completer.errors import ConfigError, WorkerLost
 from completer.models.store import cache_dir
 from completer.system.private import default_folder, foreign_peer, peer_pid, unix_socket
-from completer.system.programs import NEUTRAL_FOLDER, find_program, interpreter
+from completer.system.programs import NEUTRAL_FOLDER, find_program, own_command
 from completer.worker.wire import WIRE
 
 START_S = 30.0
@@ -151,8 +151,7 @@ def _launch(place: Place) -> subprocess.Popen[bytes]:
 
 def _command(place: Place) -> list[str]:
     if not place.interpreter:
-        command = interpreter()
-        return command if getattr(sys, "frozen", False) else [*command, "-m", "completer"]
+        return own_command()
     program = find_program(place.interpreter)
     if program is None:
         raise ConfigError(f"setting 'worker_python': there is no program {place.interpreter!r}: write its absolute path")

@@ -72,6 +72,11 @@ class RemoteEngine:
     async def close(self) -> None:
         await self._link.close()
 
+    async def move_to(self, link: Link) -> None:
+        """Go on over another link: the same server, started again elsewhere. Mutates: the link; the old one is closed."""
+        old, self._link = self._link, link
+        await old.close()
+
     def _ask(self, request: StreamRequest) -> Ask:
         format_ = self._tokenizer.fim.format
         line_end = ("\n",) if request.single_line else ()
