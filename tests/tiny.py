@@ -71,6 +71,11 @@ def tokenizer(folder: Path) -> Tokenizer:
     return Tokenizer.load(path)
 
 
+def loaded_tokenizer() -> Tokenizer:
+    """Return the tiny vocabulary without a file."""
+    return Tokenizer.of_spec(json.loads(tokenizer_text()))
+
+
 def transformers_model(family: str) -> Any:
     """Return the transformers library's own model of a family with random weights, in float32."""
     import transformers
