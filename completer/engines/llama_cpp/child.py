@@ -23,6 +23,8 @@ from typing import Any
 from completer.system.programs import NEUTRAL_FOLDER
 
 MAX_LOG_BYTES = 1 << 20
+_LOG = 2
+"""Standard error, which is a file."""
 _LOG_CHECK_S = 30.0
 _WARNINGS = 2
 """llama.cpp's level: above it, every request writes a dozen lines."""
@@ -164,9 +166,9 @@ def _dying_with_us() -> Callable[[], None] | None:
 
 
 def _shorten_log() -> None:
-    if os.fstat(2).st_size > MAX_LOG_BYTES:
-        os.ftruncate(2, 0)
-        os.lseek(2, 0, os.SEEK_SET)  # Windows does not append by itself
+    if os.fstat(_LOG).st_size > MAX_LOG_BYTES:
+        os.ftruncate(_LOG, 0)
+        os.lseek(_LOG, 0, os.SEEK_SET)  # Windows does not append by itself
 
 
 def _leave(order: Order, status: int) -> None:

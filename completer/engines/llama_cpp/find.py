@@ -29,7 +29,7 @@ def find_server(setting: str = "") -> str:
 
 
 def devices() -> str:
-    """Return the devices that the package computes on, "cpu" if there are no others. Raises: what importing it raises."""
+    """Return the graphics cards that the package computes on, "cpu" without one. Raises: what importing it raises."""
     found = importlib.import_module(PACKAGE).get_device_info()  # a compiled package without types
-    names = [str(device["description"]) for device in found if "CPU" not in str(device["type"])]
+    names = [str(device["description"]) for device in found if "GPU" in device["type"].name]
     return ", ".join(names) or "cpu"
