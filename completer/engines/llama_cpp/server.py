@@ -21,7 +21,7 @@ from completer.engines.remote.link import Link
 from completer.errors import CompleterError, EngineUnavailable
 from completer.models.store import cache_dir
 from completer.system.private import default_folder
-from completer.system.programs import NEUTRAL_FOLDER, own_command
+from completer.system.programs import NEUTRAL_FOLDER, own_command, passed_on
 
 START_S = 180.0
 """Until a model is loaded: the 5 GB of a 7B model from a slow disk."""
@@ -149,6 +149,7 @@ def _launch(order: Order, log: Path | None) -> subprocess.Popen[bytes]:
             process = subprocess.Popen(
                 command,
                 cwd=NEUTRAL_FOLDER,
+                env=passed_on(),
                 stdin=subprocess.PIPE,
                 stdout=said,
                 stderr=said,
