@@ -16,6 +16,10 @@ from completer.system.backoff import Backoff
 
 log = logging.getLogger(__name__)
 
+_LONG_PROMPT = 64
+"""Tokens to be read, and tokens generated, from which on a request tells what they cost."""
+_LONG_ANSWER = 8
+
 Start = Callable[[Callable[[], None]], Server]
 """Starts the server. Blocks until its model is loaded; calls its argument meanwhile, and passes on what that raises."""
 
@@ -57,8 +61,12 @@ class LlamaCppEngine:
                 "use a smaller context"
             )
         await self._revive()
+        began_s, n_generated = time.perf_counter(), 0
         async with aclosing(self._remote.stream(request)) as pieces:
             async for piece in pieces:
+                if piece.ids:
+                    n_generated += len(piece.ids)
+                    self._learn(request, piece, n_generated, (time.perf_counter() - began_s) * 1e3)
                 yield piece
 
     async def close(self) -> None:
@@ -67,6 +75,19 @@ class LlamaCppEngine:
             await asyncio.wait((self._starting,))
         await self._remote.close()
         await asyncio.to_thread(self._server.stop)
+
+    def _learn(self, request: StreamRequest, piece: StreamPiece, n_generated: int, ms: float) -> None:
+        """Lower the costs, which were measured when the machine may have been busy. ms: since the request began.
+
+        All of that time is charged to the prompt at the first token, and to the tokens later: costs seem higher than they
+        are, never lower.  Mutates: costs.
+        """
+        n_fed = len(request.ids) - (piece.n_cached or 0)
+        if n_generated == len(piece.ids) and n_fed >= _LONG_PROMPT:
+            self.costs = self.costs.seen_prefill(ms / n_fed)
+        elif n_generated >= _LONG_ANSWER:
+            step_ms = ms / n_generated
+            self.costs = self.costs.seen(1, step_ms).seen(2, step_ms + self.costs.prefill_ms_per_token)
 
     async def _revive(self) -> None:
         """Return when the server runs. Raises: EngineClosed, EngineUnavailable, whatever starting it raises."""

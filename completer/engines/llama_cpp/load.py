@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +16,15 @@ from completer.engines.remote.engine import RemoteEngine
 from completer.engines.remote.load import engine_over
 from completer.engines.remote.probe import ask_server
 from completer.engines.weights.gguf_header import GgufHeader
-from completer.errors import UnsupportedModel
+from completer.errors import (
+    CacheError,
+    CompleterError,
+    DeadlineOver,
+    EngineUnavailable,
+    ModelError,
+    ServerError,
+    UnsupportedModel,
+)
 from completer.models.store import ModelFiles
 from completer.system.replace import replace_file
 from completer.tokens.tokenizer import Tokenizer
@@ -26,7 +35,7 @@ MAX_SLOTS = 8
 
 
 def open_engine(order: Order, tokenizer: Tokenizer, progress: Progress) -> LlamaCppEngine:
-    """Start a server and return the engine over it. Raises: EngineUnavailable, ServerError, what `progress` raises."""
+    """Start a server and return the engine over it, its costs measured. Raises: EngineUnavailable; what `progress` raises."""
 
     def begin(tick: Callable[[], None]) -> Server:
         return start(order, tick)
@@ -34,10 +43,15 @@ def open_engine(order: Order, tokenizer: Tokenizer, progress: Progress) -> Llama
     server = begin(lambda: progress("loading", 0, 1))
     try:
         progress("measuring", 0, 1)
-        return LlamaCppEngine(begin, server, asyncio.run(_connect(server, tokenizer)))
-    except BaseException:
+        remote = asyncio.run(_connect(server, tokenizer))
+    except BaseException as error:
         server.stop()
+        if isinstance(error, DeadlineOver):
+            raise EngineUnavailable(f"{order.model} is too slow here with llama.cpp ({error}): choose a smaller model") from error
+        if isinstance(error, ServerError):
+            raise EngineUnavailable(f"llama.cpp's server does not answer as it should: {error}") from error
         raise
+    return LlamaCppEngine(begin, server, remote)
 
 
 async def _connect(server: Server, tokenizer: Tokenizer) -> RemoteEngine:
@@ -56,20 +70,26 @@ def order_for(files: ModelFiles, settings: Settings, header: GgufHeader, threads
     return Order(find_server(settings.llama_server), str(files.path), "", "", threads, slots, ctx)
 
 
-def write_vocabulary(header: GgufHeader, folder: Path) -> Path:
-    """Write the model's vocabulary to tokenizer.json in `folder`, unless it is there; return its path.
+def tokenizer_of(header: GgufHeader, folder: Path, fim: str) -> tuple[Path, Tokenizer]:
+    """Return the model's tokenizer, and its file in `folder`, which is written unless it is there.
 
-    Raises: UnsupportedModel, ModelError, OSError.
+    Raises: UnsupportedModel, ModelError, CacheError.
     """
-    target = folder / "tokenizer.json"
-    if not target.is_file():
-        fresh = folder / "tokenizer.json.new"
-        try:
+    path = folder / "tokenizer.json"
+    try:
+        if not path.is_file():
+            fresh = folder / f"tokenizer.{os.getpid()}"
             fresh.write_text(header.tokenizer_json(), encoding="utf-8")
-        except UnsupportedModel as error:
-            raise UnsupportedModel(f"{error}, or run a llama-server by yourself and use the engine 'remote'") from error
-        replace_file(fresh, target)
-    return target
+            replace_file(fresh, path)
+        return path, Tokenizer.load_quickly(path, fim)
+    except UnsupportedModel as error:
+        raise UnsupportedModel(f"{error}, or run a llama-server by yourself and use the engine 'remote'") from error
+    except OSError as error:
+        raise CacheError(f"{folder} cannot be written ({error}): free space or mend permissions there") from error
+    except CompleterError:
+        raise
+    except Exception as error:  # the tokenizers library raises plain Exception
+        raise ModelError(f"the vocabulary of the model, in {path}, cannot be read ({error}): delete that folder") from error
 
 
 def header_of(files: ModelFiles) -> GgufHeader:

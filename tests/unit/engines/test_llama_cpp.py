@@ -20,12 +20,11 @@ from completer.engines.base import Availability, CostCurve, StreamPiece, StreamR
 from completer.engines.llama_cpp import child, find, server
 from completer.engines.llama_cpp.child import Order
 from completer.engines.llama_cpp.engine import LlamaCppEngine
-from completer.engines.llama_cpp.load import MAX_SLOTS, header_of, order_for, write_vocabulary
+from completer.engines.llama_cpp.load import MAX_SLOTS, header_of, order_for, tokenizer_of
 from completer.engines.registry import availability
 from completer.engines.weights.gguf_header import GgufHeader
-from completer.errors import EngineClosed, EngineUnavailable, UnsupportedModel
+from completer.errors import CacheError, EngineClosed, EngineUnavailable, ModelError, UnsupportedModel
 from completer.models.store import ModelFiles, locate
-from completer.tokens.tokenizer import Tokenizer
 from tests import tiny
 
 
@@ -159,13 +158,23 @@ def test_the_header_tells_what_a_token_costs_and_how_long_the_context_is(files: 
 
 def test_the_vocabulary_is_written_once_and_is_the_files(files: ModelFiles, tmp_path: Path) -> None:
     header = header_of(files)
-    path = write_vocabulary(header, tmp_path)
-    ours, theirs = Tokenizer.load(path), tiny.loaded_tokenizer()
+    path, ours = tokenizer_of(header, tmp_path, "")
+    theirs = tiny.loaded_tokenizer()
     text = "def f(größe):\n\treturn '漢字'"
     assert ours.encode(text) == theirs.encode(text)
-    assert [entry.name for entry in tmp_path.iterdir()] == ["tokenizer.json"]
-    path.write_text("kept", encoding="utf-8")
-    assert write_vocabulary(header, tmp_path).read_text(encoding="utf-8") == "kept"
+    assert path == tmp_path / "tokenizer.json"
+    assert not list(tmp_path.glob(f"*.{os.getpid()}"))
+    written = path.stat().st_mtime_ns
+    assert tokenizer_of(header, tmp_path, "")[1].token_bytes == ours.token_bytes
+    assert path.stat().st_mtime_ns == written
+
+
+def test_a_vocabulary_that_is_damaged_or_cannot_be_written_is_one_line(files: ModelFiles, tmp_path: Path) -> None:
+    with pytest.raises(CacheError, match="mend permissions"):
+        tokenizer_of(header_of(files), tmp_path / "nowhere", "")
+    (tmp_path / "tokenizer.json").write_text("{", encoding="utf-8")
+    with pytest.raises(ModelError, match="delete that folder"):
+        tokenizer_of(header_of(files), tmp_path, "")
 
 
 def test_a_folder_is_refused(tmp_path: Path) -> None:
@@ -289,6 +298,26 @@ async def test_an_engine_that_is_closed_while_its_server_starts_leaves_none() ->
     with pytest.raises(EngineClosed):
         await ask(engine)
     assert len(starter.servers) == 1
+
+
+async def test_requests_lower_costs_that_were_measured_on_a_busy_machine() -> None:
+    class Quick(FakeRemote):
+        costs = CostCurve({1: 1e6, 2: 2e6}, 1e6)
+
+        async def stream(self, request: StreamRequest) -> AsyncGenerator[StreamPiece, None]:
+            for id_ in range(request.n_predict):
+                yield StreamPiece((id_,), n_cached=n_cached)
+
+    engine = LlamaCppEngine(Starter(0), FakeServer(), Quick())  # type: ignore[arg-type]
+    n_cached = 60
+    [_ async for _ in engine.stream(StreamRequest(tuple(range(90)), 2))]
+    assert engine.costs == Quick.costs  # too little of it to tell
+    n_cached = 0
+    [_ async for _ in engine.stream(StreamRequest(tuple(range(90)), 1))]
+    assert engine.costs.prefill_ms_per_token < 1e3
+    assert engine.costs.forward_ms == Quick.costs.forward_ms
+    [_ async for _ in engine.stream(StreamRequest((1, 2), 9))]
+    assert engine.costs.cost(1) < engine.costs.cost(2) < 1e4
 
 
 def test_an_order_arrives_as_it_was_given() -> None:

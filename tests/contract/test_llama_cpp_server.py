@@ -284,3 +284,12 @@ def test_in_a_worker_it_answers_and_ends_with_a_worker_that_is_killed(model: Pat
     finally:
         front.close()
         control.stop(place)
+
+
+def test_a_model_that_is_too_slow_to_be_measured_says_so_and_leaves_no_server(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("completer.engines.remote.probe.COSTS_S", 0.0001)
+    with pytest.raises(EngineUnavailable, match=r"too slow here .* choose a smaller model"):
+        load(model)
+    assert (sockets(), logs()) == ([], [])
