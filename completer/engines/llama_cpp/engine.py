@@ -11,7 +11,7 @@ from contextlib import aclosing
 from completer.engines.base import CostCurve, StreamPiece, StreamRequest
 from completer.engines.llama_cpp.server import Server
 from completer.engines.remote.engine import RemoteEngine
-from completer.errors import CompleterError, ContextOverflow, EngineClosed, EngineUnavailable
+from completer.errors import ContextOverflow, EngineClosed, EngineUnavailable
 from completer.system.backoff import Backoff
 
 log = logging.getLogger(__name__)
@@ -113,7 +113,7 @@ class LlamaCppEngine:
             self._server, self._began_s, self._trouble = server, time.monotonic(), ""
         except EngineClosed:
             raise
-        except CompleterError as error:
+        except Exception as error:
             self._failed(0.0, str(error))
             raise
         finally:
