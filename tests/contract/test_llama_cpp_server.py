@@ -29,6 +29,7 @@ from completer.models.store import locate
 from completer.system.private import default_folder
 from completer.types import Request, StopRule
 from completer.worker import control
+from completer.worker.front import tokenizer_of
 from completer.worker.generator import WorkerGenerator
 from completer.worker.start import Place, attach
 from tests import tiny
@@ -264,6 +265,13 @@ def test_the_command_line_completes_over_it(model: Path, tmp_path: Path) -> None
     assert '"engine": "llama.cpp"' in result.output
 
 
+def test_doctor_measures_it(model: Path) -> None:
+    result = CliRunner().invoke(app, ["doctor", "--engine", "llama.cpp", "--model", str(model), "--set", "threads=1"])
+    assert result.exit_code == 0, result.output
+    assert "forward, ms by tokens" in result.output
+    assert (sockets(), logs()) == ([], [])
+
+
 def test_in_a_worker_it_answers_and_ends_with_a_worker_that_is_killed(model: Path, tmp_path: Path) -> None:
     place = Place(tmp_path / "worker.sock", tmp_path / "worker.log", tmp_path / "worker.err")
     settings = replace(SETTINGS, model=str(model))
@@ -271,6 +279,7 @@ def test_in_a_worker_it_answers_and_ends_with_a_worker_that_is_killed(model: Pat
     try:
         ready = front.begin(lambda *_: None)
         assert ready.engine == "llama.cpp"
+        assert tokenizer_of(ready.vocabulary).encode("def f():") == tiny.loaded_tokenizer().encode("def f():")
         events = Events()
         front.submit(Request(1, "a", prompt_of(tiny.loaded_tokenizer(), IDS), StopRule(max_tokens=4)), events)
         ids, done = events.until_done()

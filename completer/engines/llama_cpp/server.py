@@ -90,10 +90,8 @@ def start(order: Order, tick: Callable[[], None], use_socket: bool = True) -> Se
     process = _launch(order, log)
     try:
         url = _await_model(process, order, socket, tick)
-    except BaseException as error:
+    except BaseException:
         _end(process)
-        if isinstance(error, EngineUnavailable):  # its log stays, for the user
-            raise
         _remove(socket, log)
         raise
     if url:
