@@ -44,11 +44,11 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and Uni
 
 
 @pytest.fixture
-def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def model(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "tiny.gguf"
     tiny.save_gguf("qwen2", path, padded=True)
     monkeypatch.setenv("COMPLETER_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("r")))  # short: it becomes part of a socket's name
     return path
 
 
@@ -76,10 +76,9 @@ def sockets() -> list[Path]:
     return sorted(default_folder().glob("llama-*.sock"))
 
 
-def kill(pid: int) -> None:
-    process = psutil.Process(pid)
-    process.kill()
-    wait_gone(pid)
+def kill_server(engine: LlamaCppEngine) -> None:
+    engine._server.process.kill()
+    engine._server.process.wait()
 
 
 def wait_gone(pid: int) -> None:
@@ -94,14 +93,14 @@ def wait_gone(pid: int) -> None:
 
 async def test_a_killed_server_is_started_again_by_the_next_request_and_answers_the_same(engine: LlamaCppEngine) -> None:
     before, pid = ids_of(await answer(engine, IDS, 4)), engine.pid
-    kill(pid)
+    kill_server(engine)
     assert ids_of(await answer(engine, IDS, 4)) == before
     assert engine.pid != pid
 
 
 async def test_requests_that_come_while_it_starts_wait_for_the_same_server(engine: LlamaCppEngine) -> None:
     before = ids_of(await answer(engine, IDS, 2))
-    kill(engine.pid)
+    kill_server(engine)
     cancelled = asyncio.create_task(answer(engine, IDS, 2))
     await asyncio.sleep(0)
     cancelled.cancel()  # the next key
@@ -128,7 +127,7 @@ async def test_nobody_without_the_key_gets_an_answer(engine: LlamaCppEngine) -> 
 
 
 async def test_no_text_of_a_prompt_is_in_the_log(engine: LlamaCppEngine) -> None:
-    kill(engine.pid)  # what is logged of a crash, too
+    kill_server(engine)  # what is logged of a crash, too
     await answer(engine, IDS, 4)
     assert all("prompt" not in path.read_text(encoding="utf-8") for path in logs())
 
@@ -206,9 +205,9 @@ def test_the_server_ends_when_our_process_is_killed(model: Path, tmp_path: Path,
 def test_a_server_that_still_loads_its_model_ends_at_once(model: Path, tmp_path: Path) -> None:
     endless = tmp_path / "endless.gguf"
     os.mkfifo(endless)  # the library waits in it, and no thread of Python runs meanwhile
-    order = Order("", str(endless), str(tmp_path / "s.sock"), "key", 1, 2, 256)
+    order = Order("", str(endless), str(default_folder() / "s.sock"), "key", 1, 2, 256)
     process = running._launch(order, None)
-    wait_until((tmp_path / "s.sock").exists)  # from here on it is in the library
+    wait_until(Path(order.host).exists)  # from here on it is in the library
     assert process.poll() is None
     assert process.stdin is not None
     process.stdin.close()
@@ -220,7 +219,7 @@ async def test_a_program_ends_when_the_process_that_watches_it_is_killed(model: 
     made = (await asyncio.to_thread(load, model, str(install(tmp_path)))).engine
     assert isinstance(made, LlamaCppEngine)
     (program,) = psutil.Process(made.pid).children()
-    kill(made.pid)
+    kill_server(made)
     wait_gone(program.pid)
     assert len(ids_of(await answer(made, IDS, 2))) == 2
     await made.close()
@@ -273,7 +272,7 @@ def test_doctor_measures_it(model: Path) -> None:
 
 
 def test_in_a_worker_it_answers_and_ends_with_a_worker_that_is_killed(model: Path, tmp_path: Path) -> None:
-    place = Place(tmp_path / "worker.sock", tmp_path / "worker.log", tmp_path / "worker.err")
+    place = Place(default_folder() / "worker.sock", tmp_path / "worker.log", tmp_path / "worker.err")
     settings = replace(SETTINGS, model=str(model))
     front = WorkerGenerator(lambda: attach(place), settings)
     try:
