@@ -36,7 +36,7 @@ def recall(own: Iterable[Place], others: Iterable[Place], rest: str) -> Evidence
     best, n = votes.most_common(1)[0]
     if n < MIN_AGREE * votes.total() or len(best) > MAX_BYTES:
         return None
-    text = _up_to(best, rest.strip().encode())
+    text = _up_to(best, rest.strip().encode(errors="replace"))
     if text is None or not text.strip():
         return None
     return Evidence(text, next(odds for least, odds in LOG_ODDS if longest >= least), longest)

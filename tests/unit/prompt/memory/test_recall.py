@@ -41,3 +41,8 @@ def test_a_longer_match_is_trusted_more() -> None:
 
 def test_lines_of_data_are_no_evidence() -> None:
     assert recall((), [Place(0, 20, b"0, " * 1000)], "") is None
+
+
+def test_a_lone_surrogate_after_the_cursor_disturbs_nothing() -> None:
+    found = recall((), [Place(0, 20, b"key, ?)")], ", \ud800)")
+    assert found is not None and found.text == b"key"
