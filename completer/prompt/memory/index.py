@@ -22,11 +22,17 @@ MAX_MATCH = 256
 """Bytes before the cursor that are compared."""
 MAX_PLACES = 128
 """Places of one key that are looked at, at equal distances."""
+MAX_CONTINUATION = 400
+"""Bytes; of a longer rest of a line, which is data, only the beginning is taken: it may be a whole minified file."""
 _BEFORE = b"\0"
 
 
 class Place(NamedTuple):
-    """A place where the text before the cursor occurs. matched: so many bytes; continuation: the rest of the line there."""
+    """A place where the text before the cursor occurs.
+
+    matched: so many bytes.
+    continuation: the rest of the line there; of one above MAX_CONTINUATION the first MAX_CONTINUATION + 1 bytes.
+    """
 
     file: int
     matched: int
@@ -79,9 +85,9 @@ class Index:
             if self._text[at - KEY : at] != key:
                 continue
             file = int(np.searchsorted(self._starts, at, "left")) - 1
-            file_end = int(self._starts[file + 1])
-            line_end = self._text.find(b"\n", at, file_end)
-            continuation = self._text[at : file_end if line_end < 0 else line_end]
+            last = min(int(self._starts[file + 1]), at + MAX_CONTINUATION + 1)
+            line_end = self._text.find(b"\n", at, last)
+            continuation = self._text[at : last if line_end < 0 else line_end]
             yield Place(file, n_matched(self._text, at, before), continuation)
 
 

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from completer.prompt.memory.index import KEY, MAX_MATCH, Index, Place, before_cursor, n_matched, normalised
+from completer.prompt.memory.index import KEY, MAX_CONTINUATION, MAX_MATCH, Index, Place, before_cursor, n_matched, normalised
 
 
 def places_by_search(files: list[bytes], before: bytes) -> set[tuple[int, int, bytes]]:
@@ -55,3 +55,10 @@ def test_a_match_is_measured_to_its_last_byte() -> None:
     for n in range(40):
         text, before = b"x" * (40 - n) + b"y" * n, b"z" * (40 - n) + b"y" * n
         assert n_matched(text, 40, before) == n
+
+
+def test_of_a_very_long_line_only_the_beginning_is_copied() -> None:
+    index = Index((b"x" * 1_000_000, b"y = compute(all_values)" + b"z" * MAX_CONTINUATION))
+    places = list(index.places(b"x" * MAX_MATCH))
+    assert places and all(len(place.continuation) <= MAX_CONTINUATION + 1 for place in places)
+    assert [len(place.continuation) for place in index.places(b"y = compute(all_values)")] == [MAX_CONTINUATION]
