@@ -170,20 +170,24 @@ def _of_document(snapshot: Snapshot) -> Index:
 def _of_workspace(folders: Sequence[Path], stop: threading.Event) -> _Files:
     """Runs in the memory's thread."""
     end = time.monotonic() + BUILD_S
+
+    def late() -> bool:
+        return stop.is_set() or time.monotonic() > end
+
     workspace = Workspace(folders)
-    workspace.refresh(lambda: stop.is_set() or time.monotonic() > end)
-    texts: list[bytes] = []
-    paths: list[Path] = []
+    workspace.refresh(late)
+    texts: dict[Path, bytes] = {}  # a folder inside another one is walked twice
     n_left = MAX_TEXT_BYTES
-    for n, path in enumerate(itertools.chain.from_iterable(workspace.source_files(folder, end) for folder in workspace.folders)):
+    for n, path in enumerate(itertools.chain.from_iterable(workspace.source_files(folder, late) for folder in workspace.folders)):
         if n % 50 == 0:
-            workspace.refresh(lambda: stop.is_set() or time.monotonic() > end)
+            workspace.refresh(late)
+        if path in texts:
+            continue
         text = normalised(workspace.read(path) or "")
         n_left -= len(text)
         if n_left < 0 or stop.is_set():
             break
         if text:
-            texts.append(text)
-            paths.append(path)
+            texts[path] = text
         time.sleep(PAUSE_S)
-    return _Files(Index(texts), tuple(paths))
+    return _Files(Index(() if stop.is_set() else texts.values()), tuple(texts))

@@ -1,9 +1,10 @@
 """The memory of a client: what it reads, what it never reads, and what it says."""
 
+import threading
 import time
 from pathlib import Path
 
-from completer.prompt.memory.memory import Memory
+from completer.prompt.memory.memory import Memory, _of_workspace
 from completer.types import Snapshot
 from tests.by_hand import snap
 
@@ -106,3 +107,28 @@ async def test_an_untitled_document_without_a_workspace_has_a_memory_of_itself()
     memory = await filled(Memory(on=True), asked)
     assert memory.recall(asked) is not None
     await memory.close()
+
+
+async def test_a_file_in_a_folder_inside_another_one_counts_once(tmp_path: Path) -> None:
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    (inner / "a.py").write_text(f"{LINE}\n")
+    assert len(_of_workspace((tmp_path, inner), threading.Event()).paths) == 1
+
+
+class AfterThree(threading.Event):
+    """Is set when it was asked three times."""
+
+    n_asked = 0
+
+    def is_set(self) -> bool:
+        self.n_asked += 1
+        return self.n_asked > 3
+
+
+def test_a_walk_past_files_that_are_no_sources_ends_when_the_client_is_gone(tmp_path: Path) -> None:
+    for n in range(100):
+        (tmp_path / f"{n}.bin").write_text("")
+    stop = AfterThree()
+    _of_workspace((tmp_path,), stop)
+    assert 3 < stop.n_asked < 10
