@@ -4,7 +4,10 @@ import threading
 import time
 from pathlib import Path
 
-from completer.prompt.memory.memory import Memory, _of_workspace
+import pytest
+
+from completer.prompt.memory.memory import Memory
+from completer.prompt.memory.reading import of_workspace
 from completer.types import Snapshot
 from tests.by_hand import snap
 
@@ -12,9 +15,9 @@ LINE = "response = await self.client.fetch(url, timeout=self.timeout)"
 HALF = "response = await self.client.fetch("
 
 
-def at(path: Path, text: str) -> Snapshot:
-    """Return a document with the cursor at its end."""
-    return Snapshot(path.as_uri(), 1, "python", text, len(text))
+def at(path: Path, text: str, version: int = 1) -> Snapshot:
+    """Return a document with the cursor at the mark, or at its end."""
+    return Snapshot(path.as_uri(), version, "python", text.replace("‸", ""), text.find("‸") if "‸" in text else len(text))
 
 
 async def filled(memory: Memory, snapshot: Snapshot) -> Memory:
@@ -113,7 +116,7 @@ async def test_a_file_in_a_folder_inside_another_one_counts_once(tmp_path: Path)
     inner = tmp_path / "inner"
     inner.mkdir()
     (inner / "a.py").write_text(f"{LINE}\n")
-    assert len(_of_workspace((tmp_path, inner), threading.Event()).paths) == 1
+    assert len(of_workspace((tmp_path, inner), threading.Event()).paths) == 1
 
 
 class AfterThree(threading.Event):
@@ -130,5 +133,43 @@ def test_a_walk_past_files_that_are_no_sources_ends_when_the_client_is_gone(tmp_
     for n in range(100):
         (tmp_path / f"{n}.bin").write_text("")
     stop = AfterThree()
-    _of_workspace((tmp_path,), stop)
+    of_workspace((tmp_path,), stop)
     assert 3 < stop.n_asked < 10
+
+
+ABOVE, BELOW = "import client\n\nasync def f(self, url):\n    ", "\n    return response\n"
+
+
+@pytest.mark.parametrize(
+    ("indexed", "now"),
+    [
+        (f"{ABOVE}{LINE}{BELOW}‸", f"{ABOVE}{HALF}‸{BELOW}"),  # the end of the line
+        (f"‸{ABOVE}{LINE}{BELOW}", f"{ABOVE}{HALF}‸{BELOW}"),
+        (f"‸{ABOVE}{LINE}{BELOW}", f"import re\n{ABOVE}{HALF}‸{BELOW}"),  # after a change above
+        (f"‸{ABOVE}{LINE}{BELOW}", f"{ABOVE}{HALF}‸{BELOW}x = 1\n"),  # before one below
+        (f"‸{ABOVE}x = 1\n    {LINE}{BELOW}", f"{ABOVE}{HALF}‸{BELOW}"),  # with the line above it
+        (f"‸{ABOVE}{LINE}{BELOW}".replace("\n", "\r\n"), f"{ABOVE}{HALF}‸{BELOW}".replace("\n", "\r\n")),
+    ],
+)
+async def test_what_has_just_been_deleted_from_another_line_is_no_evidence(tmp_path: Path, indexed: str, now: str) -> None:
+    memory = await filled(Memory(on=True), at(tmp_path / "a.py", indexed))
+    assert memory.recall(at(tmp_path / "a.py", now, 2)) is None
+    await memory.close()
+
+
+async def test_a_line_that_is_still_there_is_evidence_even_if_the_cursor_came_to_where_it_was(tmp_path: Path) -> None:
+    memory = await filled(Memory(on=True), at(tmp_path / "a.py", f"‸{ABOVE}{LINE}{BELOW}"))
+    evidence = memory.recall(at(tmp_path / "a.py", f"{ABOVE}{HALF}‸\n    {LINE}{BELOW}", 2))
+    assert evidence is not None and evidence.text == b"url, timeout=self.timeout)\n"
+    await memory.close()
+
+
+async def test_a_document_that_is_not_indexed_yet_does_not_remember_its_own_file(tmp_path: Path) -> None:
+    (tmp_path / "b.py").write_text(f"{ABOVE}{LINE}{BELOW}")
+    memory = Memory(on=True)
+    memory.set_folders((tmp_path,))
+    await filled(memory, at(tmp_path / "a.py", ""))
+    assert memory.recall(at(tmp_path / "b.py", f"{ABOVE}{HALF}‸{BELOW}")) is None
+    asked = at(tmp_path / "c.py", HALF)
+    assert memory.recall(asked) is not None  # for others, the file still counts
+    await memory.close()
