@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from completer.prompt.memory import memory as memory_module
 from completer.prompt.memory.memory import Memory
 from completer.prompt.memory.reading import of_workspace
 from completer.types import Snapshot
@@ -172,4 +173,20 @@ async def test_a_document_that_is_not_indexed_yet_does_not_remember_its_own_file
     assert memory.recall(at(tmp_path / "b.py", f"{ABOVE}{HALF}‸{BELOW}")) is None
     asked = at(tmp_path / "c.py", HALF)
     assert memory.recall(asked) is not None  # for others, the file still counts
+    await memory.close()
+
+
+async def test_a_document_is_not_indexed_at_each_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    memory, path = Memory(on=True), tmp_path / "a.py"
+    await filled(memory, at(path, "x = 1\n‸"))
+    for version in range(2, 20):
+        memory.refresh(at(path, f"{LINE}\n‸", version))
+        assert not memory.busy
+    assert memory.recall(at(path, f"{LINE}\n{HALF}", 20)) is None
+    monkeypatch.setattr(memory_module, "REFRESH_S", 0.0)
+    monkeypatch.setattr(memory_module, "REFRESH_PAUSE", 0)
+    memory.switch(True)
+    for version in range(21, 23):
+        await filled(memory, at(path, f"{LINE}\n" * (version - 20) + "‸", version))
+        assert memory.recall(at(path, f"{LINE}\n" * (version - 20) + HALF, version)) is not None
     await memory.close()
