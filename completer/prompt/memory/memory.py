@@ -19,7 +19,7 @@ from completer.document.uri import path_of
 from completer.prompt.context.workspace import real_path
 from completer.prompt.memory.former import former_lines, is_former
 from completer.prompt.memory.index import Index, Place, before_cursor
-from completer.prompt.memory.reading import Files, of_document, of_workspace
+from completer.prompt.memory.reading import Files, of_document, of_workspace, rules_of
 from completer.prompt.memory.recall import recall
 from completer.types import Evidence, Snapshot
 
@@ -35,10 +35,14 @@ REFRESH_PAUSE = 20
 
 @dataclass(slots=True)
 class _Document:
-    """An open document: its real path, and the index of one version of it. due_s: it is not indexed again before that."""
+    """An open document: its real path, and the index of one version of it. due_s: it is not indexed again before that.
+
+    shared: it may be evidence in other documents.
+    """
 
     path: Path | None
     index: Index = field(default_factory=lambda: Index(()))
+    shared: bool = False
     indexed: Snapshot | None = None
     due_s: float = 0.0
 
@@ -113,7 +117,7 @@ class Memory:
         former = former_lines(own.indexed, snapshot) if own.indexed is not None else []
         own_places = (place for place in own.index.places(before) if not is_former(place, before, former))
         evidence = recall(own_places, self._elsewhere(own, before), snapshot.line_suffix)
-        if evidence is None or find_secret(snapshot.line_prefix + evidence.text.decode(errors="replace")) is not None:
+        if evidence is None or _is_secret(snapshot, evidence):
             return None
         return evidence
 
@@ -130,7 +134,8 @@ class Memory:
         document = self._documents.get(snapshot.uri)
         if document is None:
             path = path_of(snapshot.uri)
-            document = self._documents[snapshot.uri] = _Document(real_path(path) if path is not None else None)
+            document = _Document(real_path(path) if path is not None else None)
+        self._documents[snapshot.uri] = document
         return document
 
     def _elsewhere(self, own: _Document, before: bytes) -> Iterator[Place]:
@@ -138,9 +143,9 @@ class Memory:
 
         A file that is open, but not indexed yet, counts as it is on disk, unless it is the cursor's.
         """
-        for document in self._documents.values():
-            if document is not own:
-                yield from document.index.places(before)
+        others = [document for document in self._documents.values() if document is not own and document.shared]
+        for document in others:
+            yield from document.index.places(before)
         if (files := self._files) is None:
             return
         opened = {document.path for document in self._documents.values() if document.indexed is not None or document is own}
@@ -159,9 +164,12 @@ class Memory:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="memory")
         loop, stop, started = asyncio.get_running_loop(), self._stop, time.monotonic()
         try:
-            document.index = await loop.run_in_executor(self._thread, of_document, snapshot)
+            written = await loop.run_in_executor(self._thread, of_document, snapshot, self._folders)
+            document.index, document.shared = written.index, written.shared
             document.indexed, ended = snapshot, time.monotonic()
             document.due_s = ended + max(REFRESH_S, REFRESH_PAUSE * (ended - started))
+            if self._files is not None and self._files.rules != await loop.run_in_executor(self._thread, rules_of, self._folders):
+                self._files, workspace = None, True  # what it holds may be ignored by now
             if workspace:
                 files = await loop.run_in_executor(self._thread, of_workspace, self._folders, stop)
                 if not stop.is_set():
@@ -169,3 +177,8 @@ class Memory:
         except Exception:
             # Reading strangers' files can fail in more ways than one can list; without memory we still complete.
             log.exception("no memory of the workspace")
+
+
+def _is_secret(snapshot: Snapshot, evidence: Evidence) -> bool:
+    line = snapshot.line_prefix + evidence.text.decode(errors="replace").rstrip("\n") + snapshot.line_suffix
+    return find_secret(line) is not None

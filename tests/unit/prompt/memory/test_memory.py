@@ -190,3 +190,51 @@ async def test_a_document_is_not_indexed_at_each_key(tmp_path: Path, monkeypatch
         await filled(memory, at(path, f"{LINE}\n" * (version - 20) + "‸", version))
         assert memory.recall(at(path, f"{LINE}\n" * (version - 20) + HALF, version)) is not None
     await memory.close()
+
+
+async def remembered(folder: Path, other: Snapshot, asked: Snapshot) -> bytes | None:
+    """Return the evidence where another document is open, too."""
+    memory = Memory(on=True)
+    memory.set_folders((folder,))
+    await filled(memory, other)
+    await filled(memory, asked)
+    evidence = memory.recall(asked)
+    await memory.close()
+    return evidence.text if evidence else None
+
+
+@pytest.mark.parametrize(("name", "is_used"), [("a.py", True), ("build/a.py", False), ("secrets.yml", False), (".env", False)])
+async def test_an_open_document_that_is_ignored_or_secret_is_not_used_in_another_one(
+    tmp_path: Path, name: str, is_used: bool
+) -> None:
+    (tmp_path / "build").mkdir()
+    (tmp_path / ".gitignore").write_text("build/\n")
+    found = await remembered(tmp_path, at(tmp_path / name, f"{LINE}\n"), at(tmp_path / "b.py", HALF))
+    assert (found is not None) == is_used
+
+
+async def test_a_private_key_is_not_repeated_line_by_line(tmp_path: Path) -> None:
+    block = "-----BEGIN RSA PRIVATE " + "KEY-----\nMIIEpAIBAAKCAQEA7\nb0Xk9sQ2\n-----END RSA PRIVATE " + "KEY-----\n"
+    (tmp_path / "a.sh").write_text(f"cat << EOF\n{block}EOF\n")
+    begun = block[: block.index("MII")]
+    assert await recalled(tmp_path, at(tmp_path / "b.sh", begun)) is None
+    assert await remembered(tmp_path, at(tmp_path / "c.sh", block + "x"), at(tmp_path / "b.sh", begun)) is None
+
+
+async def test_a_secret_whose_quote_is_closed_already_is_not_repeated(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("client = connect(password='hN3kq9Zr7Ww2Lx5Tb8Vy')\n")
+    assert await recalled(tmp_path, at(tmp_path / "b.py", "client = connect(password='‸')")) is None
+
+
+async def test_files_that_become_ignored_are_forgotten_with_the_next_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory_module, "REFRESH_S", 0.0)
+    monkeypatch.setattr(memory_module, "REFRESH_PAUSE", 0)
+    (tmp_path / "a.py").write_text(f"{LINE}\n")
+    memory = Memory(on=True)
+    memory.set_folders((tmp_path,))
+    await filled(memory, at(tmp_path / "b.py", HALF))
+    assert memory.recall(at(tmp_path / "b.py", HALF)) is not None
+    (tmp_path / ".completerignore").write_text("a.py\n")
+    await filled(memory, at(tmp_path / "b.py", HALF, 2))
+    assert memory.recall(at(tmp_path / "b.py", HALF, 2)) is None
+    await memory.close()
