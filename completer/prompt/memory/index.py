@@ -21,7 +21,7 @@ KEY = 16
 MAX_MATCH = 256
 """Bytes before the cursor that are compared."""
 MAX_PLACES = 128
-"""Places of one key that are looked at, at equal distances."""
+"""Places of one key that are looked at in one index, at equal distances."""
 MAX_CONTINUATION = 400
 """Bytes; of a longer rest of a line, which is data, only the beginning is taken: it may be a whole minified file."""
 _BEFORE = b"\0"
@@ -73,14 +73,14 @@ class Index:
         """Memory that the index takes, in bytes."""
         return len(self._text) + self._places.nbytes + self._hashes.nbytes
 
-    def places(self, before: bytes) -> Iterator[Place]:
-        """Yield the places after which the files go on, for the text before a cursor; none if that is too short."""
+    def places(self, before: bytes, most: int = MAX_PLACES) -> Iterator[Place]:
+        """Yield `most` of the places after which the files go on, for the text before a cursor; none if that is too short."""
         if len(before) < KEY:
             return
         key = before[-KEY:]
         wanted = _hashes(key)[0]
         first, end = np.searchsorted(self._hashes, wanted, "left"), np.searchsorted(self._hashes, wanted, "right")
-        for start in self._places[first : end : 1 + (end - first) // MAX_PLACES]:
+        for start in self._places[first : end : 1 + (end - first) // most]:
             at = int(start) + KEY
             if self._text[at - KEY : at] != key:
                 continue

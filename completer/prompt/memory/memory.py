@@ -18,7 +18,7 @@ from completer.document.secrets import find_secret
 from completer.document.uri import path_of
 from completer.prompt.context.workspace import real_path
 from completer.prompt.memory.former import former_lines, is_former
-from completer.prompt.memory.index import Index, Place, before_cursor
+from completer.prompt.memory.index import MAX_PLACES, Index, Place, before_cursor
 from completer.prompt.memory.reading import Files, of_document, of_workspace, rules_of
 from completer.prompt.memory.recall import recall
 from completer.types import Evidence, Snapshot
@@ -31,6 +31,10 @@ REFRESH_S = 2.0
 """A document is not indexed again sooner than this."""
 REFRESH_PAUSE = 20
 """Nor before so many times what that took: 5,000 lines take 30 ms, 25,000 take 160 ms."""
+MAX_DOCUMENTS = 32
+"""Open documents that count as they are in the editor: those that were used last. Others count as they are on disk."""
+MAX_DOCUMENTS_BYTES = 64_000_000
+"""Memory of their indices, but for the last one's."""
 
 
 @dataclass(slots=True)
@@ -130,12 +134,15 @@ class Memory:
             self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _document(self, snapshot: Snapshot) -> _Document:
-        """Return what is known of an open document. Mutates: the documents, if it is a new one."""
-        document = self._documents.get(snapshot.uri)
+        """Return what is known of an open document. Mutates: the documents; those that were used longest ago are forgotten."""
+        document = self._documents.pop(snapshot.uri, None)
         if document is None:
             path = path_of(snapshot.uri)
             document = _Document(real_path(path) if path is not None else None)
         self._documents[snapshot.uri] = document
+        n_bytes = sum(other.index.n_bytes for other in self._documents.values())
+        while len(self._documents) > 1 and (len(self._documents) > MAX_DOCUMENTS or n_bytes > MAX_DOCUMENTS_BYTES):
+            n_bytes -= self._documents.pop(next(iter(self._documents))).index.n_bytes
         return document
 
     def _elsewhere(self, own: _Document, before: bytes) -> Iterator[Place]:
@@ -145,7 +152,7 @@ class Memory:
         """
         others = [document for document in self._documents.values() if document is not own and document.shared]
         for document in others:
-            yield from document.index.places(before)
+            yield from document.index.places(before, max(MAX_PLACES // len(others), 1))
         if (files := self._files) is None:
             return
         opened = {document.path for document in self._documents.values() if document.indexed is not None or document is own}

@@ -238,3 +238,27 @@ async def test_files_that_become_ignored_are_forgotten_with_the_next_key(tmp_pat
     await filled(memory, at(tmp_path / "b.py", HALF, 2))
     assert memory.recall(at(tmp_path / "b.py", HALF, 2)) is None
     await memory.close()
+
+
+async def test_of_thousands_of_documents_the_last_ones_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory_module, "MAX_DOCUMENTS", 4)
+    memory = Memory(on=True)
+    for n in range(10):
+        await filled(memory, at(tmp_path / f"{n}.py", f"{LINE}\n" if n in (0, 8) else ""))
+        assert len(memory._documents) <= 4
+    asked = at(tmp_path / "x.py", HALF)
+    assert memory.recall(asked) is not None
+    memory.closed((tmp_path / "8.py").as_uri())
+    assert memory.recall(asked) is None
+    await memory.close()
+
+
+async def test_the_indices_of_documents_stay_within_their_share_of_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory_module, "MAX_DOCUMENTS_BYTES", 100_000)
+    memory = Memory(on=True)
+    for n in range(10):
+        await filled(memory, at(tmp_path / f"{n}.py", f"{LINE}\n" * 50))
+    assert 0 < memory.n_bytes < 150_000
+    await memory.close()
