@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from completer.prompt.memory.index import KEY, Place, normalised
+from completer.prompt.memory.index import INDENTED, KEY, Place, normalised
 from completer.types import Snapshot
 
 NEAR_CP = 1_000
@@ -32,6 +32,6 @@ def former_lines(old: Snapshot, new: Snapshot) -> list[bytes]:
 
 def is_former(place: Place, before: bytes, former: list[bytes]) -> bool:
     """Whether a place seems to be in one of the lines that the cursor's line has taken the place of."""
-    typed = before[before.rfind(b"\n") + 1 :]
+    typed = before[before.rfind(b"\n") + 1 :].lstrip(b"".join(INDENTED))
     said = typed[-KEY:] + place.continuation
     return any(line.endswith(said) if typed else line == said for line in former)

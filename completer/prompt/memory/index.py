@@ -25,6 +25,11 @@ MAX_PLACES = 128
 MAX_CONTINUATION = 400
 """Bytes; of a longer rest of a line, which is data, only the beginning is taken: it may be a whole minified file."""
 _BEFORE = b"\0"
+_DEEPER, _SHALLOWER = "\1", "\2"
+"""At the beginning of a line that is indented more, or less, than the line above it."""
+INDENTED = (_DEEPER.encode(), _SHALLOWER.encode())
+_MARKS = ("\0", _DEEPER, _SHALLOWER)
+_WITHOUT_MARKS = str.maketrans("", "", "".join(_MARKS))
 
 
 class Place(NamedTuple):
@@ -40,18 +45,27 @@ class Place(NamedTuple):
 
 
 def normalised(text: str) -> bytes:
-    """Return the text as UTF-8 without indentation, spaces at line ends and blank lines: what tells places apart is the rest."""
-    lines = (line.strip() for line in text.splitlines())
-    return "\n".join(line for line in lines if line).replace("\0", "").encode(errors="replace")
+    """Return the text as UTF-8 without spaces at line ends and blank lines; of indentation, only its direction is left."""
+    if any(mark in text for mark in _MARKS):
+        text = text.translate(_WITHOUT_MARKS)
+    joined: list[str] = []
+    above: int | None = None
+    for line in text.splitlines():
+        begun = line.lstrip()
+        if not begun:
+            continue
+        column = len(line) - len(begun)
+        if column and "\t" in line[:column]:
+            column = len(line[:column].expandtabs())
+        mark = "" if above is None or column == above else _DEEPER if column > above else _SHALLOWER
+        joined.append(mark + begun.rstrip())
+        above = column
+    return "\n".join(joined).encode(errors="replace")
 
 
 def before_cursor(prefix: str) -> bytes:
     """Return the last bytes before the cursor, normalised as the files are; spaces right before the cursor stay."""
-    near = prefix[-4 * MAX_MATCH :]
-    line_start = max(near.rfind("\n"), near.rfind("\r")) + 1
-    above = normalised(near[:line_start])
-    line = near[line_start:].lstrip().replace("\0", "").encode(errors="replace")
-    return (above + b"\n" + line if above else line)[-MAX_MATCH:]
+    return normalised(prefix[-4 * MAX_MATCH :] + "x")[:-1][-MAX_MATCH:]  # with the x, the line is not blank and keeps its end
 
 
 class Index:
@@ -82,7 +96,7 @@ class Index:
         first, end = np.searchsorted(self._hashes, wanted, "left"), np.searchsorted(self._hashes, wanted, "right")
         for start in self._places[first : end : 1 + (end - first) // most]:
             at = int(start) + KEY
-            if self._text[at - KEY : at] != key:
+            if self._text[at - KEY : at] != key or self._text.startswith(INDENTED, at):
                 continue
             file = int(np.searchsorted(self._starts, at, "left")) - 1
             last = min(int(self._starts[file + 1]), at + MAX_CONTINUATION + 1)

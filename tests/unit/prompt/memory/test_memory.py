@@ -262,3 +262,10 @@ async def test_the_indices_of_documents_stay_within_their_share_of_memory(
         await filled(memory, at(tmp_path / f"{n}.py", f"{LINE}\n" * 50))
     assert 0 < memory.n_bytes < 150_000
     await memory.close()
+
+
+async def test_what_follows_elsewhere_after_the_end_of_a_function_is_not_written_into_it(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("def f(x):\n    return compute_total(x)\n\n\ndef g():\n    pass\n")
+    half = "def f(x):\n    return compute_total(x)\n"
+    assert await recalled(tmp_path, at(tmp_path / "b.py", half + "    ")) is None
+    assert await recalled(tmp_path, at(tmp_path / "b.py", half + "\n")) == b"def g():\n"
