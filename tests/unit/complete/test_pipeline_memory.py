@@ -7,10 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from completer.complete.pipeline import Pipeline
 from completer.engines.base import Logits
 from completer.tokens.tokenizer import Tokenizer
 from completer.types import Snapshot
+from tests.by_hand import ByHand, model_of, snap
 from tests.by_heart import HEAD, LINE, SETTINGS, ByHeart, pipeline, text_of
+from tests.resting import Client
 
 WITH_MEMORY = replace(SETTINGS, memory=True, budget_ms=10_000, explicit_budget_ms=10_000)
 BEFORE = f"{HEAD}{LINE}\n    return result\n\n\n"
@@ -58,3 +61,27 @@ async def test_alternatives_and_the_explanation_know_of_it(tokenizer: Tokenizer)
         assert explanation.prompt["memory"] == " height\n"
         again = await made.complete(snapshot, explicit=True)
         assert text_of(again) == " height"
+
+
+class Seeing(ByHand):
+    """Sees its model's probabilities."""
+
+    avoids = True
+
+
+BY_HAND = replace(WITH_MEMORY, context="off")
+EARLIER = "class First:\n    def sum_of_all(self, values):\n        total = sum(values)\n        return total\n\n\n"
+
+
+async def test_a_block_at_rest_is_weighed_against_what_its_first_line_was(tokenizer: Tokenizer) -> None:
+    generator = Seeing(tokenizer)
+    client = Client(Pipeline(model_of(generator, tokenizer), BY_HAND), generator)
+    asked = snap(f"{EARLIER}class Second:\n    def sum_of_all(self, values):\n        ‸\n\n\nx = 1\n")
+    await client.open(asked)
+    assert await client.pipeline.settled(10)
+    await client.ask(asked, "total = sum(values)")
+    assert client.foreground[-1].evidence is not None
+    await client.rest()
+    assert client.block.evidence == client.foreground[-1].evidence
+    assert client.block.drafts == client.foreground[-1].drafts
+    await client.pipeline.close()
