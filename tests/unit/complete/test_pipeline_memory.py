@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from completer.complete.pipeline import Pipeline
 from completer.engines.base import Logits
@@ -84,4 +85,19 @@ async def test_a_block_at_rest_is_weighed_against_what_its_first_line_was(tokeni
     await client.rest()
     assert client.block.evidence == client.foreground[-1].evidence
     assert client.block.drafts == client.foreground[-1].drafts
+    await client.pipeline.close()
+
+
+@pytest.mark.parametrize(("body", "is_evidence"), [("pass", False), ("raise NotImplementedError", False), ("return self", True)])
+async def test_that_bodies_are_empty_elsewhere_is_no_evidence(tokenizer: Tokenizer, body: str, is_evidence: bool) -> None:
+    generator = Seeing(tokenizer)
+    client = Client(Pipeline(model_of(generator, tokenizer), BY_HAND), generator)
+    full = "".join(f"def f{n}(x):\n    return x + {n}\n\n\n" for n in range(4))
+    asked = snap(
+        f"{full}class A:\n    def sum_of_all(self):\n        {body}\n\n\nclass B:\n    def sum_of_all(self):\n        ‸\n"
+    )
+    await client.open(asked)
+    assert await client.pipeline.settled(10)
+    await client.ask(asked, "return 1")
+    assert (client.foreground[0].evidence is not None) == is_evidence
     await client.pipeline.close()
