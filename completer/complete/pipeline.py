@@ -38,7 +38,7 @@ class Pipeline:
         """on_close: called once, when the client is gone."""
         costs = model.costs()
         context = Context(model.tokenizer, context_budget(costs, model.max_len), on=settings.context == "auto")
-        self._state = ClientState(model, settings, context, Memory(on=settings.memory))
+        self._state = ClientState(model, settings, context, Memory(on=settings.memory and model.generator.avoids))
         self._on_close = on_close
 
     async def complete(self, snapshot: Snapshot, *, explicit: bool, selected: Replacement | None = None) -> Suggestion | None:
@@ -122,7 +122,7 @@ class Pipeline:
     def set_settings(self, settings: Settings) -> None:
         changed = settings.context != self.settings.context
         if settings.memory != self.settings.memory:
-            self._state.memory.switch(settings.memory)
+            self._state.memory.switch(settings.memory and self._state.model.generator.avoids)
         self._state.settings = settings
         if changed:
             self._state.context.switch(settings.context == "auto")

@@ -101,3 +101,17 @@ async def test_that_bodies_are_empty_elsewhere_is_no_evidence(tokenizer: Tokeniz
     await client.ask(asked, "return 1")
     assert (client.foreground[0].evidence is not None) == is_evidence
     await client.pipeline.close()
+
+
+@pytest.mark.parametrize(("kind", "is_read"), [(ByHand, False), (Seeing, True)])
+async def test_nothing_is_read_for_a_generator_that_cannot_weigh_it(
+    tokenizer: Tokenizer, kind: type[ByHand], is_read: bool
+) -> None:
+    generator = kind(tokenizer)
+    client = Client(Pipeline(model_of(generator, tokenizer), BY_HAND), generator)
+    client.pipeline.set_settings(replace(BY_HAND, memory=False))
+    client.pipeline.set_settings(BY_HAND)
+    await client.open(snap(f"{EARLIER}x‸"))
+    assert await client.pipeline.settled(10)
+    assert (client.pipeline._state.memory.n_bytes > 0) == is_read
+    await client.pipeline.close()
