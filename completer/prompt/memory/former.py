@@ -1,4 +1,4 @@
-"""What the cursor's line was when its document was indexed: what has just been deleted from it is no evidence."""
+"""What is no evidence, though it was written before: what the cursor's line was, and the line that follows it anyway."""
 
 from __future__ import annotations
 
@@ -30,8 +30,15 @@ def former_lines(old: Snapshot, new: Snapshot) -> list[bytes]:
     return [normalised(line) for line in old.text[start : min(old_end, start + MAX_FORMER_CP)].splitlines()]
 
 
-def is_former(place: Place, before: bytes, former: list[bytes]) -> bool:
-    """Whether a place seems to be in one of the lines that the cursor's line has taken the place of."""
+def next_line(snapshot: Snapshot) -> bytes:
+    """Return the next line with text after the cursor's, normalised; b"" if there is none nearby."""
+    end = snapshot.line_end_cp
+    lines = snapshot.text[end : end + NEAR_CP].splitlines()[1:]
+    return normalised(next((line for line in lines if line.strip()), ""))
+
+
+def is_one_of(place: Place, before: bytes, lines: list[bytes]) -> bool:
+    """Whether a place seems to be in one of these lines."""
     typed = before[before.rfind(b"\n") + 1 :].lstrip(b"".join(INDENTED))
     said = typed[-KEY:] + place.continuation
-    return any(line.endswith(said) if typed else line == said for line in former)
+    return any(line.endswith(said) if typed else line == said for line in lines)

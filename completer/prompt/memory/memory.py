@@ -17,7 +17,7 @@ from pathlib import Path
 from completer.document.secrets import find_secret
 from completer.document.uri import path_of
 from completer.prompt.context.workspace import real_path
-from completer.prompt.memory.former import former_lines, is_former
+from completer.prompt.memory.former import former_lines, is_one_of, next_line
 from completer.prompt.memory.index import MAX_PLACES, Index, Place, before_cursor
 from completer.prompt.memory.reading import Files, of_document, of_workspace, rules_of
 from completer.prompt.memory.recall import recall
@@ -119,8 +119,10 @@ class Memory:
         before = before_cursor(snapshot.text[max(0, snapshot.cursor_cp - 4_000) : snapshot.cursor_cp])
         own = self._document(snapshot)
         former = former_lines(own.indexed, snapshot) if own.indexed is not None else []
-        own_places = (place for place in own.index.places(before) if not is_former(place, before, former))
-        evidence = recall(own_places, self._elsewhere(own, before), snapshot.line_suffix)
+        follows = [next_line(snapshot)]
+        own_places = (place for place in own.index.places(before) if not is_one_of(place, before, former + follows))
+        others = (place for place in self._elsewhere(own, before) if not is_one_of(place, before, follows))
+        evidence = recall(own_places, others, snapshot.line_suffix)
         if evidence is None or _is_secret(snapshot, evidence):
             return None
         return evidence
