@@ -172,6 +172,7 @@ class Memory:
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="memory")
         loop, stop, started = asyncio.get_running_loop(), self._stop, time.monotonic()
+        document.due_s = started + REFRESH_S  # also if it fails
         try:
             written = await loop.run_in_executor(self._thread, of_document, snapshot, self._folders)
             document.index, document.shared = written.index, written.shared
