@@ -6,15 +6,13 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from completer.prompt.memory.index import Place
+from completer.prompt.memory.index import MAX_CONTINUATION, Place
 from completer.types import Evidence
 
 MIN_AGREE = 0.5
 """Least share of the best matches that must go on in the same way."""
 OWN_WEIGHT = 2
 """A place in the cursor's own document counts as much as so many others."""
-MAX_BYTES = 400
-"""Longest continuation; longer lines are data."""
 LOG_ODDS = ((48, 3.0), (24, 1.8), (0, 1.6))
 """Logarithm of the odds that the next token of a continuation is right, by the bytes that match at the least: .95, .86
 and .83 on added lines of eleven repositories (decision 025)."""
@@ -45,9 +43,9 @@ def recall(own: Iterable[Place], others: Iterable[Place], line: Line) -> Evidenc
         if place.matched == longest:
             votes[place.continuation.rstrip()] += weight
     best, n = votes.most_common(1)[0]
-    if n < MIN_AGREE * votes.total() or len(best) > MAX_BYTES:
+    if n < MIN_AGREE * votes.total() or len(best) > MAX_CONTINUATION:
         return None
-    text = _up_to(best, line.rest.strip().encode())
+    text = _up_to(best, line.rest.strip().encode(errors="replace"))
     if text is None or not text.strip():
         return None
     odds = next(odds for least, odds in LOG_ODDS if longest >= least)

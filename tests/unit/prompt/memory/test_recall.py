@@ -52,3 +52,8 @@ def test_at_the_start_of_a_line_the_first_token_is_trusted_less_and_white_space_
     assert inside.first_log_odds == inside.log_odds == indented.log_odds
     assert indented.first_log_odds is not None and indented.first_log_odds < indented.log_odds
     assert [one.may_indent for one in (inside, indented, blank)] == [False, False, True]
+
+
+def test_a_lone_surrogate_after_the_cursor_disturbs_nothing() -> None:
+    found = recall((), [Place(0, 20, b"key, ?)")], Line("f(", ", \ud800)"))
+    assert found is not None and found.text == b"key"
