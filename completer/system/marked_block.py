@@ -53,7 +53,9 @@ def with_block(old: bytes | None, text: str, comment: str, *, may_append: bool) 
     if found := _find(old, comment):
         return old[: found.start()] + _with_newline(marked, found["newline"]) + old[found.end() :]
     if not may_append:
-        raise ConfigError("the file is there already, and cannot be changed without loss: add the configuration by hand")
+        raise ConfigError(
+            "the file is there already, and adding to it could override what is in it: add the configuration by hand"
+        )
     newline = b"\r\n" if b"\r\n" in old else b"\n"
     marked = _with_newline(marked, newline)
     # The line ending that we add goes before the block, or after it: `without_block` removes the same one.

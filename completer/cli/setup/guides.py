@@ -20,8 +20,8 @@ LIST_ENTRY = "the suggestion is the first entry of the completion list"
 class Target:
     """The file that `--write` puts the configuration into, between two comment lines.
 
-    comment: what begins a comment there. may_append: False, because nothing can be added to a file of this format
-    without knowing what is in it: only a new one is written.
+    comment: what begins a comment there. may_append: False where adding to an existing file of this format could lose
+    comments or override what is in it: only a new one is written.
     """
 
     file: PurePath
