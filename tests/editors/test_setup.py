@@ -45,18 +45,20 @@ vim.cmd("qall!")
 
 
 class Home:
-    """A home folder with nothing but a settings file, which names a tiny model."""
+    """An empty home folder, and what a user does in it."""
 
-    def __init__(self, folder: Path, model: Path, nvim: Path) -> None:
+    def __init__(self, folder: Path, nvim: Path) -> None:
         self.folder, self.nvim = folder, nvim
-        config = folder / ".config" / "completer"
-        config.mkdir(parents=True)
-        settings = {"model": str(model), "confidence": 0.0, "explicit_budget_ms": 60_000}
-        (config / "settings.toml").write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in settings.items()))
-        (config / "settings.toml").chmod(0o600)
         unwanted = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "NVIM_APPNAME")
         self.environment = {name: value for name, value in os.environ.items() if name not in unwanted}
         self.environment |= {"HOME": str(folder), "PYTHONPATH": str(ROOT), "COMPLETER_CACHE": str(folder / "cache")}
+
+    def choose_model(self, model: Path) -> None:
+        file = self.folder / ".config" / "completer" / "settings.toml"
+        file.parent.mkdir(parents=True)
+        settings = {"model": str(model), "confidence": 0.0, "explicit_budget_ms": 60_000}
+        file.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in settings.items()), encoding="utf-8")
+        file.chmod(0o600)
 
     def setup(self, *arguments: str) -> str:
         return self._run(sys.executable, "-P", "-m", "completer", "setup", "neovim", *arguments)
@@ -75,25 +77,30 @@ class Home:
         return done.stdout
 
 
-@pytest.fixture
-def home(tmp_path: Path, nvim_program: Path) -> Home:
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model of random weights: that it answers is what matters."""
     for package in ("torch", "onnxruntime", "transformers", "gguf"):
         pytest.importorskip(package)
     from tests import tiny
 
-    model = tmp_path / "tiny.gguf"
-    tiny.save_gguf("qwen2", model)
-    folder = tmp_path / "home"
-    folder.mkdir()
-    return Home(folder, model, nvim_program)
+    path = tmp_path_factory.mktemp("model") / "tiny.gguf"
+    tiny.save_gguf("qwen2", path)
+    return path
 
 
-def test_neovim_starts_the_server_and_gets_an_answer_until_the_configuration_is_removed(home: Home) -> None:
+@pytest.fixture
+def home(tmp_path: Path, nvim_program: Path) -> Home:
+    return Home(tmp_path, nvim_program)
+
+
+def test_neovim_starts_the_server_and_gets_an_answer_until_the_configuration_is_removed(home: Home, model: Path) -> None:
+    home.choose_model(model)
     home.setup("--write")
     said = home.start_neovim()
     assert said["command"] and said["setup"] and said["attached"]
     assert said["status"]["state"] == "ready", said["status"]
-    assert isinstance(said["answer"], dict | list)
+    assert isinstance(said["answer"]["items"], list)
     assert "ERROR" not in said["health"] and "completer ready" in said["health"]
     home.setup("--remove")
     assert home.start_neovim() == {"command": False, "setup": False}
