@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import shlex
-import subprocess
 from dataclasses import dataclass
 from pathlib import PurePath
+from subprocess import list2cmdline
 from typing import Any
 
 from completer.cli.setup.host import Host
@@ -171,7 +171,7 @@ def quoted(text: str) -> str:
 
 def command_line(host: Host, command: tuple[str, ...]) -> str:
     """Return a command as a user of that system types it."""
-    return subprocess.list2cmdline(command) if host.platform == "win32" else shlex.join(command)
+    return list2cmdline(command) if host.platform == "win32" else shlex.join(command)
 
 
 def _json(value: dict[str, Any]) -> str:

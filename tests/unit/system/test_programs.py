@@ -15,7 +15,7 @@ from completer.errors import ConfigError
 from completer.system.programs import NEUTRAL_FOLDER, find_program, interpreter
 
 PACKAGE = Path(__file__).parents[3] / "completer"
-STARTS_PROGRAMS = {"models/index.py", "engines/remote/bearer.py", "worker/start.py"}
+STARTS_PROGRAMS = {"cli/setup/run.py", "models/index.py", "engines/remote/bearer.py", "worker/start.py"}
 
 
 def make_program(path: Path, text: str = "#!/bin/sh\n") -> str:
