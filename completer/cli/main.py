@@ -114,6 +114,28 @@ def stats(
     run.run(settings_of(None, None, []), days, run.Form(json, prometheus, html, watch))
 
 
+@app.command()
+def setup(
+    editor: Annotated[str, typer.Argument(help="vscode, neovim, emacs, helix, zed, jetbrains, sublime or kate.")] = "",
+    write: Annotated[bool, typer.Option("--write", help="Write the configuration, where that is safe.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Take away what --write wrote.")] = False,
+) -> None:
+    """Print the configuration for an editor, write it, or remove it. Without an editor: list those of this machine."""
+    from completer.cli.setup import run
+
+    if write and remove:
+        raise ConfigError("--write and --remove exclude each other: give one of them")
+    if not editor:
+        if write or remove:
+            raise ConfigError("name the editor: `completer setup` lists those of this machine")
+        run.list_editors()
+        return
+    try:
+        typer.echo(run.write(editor) if write else run.remove(editor) if remove else "\n".join(run.show(editor)))
+    except OSError as error:
+        raise ConfigError(f"{error.filename or 'the file'} cannot be read or written: {error.strerror or error}") from error
+
+
 def settings_of(model: str | None, engine: str | None, pairs: list[str]) -> Settings:
     """Return the settings of the user's file with those of the options, as `options_of`. Problems of the file go to stderr."""
     values, problems = read_user_settings()

@@ -20,6 +20,7 @@ from completer.models.manifest import load_manifest
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
+PLUGIN = ROOT / "editors" / "nvim"
 
 
 class Installed:
@@ -70,7 +71,15 @@ def test_the_wheel_brings_every_file_of_the_package(installed: Installed) -> Non
     ours = {path.relative_to(source) for path in source.rglob("*") if path.is_file() and path.suffix != ".pyc"}
     package = installed.packages / "completer"
     theirs = {path.relative_to(package) for path in package.rglob("*") if path.is_file() and path.suffix != ".pyc"}
-    assert theirs == ours | {Path("models/manifest.toml")}
+    plugin = {Path("editors/nvim") / path.relative_to(PLUGIN) for path in PLUGIN.rglob("*") if path.is_file()}
+    assert theirs == ours | {Path("models/manifest.toml")} | plugin
+
+
+def test_neovim_is_pointed_at_the_plugin_and_the_program_of_the_wheel(installed: Installed) -> None:
+    printed = installed.run("completer", "setup", "neovim")
+    plugin = installed.packages / "completer" / "editors" / "nvim"
+    assert plugin.as_posix() in printed and (plugin / "lua" / "completer" / "init.lua").is_file()
+    assert json.dumps(str(installed.programs / "completer")) in printed or sys.platform == "win32"
 
 
 def test_it_lists_the_models(installed: Installed) -> None:

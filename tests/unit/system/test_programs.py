@@ -16,7 +16,7 @@ from completer.system.programs import NEUTRAL_FOLDER, find_program, interpreter
 
 PACKAGE = Path(__file__).parents[3] / "completer"
 STARTS_PROGRAMS = {
-    *("models/index.py", "worker/start.py", "engines/remote/bearer.py"),
+    *("cli/setup/run.py", "models/index.py", "worker/start.py", "engines/remote/bearer.py"),
     *("engines/llama_cpp/server.py", "engines/llama_cpp/child.py"),
 }
 
