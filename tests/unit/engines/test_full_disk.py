@@ -1,4 +1,4 @@
-"""A disk that is really full, at each point of a conversion and of a pull: told as that, nothing left, and mended by free space."""
+"""A disk that is really full, at each point of a conversion: told as that, nothing is left, and free space mends it."""
 
 from __future__ import annotations
 
