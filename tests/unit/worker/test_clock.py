@@ -63,6 +63,7 @@ def test_after_an_hour_asleep_a_request_under_way_is_answered_and_nobody_is_blam
     made, events, blamed = begun(worker, clock), Events(), []
     made.submit(request(1, PROMPT), events)
     events.first()
+    worker.call(worker.server._tick)
     time.sleep(0.3)  # until the worker has told what its slots hold: then nothing is heard of it
     clock.ahead_s = HOUR_S
     end = time.monotonic() + 3 * session.BEAT_S
