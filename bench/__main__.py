@@ -11,6 +11,7 @@ from bench.cut_record import cut_record
 from bench.cut_rules import cut_rules
 from bench.draft import draft
 from bench.engine import engine
+from bench.fuzz.command import fuzz
 from bench.invariants import invariants
 from bench.large import large
 from bench.logits import logits
@@ -41,6 +42,7 @@ measured = (
     invariants,
     next_edit,
     worker,
+    fuzz,
 )
 for command in measured:
     app.command()(command)
