@@ -10,6 +10,7 @@ from bench.crossfile import context
 from bench.cut_record import cut_record
 from bench.cut_rules import cut_rules
 from bench.draft import draft
+from bench.endurance import endurance
 from bench.engine import engine
 from bench.fuzz.command import fuzz
 from bench.invariants import invariants
@@ -43,6 +44,7 @@ measured = (
     next_edit,
     worker,
     fuzz,
+    endurance,
 )
 for command in measured:
     app.command()(command)

@@ -81,14 +81,17 @@ class Stand:
 
 
 @contextmanager
-def stand(server: str = "", tiny: bool = True) -> Iterator[Stand]:
-    """Yield a stand; its processes and its folder are gone afterwards. server: its command, without options."""
+def stand(server: str = "", tiny: str = "words") -> Iterator[Stand]:
+    """Yield a stand; its processes and its folder are gone afterwards. server: its command, without options.
+
+    tiny: which of the tiny models; "" for the user's settings.
+    """
     with tempfile.TemporaryDirectory(prefix="c") as name:
         made = Stand(Path(name), server or f"{sys.executable} -m completer lsp")
         if tiny:
             from tests.e2e.fake_worker import interpreter  # a checkout has the tests, too
 
-            made.settings = {"worker_python": interpreter(Path(name)), "model": "words"}
+            made.settings = {"worker_python": interpreter(Path(name)), "model": tiny}
         try:
             yield made
         finally:

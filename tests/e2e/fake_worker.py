@@ -1,7 +1,8 @@
 """An interpreter for the setting `worker_python` that starts the real worker over a fake engine.
 
 `interpreter(folder)` makes it; what it is told to run, `-P -m completer worker run …`, runs with another `load_hosted`.
-The engine completes every text with the same words. What goes wrong is told by `model` and by files in the folder:
+The engine completes every text with the same words; with the model "echo", with what followed the same tokens
+before, so that every suggestion is made of its document's own words. What goes wrong is told by `model` and by files:
 
     model crash     the process ends while the model is loaded
     model hungry    loading takes 4 GB, which the process may not have until there is a file `memory`
@@ -68,6 +69,26 @@ class WordsEngine(FakeEngine):
         return logits
 
 
+class EchoEngine(WordsEngine):
+    """Goes on as the document did the last time when its last N_SAME tokens were there."""
+
+    N_SAME = 3
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        super().__init__(tokenizer)
+        self._fim = tokenizer.fim
+
+    def logits_after(self, ids: Sequence[int]) -> Logits:
+        at = {id_: i for i, id_ in enumerate(ids) if id_ in (self._fim.prefix, self._fim.suffix, self._fim.middle)}
+        begin = at.get(self._fim.prefix, -1) + 1
+        seen = [*ids[begin : at.get(self._fim.suffix)], *(ids[at[self._fim.middle] + 1 :] if self._fim.middle in at else ())]
+        same = seen[-self.N_SAME :]
+        found = next((i for i in range(len(seen) - self.N_SAME - 1, -1, -1) if seen[i : i + self.N_SAME] == same), None)
+        logits = np.zeros(self.vocab_size, np.float32)
+        logits[min(self._fim.end) if found is None else seen[found + self.N_SAME]] = 20.0
+        return logits
+
+
 def load(settings: Settings, progress: Progress) -> Loaded:
     """Stands for `completer.assemble.load_engine`."""
     progress("loading", 0, 1)
@@ -77,7 +98,7 @@ def load(settings: Settings, progress: Progress) -> Loaded:
         eat()
     path = folder() / "tokenizer.json"
     tokenizer = Tokenizer.load(path)
-    engine = WordsEngine(tokenizer)
+    engine = EchoEngine(tokenizer) if settings.model == "echo" else WordsEngine(tokenizer)
     if settings.model == "mapped":
         (folder() / "weights").write_bytes(bytes(64 * mmap.PAGESIZE))
         with (folder() / "weights").open("rb") as file:
