@@ -65,6 +65,7 @@ class Samples:
             "kb_per_min": round(slope, 1),
             "fds": self.n_fds[-1],
             "fds_grown": grown,
+            "mb": [round(one) for one in self.mb],
         }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import random
+import subprocess
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -136,7 +137,11 @@ def fuzz_at(place: Stand, messages: int, seed: int, minutes: float, small: bool)
         return {"failures": failures, "seconds": round(time.monotonic() - began, 1), **run.figures()}
     finally:
         process.terminate()
-        process.wait(20)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            failures.append("the server did not end within 20 s")
 
 
 def _begin(place: Stand, server: psutil.Process, path: Path, seed: int) -> tuple[psutil.Process, Run]:

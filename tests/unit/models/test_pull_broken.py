@@ -71,7 +71,7 @@ def test_a_disk_that_fills_up_during_a_pull_is_told_and_the_next_one_goes_on(
 ) -> None:
     server.files[HUB_PATH] = DATA
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1 << 40))  # another program was quicker
-    with pytest.raises(DiskFull, match="no space in .*COMPLETER_CACHE"):
+    with pytest.raises(DiskFull, match=r"no space in .*COMPLETER_CACHE"):
         pull(HUB_ONLY)
     assert not store.is_pulled("tiny")
     subprocess.run(["mount", "-o", "remount,size=2m", str(small_disk)], check=True)
