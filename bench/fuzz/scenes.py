@@ -74,15 +74,15 @@ def many_documents(connection: Connection, n: int) -> int:
             "text": "def f():\n" * 20,
         }
         connection.notify("textDocument/didOpen", {"textDocument": item})
-        if i % 100 == 0:
+        if i % 25 == 0:
             connection.call(
                 "textDocument/inlineCompletion", _at(f"file:///nowhere/{i}", {"line": 0, "character": 3}), f"many {i}"
             )
-            connection.probe("a hundred documents were opened")
+            connection.probe("25 documents were opened")
     for i in range(n):
         connection.notify("textDocument/didClose", {"textDocument": {"uri": f"file:///nowhere/{i}"}})
-        if i % 100 == 0:
-            connection.probe("a hundred documents were closed")
+        if i % 25 == 0:
+            connection.probe("25 documents were closed")
     return 2 * n
 
 

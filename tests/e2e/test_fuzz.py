@@ -29,7 +29,7 @@ def test_the_same_seed_sends_the_same() -> None:
 
 def test_editors_that_type_while_the_worker_is_killed_see_no_error_and_leave_nothing() -> None:
     with stand(tiny="echo") as place:
-        result = endurance_at(place, seconds=15.0, n_clients=2, kill_every=5.0, recovery_s=15.0)
+        result = endurance_at(place, seconds=25.0, n_clients=2, kill_every=5.0, recovery_s=15.0)
         left = place.end()
     assert result["failures"] == []
     assert result["shown"] > 0 and result["kills"] > 0
