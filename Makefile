@@ -12,7 +12,10 @@ LINES ?= 3
 REPLAY = --server "$(BIN)/completer lsp --in-process" --options '{"model": "$(MODEL)"}' --model "$$($(BIN)/completer models path $(MODEL))"
 UNLIMITED = --variant 'unlimited={"model": "$(MODEL)", "budget_ms": 5000}'
 
-.PHONY: setup model demo test test-fast test-editors check format bench bench-gate binary test-binary vsix clean
+# How long `make soak` runs
+MINUTES ?= 10
+
+.PHONY: setup model demo test test-fast test-editors check format soak bench bench-gate binary test-binary vsix clean
 
 setup: $(SETUP)
 
@@ -44,6 +47,9 @@ check: setup  ## format, lint, types for each platform, tests
 format: setup
 	$(BIN)/ruff format completer tests bench
 	$(BIN)/ruff check --fix completer tests bench
+
+soak: setup  ## several editors type while the worker is killed every minute, without a model: make soak MINUTES=3
+	$(BIN)/python -m bench endurance --minutes $(MINUTES)
 
 bench: setup model  ## engine table, then a replay against the peers: JSON, HTML and PNG under out/bench
 	$(BIN)/python -m bench engine

@@ -10,7 +10,9 @@ from bench.crossfile import context
 from bench.cut_record import cut_record
 from bench.cut_rules import cut_rules
 from bench.draft import draft
+from bench.endurance import endurance
 from bench.engine import engine
+from bench.fuzz.command import fuzz
 from bench.invariants import invariants
 from bench.large import large
 from bench.logits import logits
@@ -41,6 +43,8 @@ measured = (
     invariants,
     next_edit,
     worker,
+    fuzz,
+    endurance,
 )
 for command in measured:
     app.command()(command)

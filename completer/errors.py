@@ -8,11 +8,13 @@
     │   ├── UnknownModel       no such id in the manifest
     │   ├── ModelNotPulled     known, but not on this disk yet
     │   ├── DownloadError      network, disk space, or an interrupted transfer
-    │   │   └── DownloadCancelled  the user or the server stopped it
+    │   │   ├── DownloadCancelled  the user or the server stopped it
+    │   │   └── DiskFull       no room for what is pulled or converted
     │   ├── HashMismatch       the bytes are not the ones that the manifest names
     │   └── UnsupportedModel   architecture or weight layout that no engine here can run
     ├── EngineError
     │   ├── EngineUnavailable  a package, device or driver is missing
+    │   ├── OutOfMemory        not enough memory to load the model
     │   ├── ContextOverflow    more tokens than the slot holds
     │   ├── ServerError        a server refused a request, or failed in it
     │   │   ├── ServerUnreachable  no endpoint takes requests
@@ -24,6 +26,10 @@
 
 Each message states in one line what is wrong and how to fix it: the command line prints it as it is.
 """
+
+import errno
+
+_NO_MEMORY = ("allocate memory", "bad allocation", "bad_alloc", "out of memory")
 
 
 class CompleterError(Exception):
@@ -62,6 +68,10 @@ class DownloadCancelled(DownloadError):
     """The transfer was stopped on purpose; what was fetched is kept for the next one."""
 
 
+class DiskFull(DownloadError):
+    """The disk has no room for what is pulled or converted. It may work later, when some was freed."""
+
+
 class HashMismatch(ModelError):
     """A file's SHA-256 is not the one in the manifest; the file is not used."""
 
@@ -76,6 +86,10 @@ class EngineError(CompleterError):
 
 class EngineUnavailable(EngineError):
     """A package, device or driver that the engine needs is missing."""
+
+
+class OutOfMemory(EngineError):
+    """There is not enough memory to load the model. It may work later, when other programs have ended."""
 
 
 class ContextOverflow(EngineError):
@@ -108,3 +122,18 @@ class EngineClosed(EngineError):
 
 class BadPosition(CompleterError):
     """A line or column that lies outside the document."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether memory ran out. numpy and Python raise MemoryError; torch and onnxruntime only say so."""
+    full = isinstance(error, OSError) and error.errno == errno.ENOMEM
+    return full or isinstance(error, MemoryError) or any(words in str(error).lower() for words in _NO_MEMORY)
+
+
+def in_words(error: BaseException) -> str:
+    """Return an error in one line for the user, also one that a library raised."""
+    if isinstance(error, CompleterError):
+        return str(error)
+    if is_out_of_memory(error):
+        return "out of memory: close other programs, choose a smaller model, or lower the setting 'kv_memory_mb'"
+    return f"{type(error).__name__}: {error}"

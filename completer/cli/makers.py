@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from completer.complete.api import Completer, Report
 from completer.config import Settings
 from completer.engines.registry import leaves_machine
-from completer.errors import ConfigError, DeadlineOver, ServerUnreachable, WorkerLost
+from completer.errors import ConfigError, DeadlineOver, DiskFull, OutOfMemory, ServerUnreachable, WorkerLost
 from completer.worker import start
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 RETRY_S = 5.0
 """How long to leave a server or a worker alone that did not answer when the engine was loaded."""
 LONGEST_RETRY_S = 60.0
-"""The same for a worker that keeps crashing: each attempt starts a process."""
+"""The same for a worker that keeps crashing, and while memory or disk space is short: each attempt is work."""
 
 
 class Makers:
@@ -34,7 +34,8 @@ class Makers:
         self._engines: Engines | None = None
 
     def make(self, settings: Settings, report: Report) -> Completer:
-        """Return the completer of one client. Blocks; waits for a server or a worker that does not answer yet.
+        """Return the completer of one client. Blocks; waits for a server or a worker that does not answer yet,
+        and for memory or disk space.
 
         Raises: CompleterError; DownloadCancelled, through `report`, when nobody waits any more.
         """
@@ -45,7 +46,7 @@ class Makers:
                 return self._make(place, settings, report)
             except (ServerUnreachable, DeadlineOver) as error:  # a network that is not up yet, a server that is being restarted
                 _wait(f"{error}; tried again every {RETRY_S:.0f} s", RETRY_S, report)
-            except WorkerLost as error:
+            except (WorkerLost, OutOfMemory, DiskFull) as error:
                 log.warning("%s", error)
                 _wait(f"{error}; tried again after {wait_s:.0f} s", wait_s, report)
                 wait_s = min(2 * wait_s, LONGEST_RETRY_S)

@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 CURSOR_REST_S = 0.03
 """A cursor that moved is left alone for so long before its place is prefilled; editors wait themselves before they tell."""
 
+MAX_RESTING = 8
+"""Documents whose place is prefilled at once. An editor that opens a hundred files has its cursor in one of them."""
+
 
 class Pipeline:
     """Owned by its client's event loop; see `completer.complete.api.Completer`."""
@@ -43,6 +46,7 @@ class Pipeline:
         memory = Memory(on=settings.memory and model.generator.avoids)
         self._state = ClientState(model, settings, context, memory, Control(settings))
         self._on_close = on_close
+        self._resting: dict[str, OpenDocument] = {}  # by the time of the last move
 
     async def complete(self, snapshot: Snapshot, *, explicit: bool, selected: Replacement | None = None) -> Suggestion | None:
         """See `completer.complete.api.Completer.complete`."""
@@ -95,13 +99,22 @@ class Pipeline:
             self._foreground.at_rest.end(doc)
             doc.only_deleted = False
         doc.snapshot = snapshot
-        if doc.resting is not None:
-            doc.resting.cancel()
+        self._stop_resting(doc)
         doc.resting = asyncio.get_running_loop().call_later(CURSOR_REST_S, self._rested, doc, snapshot)
+        self._resting[snapshot.uri] = doc
+        if len(self._resting) > MAX_RESTING:
+            self._stop_resting(next(iter(self._resting.values())))
 
     def _rested(self, doc: OpenDocument, snapshot: Snapshot) -> None:
-        doc.resting = None
+        self._stop_resting(doc)
         self._foreground.idle.prefill(doc, snapshot)
+
+    def _stop_resting(self, doc: OpenDocument) -> None:
+        """Mutates: the document, whose timer ends."""
+        self._resting.pop(doc.snapshot.uri, None)
+        if doc.resting is not None:
+            doc.resting.cancel()
+            doc.resting = None
 
     def did_close(self, uri: str) -> None:
         self._state.control.closed(uri)
@@ -113,8 +126,7 @@ class Pipeline:
             return
         self._state.context.closed(uri)
         self._state.memory.closed(uri)
-        if doc.resting is not None:
-            doc.resting.cancel()
+        self._stop_resting(doc)
         self._foreground.cancel_all(doc)
 
     def did_accept(self, suggestion: Suggestion, n_chars: int) -> None:

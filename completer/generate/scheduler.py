@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from cachetools import LRUCache
 
 from completer.engines.base import StepEngine
-from completer.errors import CompleterError
+from completer.errors import CompleterError, in_words
 from completer.generate.decode import Decoding, Filling, Steps, prefill_end
 from completer.generate.drafts.draft_model import DraftModel
 from completer.generate.drafts.ngrams import AcceptanceRates, Drafter, NgramIndex
@@ -184,9 +184,9 @@ class LocalGenerator:
             self.message = str(error)
             log.warning("request %d: %s", job.request.id, error)
             return "error"
-        except Exception as error:
-            # The engine thread must survive whatever a library throws; the slot was emptied.
-            self.message = f"{type(error).__name__}: {error}"
+        except BaseException as error:
+            # The engine thread must survive whatever a library throws, SystemExit too; the slot was emptied.
+            self.message = in_words(error)
             log.exception("request %d failed in the engine", job.request.id)
             return "error"
         return None
@@ -279,10 +279,13 @@ class LocalGenerator:
         return slot, filling
 
     def _finish(self, job: _Job, reason: FinishReason) -> None:
-        if job.steps is not None:
-            job.steps.close()
-        if job.decoding is not None:
-            job.decoding.abandon()
+        try:
+            if job.steps is not None:
+                job.steps.close()
+            if job.decoding is not None:
+                job.decoding.abandon()
+        except BaseException:  # an engine that fails while it is broken off; its request is over all the same
+            log.exception("request %d could not be broken off", job.request.id)
         with self._changed:
             self._jobs.remove(job)
         _report(job, reason)
@@ -295,5 +298,5 @@ def _report(job: _Job, reason: FinishReason) -> None:
     job.reported = True
     try:
         job.on_event(Done(job.request.id, reason, job.stats))
-    except Exception:
+    except BaseException:
         log.exception("request %d: the receiver of its end failed", job.request.id)

@@ -17,7 +17,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
 from completer.engines.base import StreamEngine, StreamPiece, StreamRequest
-from completer.errors import CompleterError
+from completer.errors import CompleterError, in_words
 from completer.generate.generator import OnEvent
 from completer.generate.stop import Stopper
 from completer.generate.stream_heal import healed
@@ -154,8 +154,11 @@ class StreamGenerator:
         except CompleterError as error:
             self.message = str(error)
             log.warning("request %d: %s", job.request.id, error)
-        except Exception:
-            # The loop must survive whatever a library throws.
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            # The loop must survive whatever a library throws, SystemExit too.
+            self.message = in_words(error)
             log.exception("request %d failed in the engine", job.request.id)
         return "error"
 

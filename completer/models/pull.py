@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -17,7 +16,7 @@ from completer.models import index as pull_index
 from completer.models import store
 from completer.models.manifest import ModelEntry
 from completer.models.store import Receipt
-from completer.models.transfer import Transfer, ensure_space, no_space
+from completer.models.transfer import Transfer, ensure_space, is_disk_full, no_space
 from completer.types import Progress
 
 Fetch = Callable[[ModelEntry, Transfer, Path], Receipt]
@@ -38,7 +37,7 @@ def pull(entry: ModelEntry, progress: Progress | None = None, *, cancel: threadi
                     _fetch_and_place(entry, transfer)
         except OSError as error:
             detail = error.strerror or str(error)
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            if is_disk_full(error):
                 raise no_space(store.models_dir(), detail) from error
             raise DownloadError(
                 f"cannot write to {store.models_dir()} ({detail}): mend its permissions, or set COMPLETER_CACHE to another folder"

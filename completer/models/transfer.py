@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
+import re
 import shutil
 import threading
 import time
 from pathlib import Path
 
-from completer.errors import DownloadCancelled, DownloadError
+from completer.errors import DiskFull, DownloadCancelled
 from completer.types import Progress
 
 CHUNK_BYTES = 1 << 20
@@ -16,6 +19,7 @@ CHUNK_BYTES = 1 << 20
 _REPORT_EVERY_S = 0.1
 # Room that a pull leaves free, so that it never fills a disk to the brim.
 _SPARE_BYTES = 64 << 20
+_SHORT_WRITE = re.compile(r"\d+ requested and \d+ written")
 
 
 class Transfer:
@@ -72,14 +76,20 @@ def sha256_of(path: Path, transfer: Transfer) -> str:
 
 
 def ensure_space(folder: Path, need_bytes: int) -> None:
-    """Raise DownloadError unless the disk of `folder` (which exists) has room for `need_bytes` and some to spare."""
+    """Raise DiskFull unless the disk of `folder` (which exists) has room for `need_bytes` and some to spare."""
     free_bytes = shutil.disk_usage(folder).free
     if free_bytes < need_bytes + _SPARE_BYTES:
         raise no_space(folder, f"{gigabytes(need_bytes + _SPARE_BYTES)} needed, {gigabytes(free_bytes)} free")
 
 
-def no_space(folder: Path, detail: str) -> DownloadError:
-    return DownloadError(f"no space in {folder} ({detail}): free some, or set COMPLETER_CACHE to a folder on another disk")
+def no_space(folder: Path, detail: str) -> DiskFull:
+    return DiskFull(f"no space in {folder} ({detail}): free some, or set COMPLETER_CACHE to a folder on another disk")
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Return whether a disk or a quota is full. Of some libraries only the text tells, and numpy only counts bytes."""
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return full or os.strerror(errno.ENOSPC) in str(error) or bool(_SHORT_WRITE.fullmatch(str(error)))
 
 
 def gigabytes(n_bytes: int) -> str:

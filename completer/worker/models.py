@@ -14,7 +14,7 @@ from typing import Protocol
 from completer.complete.api import RELOAD_SETTINGS
 from completer.config import Settings
 from completer.engines.base import CostCurve
-from completer.errors import CompleterError, DownloadCancelled
+from completer.errors import CompleterError, DownloadCancelled, EngineError, OutOfMemory, in_words, is_out_of_memory
 from completer.generate.generator import Generator
 from completer.types import Progress
 from completer.worker.held import Publisher
@@ -171,10 +171,6 @@ class Models:
         except CompleterError as error:
             self._failed(key, Failed(type(error).__name__, str(error)))
             return
-        except Exception as error:
-            log.exception("the model could not be loaded")
-            self._failed(key, Failed("EngineError", f"the model could not be loaded: {type(error).__name__}: {error}"))
-            return
         if self._shared.get(key) is not shared:  # the worker is about to end
             self._close_later(hosted)
             return
@@ -208,14 +204,25 @@ class Models:
 
         self.is_loading = True
         try:
-            self._free_unused(shared)
-            hosted = self._load(shared.settings, progress)
+            hosted = self._loaded(shared, progress)
             # A vocabulary is a million objects that live for ever: the collector need not walk them at some key.
             gc.collect()
             gc.freeze()
             return hosted
         finally:
             self.is_loading = False
+
+    def _loaded(self, shared: Shared, progress: Progress) -> Hosted:
+        """Load. Whatever a library throws becomes an error of ours: SystemExit would end the event loop."""
+        try:
+            self._free_unused(shared)
+            return self._load(shared.settings, progress)
+        except CompleterError:
+            raise
+        except BaseException as error:
+            log.exception("the model could not be loaded")
+            kind = OutOfMemory if is_out_of_memory(error) else EngineError
+            raise kind(f"the model could not be loaded: {in_words(error)}") from error
 
     def _free_unused(self, wanted: Shared) -> None:
         """A front that changes its model must not leave the old one in memory. Runs in the loading thread."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import itertools
 import logging
 import os
@@ -32,6 +33,8 @@ UNUSED_S = 60.0
 PUBLISH_EVERY_S = 0.03
 """While the engine works: how far the fronts' copies of the slots may lag."""
 TICK_S = 2.0
+ACCEPT_AGAIN_S = 1.0
+"""Without a free file descriptor."""
 
 
 class Patience(NamedTuple):
@@ -72,7 +75,8 @@ class Server:
         with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):  # another thread than the main one
             self._loop.add_signal_handler(signal.SIGTERM, self.stop)
         self._listening.setblocking(False)
-        self._loop.add_reader(self._listening, self._accept)
+        self._file = _file_of(self._listening)
+        self._listen()
         try:
             while not self._stopped.is_set():
                 with contextlib.suppress(TimeoutError):
@@ -111,10 +115,17 @@ class Server:
 
     # Connections.
 
+    def _listen(self) -> None:
+        if not self._stopped.is_set():
+            self._loop.add_reader(self._listening, self._accept)
+
     def _accept(self) -> None:
         try:
             connected, _ = self._listening.accept()
-        except OSError:  # gone already, or no file descriptor left
+        except OSError as error:  # gone already, or no file descriptor left: then it would be ready again at once, for ever
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                self._loop.remove_reader(self._listening)
+                self._loop.call_later(ACCEPT_AGAIN_S, self._listen)
             return
         uid = foreign_peer(connected)
         if uid is not None or not self._has_room():
@@ -203,6 +214,9 @@ class Server:
             if (state := shared.state()) is not None:
                 shared.tell(state)
         self._models.unload_idle(self._patience.unload_s)
+        if _file_of(self._listening) != self._file:
+            log.warning("ended: the socket was removed or replaced, so no new front would find this process")
+            self.stop()
         busy = self._models.loaded or self._models.is_loading
         # Whoever started it may have gone before it listened; then nobody knows that it is there.
         patience_s = self._patience.end_s if self._was_used else UNUSED_S
@@ -217,3 +231,12 @@ class Server:
         await self._models.close()
         for connection in list(self._connections):
             self._drop(connection)
+
+
+def _file_of(listening: socket.socket) -> tuple[int, int] | None:
+    """Return what identifies the file at the name of a socket; None without one."""
+    try:
+        info = os.stat(listening.getsockname())
+    except (OSError, TypeError):
+        return None
+    return info.st_dev, info.st_ino

@@ -142,8 +142,12 @@ class Session:
         """Take what comes until the session is over; return why. What is left then ends when it is freed."""
         while self._ending is None:
             self._dozing = not self._pending and time.monotonic() - self._heard_s > AWAKE_S
-            self._pump(DOZE_S if self._dozing else BEAT_S, lambda *_: None)
+            wait_s = DOZE_S if self._dozing else BEAT_S
+            began_s = time.monotonic()
+            self._pump(wait_s, lambda *_: None)
             self._dozing = False
+            if time.monotonic() - began_s > wait_s + QUIET_S:  # not the worker slept, but the machine or this process
+                self._heard_s = time.monotonic()
             self._feel_pulse()
         return self._ending
 

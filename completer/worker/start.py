@@ -31,6 +31,8 @@ _POLL_S = 0.02
 _MAX_PATH_BYTES = 100
 """Systems allow 104 to 108 in the name of a socket."""
 _TAIL_BYTES = 2000
+_FATAL = b"Fatal Python error: "
+"""Begins what a crash prints: before the stacks of all threads, and so far from the end."""
 MEND = "run 'completer worker restart'"
 
 
@@ -173,8 +175,10 @@ def last_words(place: Place) -> str:
     """Return the end of what the worker wrote, in one line."""
     for path in (place.errors, place.log):
         with contextlib.suppress(OSError):
-            lines = path.read_bytes()[-_TAIL_BYTES:].decode("utf-8", "replace").split("\n")
-            said = [line.strip() for line in lines if line.strip()]
+            content = path.read_bytes()
+            begin = content.rfind(_FATAL)
+            tail = content[-_TAIL_BYTES:] if begin < 0 else content[begin:].partition(b"\n")[0]
+            said = [line.strip() for line in tail.decode("utf-8", "replace").split("\n") if line.strip()]
             if said:
                 return f"{said[-1]} (see {path})"
     return f"it left no word in {place.errors}"

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from lsp_client import Client, StartClient, attach, finish, start_server
+from workers import front, place, python  # noqa: F401  # fixtures
 
 
 @pytest.fixture

@@ -16,9 +16,18 @@ from completer.engines.health import Health
 from completer.engines.weights.converted import MAX_LEN as EXPORTED_LEN
 from completer.engines.weights.converted import Damage, find_damage, withdraw
 from completer.engines.weights.rowfile import RowFile
-from completer.errors import CompleterError, DownloadCancelled, EngineUnavailable, ModelError
+from completer.errors import (
+    CompleterError,
+    DownloadCancelled,
+    EngineUnavailable,
+    ModelError,
+    OutOfMemory,
+    in_words,
+    is_out_of_memory,
+)
 from completer.models import store
 from completer.models.store import ModelFiles
+from completer.models.transfer import is_disk_full, no_space
 from completer.system.cachefile import require_writable
 from completer.system.cores import performance_cores
 from completer.tokens.tokenizer import Tokenizer
@@ -102,7 +111,13 @@ def _ensure_converted(files: ModelFiles, settings: Settings, progress: Progress)
     torch.set_num_threads(physical_threads(settings))
     try:
         convert(files.path, folder, progress)
-    except OSError as error:
+    except CompleterError:
+        raise
+    except Exception as error:
+        if is_disk_full(error):
+            raise no_space(folder.parent, f"to convert {files.path}") from error
+        if not isinstance(error, OSError):
+            raise
         raise ModelError(
             f"{files.path} cannot be converted into {folder} ({error}): free space or mend permissions there, "
             "delete that folder, or set COMPLETER_CACHE to another one"
@@ -116,6 +131,8 @@ def _hashing(progress: Progress) -> Callable[[int, int], None]:
 def _not_loaded(folder: Path, error: Exception) -> CompleterError:
     if isinstance(error, CompleterError):
         return error
+    if is_out_of_memory(error):
+        return OutOfMemory(f"the model in {folder} cannot be loaded: {in_words(error)}")
     return EngineUnavailable(
         f"the model in {folder}, whose files are undamaged, cannot be loaded ({type(error).__name__}: {error}): "
         "choose another engine (see 'completer doctor'), or delete the folder"

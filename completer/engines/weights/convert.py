@@ -45,7 +45,16 @@ def convert(source: Path, folder: Path, progress: Progress = lambda *_: None) ->
 def _convert(source: Path, folder: Path, progress: Progress) -> None:
     work = folder.with_name(folder.name + ".partial")
     shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
+    try:
+        work.mkdir(parents=True)
+        _write_all(source, work, progress)
+        replace_folder(work, folder)
+    except BaseException:
+        shutil.rmtree(work, ignore_errors=True)  # it may be what fills the disk
+        raise
+
+
+def _write_all(source: Path, work: Path, progress: Progress) -> None:
     checkpoint = open_checkpoint(source)
     spec = checkpoint.spec
     total = 3 * spec.n_layers + 2
@@ -60,7 +69,6 @@ def _convert(source: Path, folder: Path, progress: Progress) -> None:
         hessians = _calibrate(spec, embed, rows, tokenizer, lambda done: progress("calibrating", spec.n_layers + done, total))
     _write_decode(checkpoint, hessians, work, lambda done: progress("rounding to 4 bits", 2 * spec.n_layers + done, total))
     seal(work)
-    replace_folder(work, folder)
     progress("ready", total, total)
 
 

@@ -211,3 +211,18 @@ async def test_an_answer_that_came_in_time_is_not_told_once_more(tokenizer: Toke
         assert text_of(await made.complete(at(9), explicit=False)) == LINE[9:]
         await asyncio.sleep(0.1)
         assert extended == []
+
+
+async def test_of_many_documents_opened_at_once_only_a_few_are_prefilled(
+    tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with pipeline(ByHeart(tokenizer), tokenizer) as made:
+        prefilled: list[str] = []
+        monkeypatch.setattr(made._foreground.idle, "prefill", lambda doc, snapshot: prefilled.append(snapshot.uri))
+        for n in range(100):  # an editor that comes back with its last session
+            made.did_open(replace(at(9), uri=f"file:///{n}.py"))
+        assert await made.settled(10)
+        assert prefilled == [f"file:///{n}.py" for n in range(92, 100)]  # else no key is answered for seconds
+        made.did_move_cursor(replace(at(9), uri="file:///5.py"))
+        assert await made.settled(10)
+        assert prefilled[-1] == "file:///5.py"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Sequence
@@ -155,7 +156,7 @@ def test_a_request_cancelled_before_it_runs_never_reaches_the_engine(
 class FailingEngine(FakeEngine):
     """Fails in every forward while `broken`."""
 
-    broken: Exception | None = None
+    broken: BaseException | None = None
 
     def forward(self, slot: int, ids: Sequence[int], n_logits: int) -> Logits:
         if self.broken is not None:
@@ -163,8 +164,20 @@ class FailingEngine(FakeEngine):
         return super().forward(slot, ids, n_logits)
 
 
-@pytest.mark.parametrize("error", [EngineError("the device is gone"), RuntimeError("from some library")])
-def test_an_engine_that_fails_ends_the_request_and_the_next_one_starts_cold(tokenizer: Tokenizer, error: Exception) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        EngineError("the device is gone"),
+        RuntimeError("from some library"),
+        MemoryError(),
+        StopIteration(),
+        SystemExit(1),
+        KeyboardInterrupt(),
+        asyncio.CancelledError(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_engine_that_fails_ends_the_request_and_the_next_one_starts_cold(tokenizer: Tokenizer, error: BaseException) -> None:
     failing = FailingEngine(tiny.VOCAB_SIZE)
     generator = LocalGenerator(failing, tokenizer)
     text = tiny.some_ids(30)
@@ -172,6 +185,7 @@ def test_an_engine_that_fails_ends_the_request_and_the_next_one_starts_cold(toke
     failing.broken = error
     failed = submit(generator, request(tokenizer, 2, [*text, 5])).wait()
     failing.broken = None
+    assert generator.message
     assert (failed.reasons, failed.ids) == (["error"], [])
     again = submit(generator, request(tokenizer, 3, text)).wait()
     assert again.stats.n_keep == 0

@@ -55,7 +55,7 @@ class Worker:
     def __init__(self, path: Path, tokenizer: Tokenizer, patience: Patience = PATIENT) -> None:
         self.path = path
         self.models: list[FakeModel] = []
-        self.failure: Exception | None = None
+        self.failure: BaseException | None = None
         self.gated = False
         self.may_load = threading.Event()
         self.may_load.set()
