@@ -2,7 +2,8 @@
 
 `python fake_server.py [--tcp | --socket PATH] [--delay-ms N] [--load-ms N] [--fail MESSAGE]`. What it suggests: the
 last word of the line backwards; after "extend" a first part at once and the rest by `on_extend`; after "two lines" two
-lines; nothing after "nothing"; after "fail" an error; after "be slow" the status is slow. Who asks gets the word in capitals and with one beside it.
+lines; nothing after "nothing"; after "fail" an error; after "be slow" the status tells of a trouble. Who asks gets the word in
+capitals and with one beside it.
 """
 
 from __future__ import annotations
