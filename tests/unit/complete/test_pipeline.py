@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from completer.complete.trace import MIN_RECENT
 from completer.engines.base import Logits
 from completer.tokens.tokenizer import Tokenizer
 from completer.types import Edit, Suggestion
@@ -211,3 +212,14 @@ async def test_an_answer_that_came_in_time_is_not_told_once_more(tokenizer: Toke
         assert text_of(await made.complete(at(9), explicit=False)) == LINE[9:]
         await asyncio.sleep(0.1)
         assert extended == []
+
+
+async def test_the_status_tells_that_the_budget_is_often_missed(tokenizer: Tokenizer) -> None:
+    async with pipeline(ByHeart(tokenizer), tokenizer) as made:
+        made.did_open(at(9))
+        for _ in range(MIN_RECENT):
+            await made.complete(at(9), explicit=False)
+        made.set_settings(replace(SETTINGS, budget_ms=60_000))
+        assert (made.status()["slow"], made.status()["message"]) == (False, "")
+        made.set_settings(replace(SETTINGS, budget_ms=0.001))
+        assert made.status()["slow"] and "the budget is 0.001 ms" in made.status()["message"]
