@@ -115,12 +115,12 @@ async def open_ours(
     prefill_ms: the price of a prompt token that windows are sized by, so that they are the same in every run; 0: as measured.
     """
     from bench import inside
-    from completer.assemble import make_pipeline
-    from completer.engines.factory import load
-    from completer.generate.scheduler import LocalGenerator
+    from completer.assemble import load_engine, make_generator, make_pipeline
 
-    loaded = await asyncio.to_thread(load, inside.open_model(model), settings, lambda *_: None)
-    generator = LocalGenerator(loaded.engine, loaded.tokenizer)
+    inside.locate_model(model)
+    settings = replace(settings, model=model)
+    loaded = await asyncio.to_thread(load_engine, settings, lambda *_: None, False)
+    generator = make_generator(loaded, settings, lambda *_: None)
 
     def make(asked: Settings) -> Any:
         if prefill_ms:

@@ -19,7 +19,7 @@ from completer.complete.state import Model
 from completer.config import Settings
 from completer.engines.base import StepEngine
 from completer.engines.cpu.load import condemn, physical_threads
-from completer.engines.factory import Loaded, Served, load, load_lmdeploy, load_remote, resolve
+from completer.engines.factory import Loaded, Served, load, load_llama_cpp, load_lmdeploy, load_remote, resolve
 from completer.engines.health import Health
 from completer.engines.measure import MachineLimits, measure_limits
 from completer.engines.registry import leaves_machine
@@ -70,6 +70,14 @@ def choose_model(settings: Settings, limits: MachineLimits) -> ModelChoice:
     return ModelChoice(chosen.id, why)
 
 
+def automatic_model(settings: Settings) -> ModelChoice:
+    """Return what "auto" means on this machine, which is measured at the first call ever. Raises: CacheError."""
+    if find_spec("torch") is None:
+        smallest = min((e for e in load_manifest() if e.device == "cpu"), key=lambda e: e.parameters)
+        return ModelChoice(smallest.id, "the smallest, as without torch this machine's speed is not measured")
+    return choose_model(settings, machine_limits(settings))
+
+
 def predicted_step_ms(entry: ModelEntry, limits: MachineLimits) -> float:
     """Return the milliseconds of a decode step that the memory rate predicts."""
     return STEP_OVERHEAD * entry.parameters * BYTES_PER_PARAMETER / limits.memory_gb_s / 1e6
@@ -116,7 +124,7 @@ def model_files(settings: Settings, progress: Progress, may_pull: bool = True) -
     """
     name = settings.model
     if name == "auto":
-        name = choose_model(settings, machine_limits(settings)).model
+        name = automatic_model(settings).model
     try:
         return locate(name)
     except ModelNotPulled:
@@ -192,9 +200,11 @@ def load_engine(settings: Settings, progress: Progress, may_pull: bool = True) -
     """Return the engine that the settings name, over a model on this disk or a server. Raises: CompleterError."""
     if settings.engine == "remote":
         return load_remote(settings, progress)
-    resolve(settings)  # before a model is pulled that nothing here can run
-    if settings.engine == "lmdeploy":
+    name, _ = resolve(settings)  # before a model is pulled that nothing here can run
+    if name == "lmdeploy":
         return load_lmdeploy(model_files(settings, progress, may_pull), settings, progress)
+    if name == "llama.cpp":
+        return load_llama_cpp(model_files(settings, progress, may_pull), settings, progress)
     return _load_model(settings, progress, may_pull)
 
 

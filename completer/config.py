@@ -114,6 +114,8 @@ class Settings:
     """File of certificate authorities to trust besides the system's."""
     session_header: str = _user("X-Session-Id", "names a header of requests to the endpoints")
     """Header with which a router keeps a document's requests on one server; "": none."""
+    llama_server: str = _user("", "names a program that is run")
+    """The llama-server that the engine "llama.cpp" runs; "": the package xllamacpp, or without it the one on the PATH."""
     worker_python: str = _user("", "names a program that is run")
     """Interpreter that runs the engine process, with completer installed; "": the language server's own."""
     worker_unload_min: int = _user(15, "decides how long the model stays in memory", 1, 10_080)

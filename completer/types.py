@@ -164,11 +164,15 @@ class Evidence:
 
     text: in UTF-8, up to and with the line feed, or up to the rest of the cursor's line.
     log_odds: natural logarithm of the odds that its next token is right, before the model is asked.
+    first_log_odds: of its first token; None: the same.
+    may_indent: the cursor is at the start of its line, and the text does not say how the line is indented.
     matched: bytes before the cursor that are the same.
     """
 
     text: bytes
     log_odds: float
+    first_log_odds: float | None = None
+    may_indent: bool = False
     matched: int = 0
 
 

@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 UV=${UV:-.venv/bin/uv}
 # The glibc of Ubuntu 22.04 and Debian 12 is younger than 2.34.
 PLATFORMS="aarch64-apple-darwin x86_64-pc-windows-msvc x86_64-manylinux_2_34 aarch64-manylinux_2_34"
-extras=${*:-base cpu hf exllamav2 exllamav3 lmdeploy bench editors binary dev}
+extras=${*:-base cpu hf llama-cpp exllamav2 exllamav3 lmdeploy bench editors binary dev}
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 failed=0

@@ -71,6 +71,11 @@ def tokenizer(folder: Path) -> Tokenizer:
     return Tokenizer.load(path)
 
 
+def loaded_tokenizer() -> Tokenizer:
+    """Return the tiny vocabulary without a file."""
+    return Tokenizer.of_spec(json.loads(tokenizer_text()))
+
+
 def transformers_model(family: str) -> Any:
     """Return the transformers library's own model of a family with random weights, in float32."""
     import transformers
@@ -137,8 +142,11 @@ def some_ids(n: int, seed: int = 0) -> list[int]:
     return [int(i) for i in np.random.default_rng(seed).integers(0, N_ORDINARY, n)]
 
 
-def save_gguf(family: str, path: Path) -> Any:
-    """Write a GGUF file of the family (llama: rows of q and k permuted, as converters do); return its model."""
+def save_gguf(family: str, path: Path, padded: bool = False) -> Any:
+    """Write a GGUF file of the family (llama: rows of q and k permuted, as converters do); return its model.
+
+    padded: name every row of the embedding, as converters do and llama.cpp wants it.
+    """
     import gguf
 
     model = transformers_model(family)
@@ -157,8 +165,10 @@ def save_gguf(family: str, path: Path) -> Any:
     tokens = [*spec["model"]["vocab"], *(t["content"] for t in spec["added_tokens"])]
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("qwen2")
-    writer.add_token_list(tokens)
-    writer.add_token_types([1] * len(spec["model"]["vocab"]) + [3] * len(SPECIAL))
+    pads = [f"[PAD{i}]" for i in range(len(tokens), VOCAB_SIZE)] if padded else []
+    writer.add_token_list([*tokens, *pads])
+    writer.add_token_types([1] * len(spec["model"]["vocab"]) + [3] * len(SPECIAL) + [5] * len(pads))
+    writer.add_eos_token_id(tokens.index("<|endoftext|>"))
     writer.add_token_merges([" ".join(pair) for pair in spec["model"]["merges"]])
     for name, tensor in _gguf_tensors(model, permuted=family.startswith("llama")):
         writer.add_tensor(name, tensor.numpy())

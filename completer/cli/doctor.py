@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import platform
 from dataclasses import replace
+from importlib.util import find_spec
 
 import psutil
 from rich.console import Console
@@ -11,12 +13,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from completer import __version__
-from completer.assemble import choose_model, machine_limits, model_files
+from completer.assemble import automatic_model, machine_limits, model_files
 from completer.cli.progress import progress_bar
 from completer.config import Settings
 from completer.engines.base import CostCurve
 from completer.engines.cpu.load import physical_threads
-from completer.engines.factory import load
+from completer.engines.factory import Loaded, load, load_llama_cpp, resolve
 from completer.engines.registry import ENGINES, availability
 from completer.errors import CompleterError
 from completer.models.store import cache_dir
@@ -28,7 +30,7 @@ def run(settings: Settings) -> None:
     console.print(f"completer {__version__}, Python {platform.python_version()} on {platform.system()} {platform.machine()}")
     memory_gb = psutil.virtual_memory().total / 1e9
     console.print(f"{physical_threads(settings)} threads, {memory_gb:.0f} GB of memory, cache in {cache_dir()}")
-    console.print(engine_table())
+    console.print(engine_table(settings))
     if settings.engine == "remote":
         _report_remote(console, settings)
     else:
@@ -37,22 +39,37 @@ def run(settings: Settings) -> None:
 
 def _report_local(console: Console, settings: Settings) -> None:
     try:
-        limits = machine_limits(settings, again=True)
-        console.print(f"memory read {limits.memory_gb_s:.1f} GB/s, bf16 product {limits.product_gflop_s:.0f} GFLOP/s")
-        choice = choose_model(settings, limits)
+        if find_spec("torch") is not None:
+            limits = machine_limits(settings, again=True)
+            console.print(f"memory read {limits.memory_gb_s:.1f} GB/s, bf16 product {limits.product_gflop_s:.0f} GFLOP/s")
+        choice = automatic_model(settings)
         console.print(f"model 'auto' is {choice.model}: {choice.why}")
         files = model_files(settings, lambda *_: None, may_pull=False)
     except CompleterError as error:
         console.print(f"[yellow]{error}[/yellow]")
         return
     console.print(f"{files.name} lies in {files.path}")
-    if settings.engine == "lmdeploy":  # its costs are an estimate, and loading it would take the card's memory
+    name, _ = resolve(settings)
+    if name == "lmdeploy":  # its costs are an estimate, and loading it would take the card's memory
         return
     with progress_bar() as report:
-        loaded = load(files, settings, lambda label, done, total: report(label, done / total if total else None), measure=True)
+
+        def progress(label: str, done: int, total: int) -> None:
+            report(label, done / total if total else None)
+
+        loaded = load_llama_cpp(files, settings, progress) if name == "llama.cpp" else load(files, settings, progress, True)
     _print_costs(console, loaded.engine.costs, settings)
-    console.print(f"{psutil.Process().memory_info().rss / 1e6:.0f} MB resident")
-    loaded.engine.close()
+    console.print(f"{_resident_bytes() / 1e6:.0f} MB resident")
+    if isinstance(loaded, Loaded):
+        loaded.engine.close()
+    else:
+        asyncio.run(loaded.engine.close())
+
+
+def _resident_bytes() -> int:
+    """Return the memory of this process and of those that it started."""
+    here = psutil.Process()
+    return sum(int(one.memory_info().rss) for one in (here, *here.children(recursive=True)))
 
 
 def _report_remote(console: Console, settings: Settings) -> None:
@@ -72,10 +89,10 @@ def _report_remote(console: Console, settings: Settings) -> None:
         console.print("no endpoint is set: completer doctor --engine remote --set 'endpoints=[\"http://127.0.0.1:8080\"]'")
 
 
-def engine_table() -> Table:
+def engine_table(settings: Settings) -> Table:
     table = Table("engine", "state", "version", "device", "reason")
     for name in ENGINES:
-        state = availability(name)
+        state = availability(name, llama_server=settings.llama_server)
         ready = "[green]ready[/green]" if state.available else "[red]no[/red]"
         table.add_row(name, ready, *(escape(text) for text in (state.version, state.device, state.reason)))
     return table

@@ -78,6 +78,14 @@ def run(
     os._exit(0)  # a download or a library's thread may go on, and nothing else is left to do
 
 
+@app.command(hidden=True)
+def llama_server() -> None:
+    """Be llama.cpp's server for the process that started this and holds the other end of standard input."""
+    from completer.engines.llama_cpp.child import main
+
+    main()
+
+
 def _line(model: LoadedModel) -> str:
     slots = f"slots: {model.n_slots} with {model.n_held} tokens"
     return f"  {model.name} on {model.engine}, clients: {model.n_fronts}, {slots}, idle for {model.idle_s:.0f} s"

@@ -93,6 +93,7 @@ class AtRest:
             return
         corpora = draft_corpora(doc, self._state.docs.values())
         said = (tuple(doc.running.ids),) if doc.running is not None and doc.running.ids else ()
+        site = self._state.with_evidence(site)  # as the line before it, which it must go on from
         entry = self._generations.start_block(
             whole_block(site), rule, (*corpora, *said), lambda entry: self._grown(doc, site, entry)
         )

@@ -72,13 +72,9 @@ class Generations:
         on_done: called once, on the event loop.
         """
         entry = _entry(site, background=background)
-        entry.evidence = site.evidence
         priority = 1 if background else 0
         request = Request(entry.request_id, site.snapshot.uri, site.prompt, stop, priority, corpus_ids=corpora, avoid=avoid)
-        if (evidence := site.evidence) is not None:  # a good draft, too
-            draft = self._tokenizer.encode(whole_characters(site.prompt.heal_bytes) + whole_characters(evidence.text))
-            request = replace(request, evidence=evidence, drafts=(tuple(draft),))
-        return self._submit(_Growing(entry, site, request, on_done))
+        return self._submit(_Growing(entry, site, self._weighed(request, site), on_done))
 
     def start_block(
         self, site: Site, stop: StopRule, corpora: tuple[tuple[int, ...], ...], on_line: Callable[[Entry], None]
@@ -89,7 +85,7 @@ class Generations:
         """
         entry = _entry(site, background=True, block=True)
         request = Request(entry.request_id, site.snapshot.uri, site.prompt, stop, priority=1, corpus_ids=corpora, scratch=True)
-        return self._submit(_Growing(entry, site, request, on_line, on_line=on_line))
+        return self._submit(_Growing(entry, site, self._weighed(request, site), on_line, on_line=on_line))
 
     def prefill(self, uri: str, prompt: Prompt, on_done: Callable[[FinishReason], None]) -> int:
         """Bring a slot to `prompt` in idle time; return the request's id.
@@ -112,6 +108,13 @@ class Generations:
                 await self._progress.wait_for(enough)
         except TimeoutError:
             return
+
+    def _weighed(self, request: Request, site: Site) -> Request:
+        """Return the request with the site's evidence, which is a good draft, too."""
+        if (evidence := site.evidence) is None:
+            return request
+        draft = self._tokenizer.encode(whole_characters(site.prompt.heal_bytes) + whole_characters(evidence.text))
+        return replace(request, evidence=evidence, drafts=(tuple(draft),))
 
     def _submit(self, growing: _Growing) -> Entry:
         self._growing[growing.request.id] = growing
@@ -212,7 +215,9 @@ def _entry(site: Site, *, background: bool, block: bool = False) -> Entry:
     """Return the empty entry of a generation at a site."""
     healed = len(site.prompt.heal_bytes)
     number, wanted = site.anchor.number, site.wants_body
-    return Entry(number, site.typed, next(_ids), background, wants_body=wanted, block=block, n_healed_bytes=healed)
+    entry = Entry(number, site.typed, next(_ids), background, wants_body=wanted, block=block, n_healed_bytes=healed)
+    entry.evidence = site.evidence
+    return entry
 
 
 def _may_end_block(before: str, text: str, indented: bool) -> bool:

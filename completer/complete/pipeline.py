@@ -40,7 +40,8 @@ class Pipeline:
         """on_close: called once, when the client is gone."""
         costs = model.costs()
         context = Context(model.tokenizer, context_budget(costs, model.max_len))
-        self._state = ClientState(model, settings, context, Memory(on=settings.memory), Control(settings))
+        memory = Memory(on=settings.memory and model.generator.avoids)
+        self._state = ClientState(model, settings, context, memory, Control(settings))
         self._on_close = on_close
 
     async def complete(self, snapshot: Snapshot, *, explicit: bool, selected: Replacement | None = None) -> Suggestion | None:
@@ -138,7 +139,8 @@ class Pipeline:
                 doc.wants_context = wants_context
                 self._state.context.closed(doc.snapshot.uri)
                 doc.anchors = self._state.new_anchors(doc.snapshot)
-        self._state.memory.switch(settings.memory or any(map(self._state.wants_memory, self._snapshots())))
+        wanted = settings.memory or any(map(self._state.wants_memory, self._snapshots()))
+        self._state.memory.switch(wanted and self._state.model.generator.avoids)
 
     def _snapshots(self) -> Iterator[Snapshot]:
         return (doc.snapshot for doc in self._state.docs.values())

@@ -19,6 +19,7 @@ from completer.prompt.context.context import Context
 from completer.prompt.memory.memory import Memory
 from completer.suggest.block_end import stop_rule
 from completer.suggest.entries import ReuseStore
+from completer.suggest.placeholder import is_placeholder
 from completer.syntax.block import Block, block_around
 from completer.syntax.cursor import CursorContext, cursor_context
 from completer.tokens.tokenizer import Tokenizer
@@ -105,9 +106,11 @@ class ClientState:
         return self.model.tokenizer.fim.format.forms.at(block.rest) if measured else "middle"
 
     def with_evidence(self, site: Site) -> Site:
-        """Return a site with what the workspace says about its line."""
+        """Return a site with what the workspace says about its line. That bodies are empty elsewhere is no evidence."""
         wanted = site.cursor.inside == "code" and self.wants_memory(site.snapshot)
-        return replace(site, evidence=self.memory.recall(site.snapshot)) if wanted else site
+        evidence = self.memory.recall(site.snapshot) if wanted else None
+        empty = evidence is not None and site.wants_body and is_placeholder(evidence.text.decode(errors="replace"))
+        return site if empty else replace(site, evidence=evidence)
 
     def stop_rule(self, cursor: CursorContext, snapshot: Snapshot, explicit: bool = False) -> StopRule:
         """Return when decoding ends at a place."""

@@ -79,6 +79,20 @@ def load_lmdeploy(files: ModelFiles, settings: Settings, progress: Progress = la
     return Served(engine, tokenizer, files.name, VocabularyFile(files.path / "tokenizer.json", files.fim))
 
 
+def load_llama_cpp(files: ModelFiles, settings: Settings, progress: Progress = lambda *_: None) -> Served:
+    """Start llama.cpp's server over the model's GGUF file. Raises: as `load`; ServerError."""
+    resolve(settings)
+    from completer.engines.llama_cpp import load as llama_cpp
+
+    header = llama_cpp.header_of(files)
+    order = llama_cpp.order_for(files, settings, header, physical_threads(settings), MAX_LEN)
+    progress("loading", 0, 1)
+    path, tokenizer = llama_cpp.tokenizer_of(header, _folder_of_tokenizer(files), files.fim)
+    engine = llama_cpp.open_engine(order, tokenizer, progress)
+    progress("ready", 1, 1)
+    return Served(engine, tokenizer, files.name, VocabularyFile(path, files.fim, keeps=True))
+
+
 def load(files: ModelFiles, settings: Settings, progress: Progress = lambda *_: None, measure: bool = False) -> Loaded:
     """Convert the model if that was not done yet, load it, and find out what it costs.
 
@@ -127,13 +141,23 @@ def resolve(settings: Settings) -> tuple[str, str]:
     """
     name = settings.engine
     if name == "auto":
-        name = "torch" if has_cuda() else "phased"
+        name = _automatic(settings)
     if name not in ENGINES:
         raise ConfigError(f"unknown engine {name!r}: choose one of auto, {', '.join(ENGINES)}")
-    state = availability(name, try_import=False)
+    state = availability(name, try_import=False, llama_server=settings.llama_server)
     if not state.available:
         raise EngineUnavailable(f"engine {name!r} cannot run here: {state.reason}")
     return name, state.version
+
+
+def _automatic(settings: Settings) -> str:
+    """Return the engine that "auto" means: llama.cpp only if nothing faster can run here."""
+    if has_cuda():
+        return "torch"
+    if availability("phased", try_import=False).available:
+        return "phased"
+    others = availability("llama.cpp", try_import=False, llama_server=settings.llama_server)
+    return "llama.cpp" if others.available else "phased"
 
 
 def _load_on_cuda(files: ModelFiles, settings: Settings, progress: Progress) -> Loaded:

@@ -11,15 +11,18 @@ from importlib.util import find_spec
 from typing import Literal
 
 from completer.engines.base import Availability
+from completer.engines.llama_cpp import find
+from completer.errors import EngineUnavailable
 
-RunsOn = Literal["cpu", "any", "cuda", "server"]
+RunsOn = Literal["cpu", "any", "own", "cuda", "server"]
 
 
 @dataclass(frozen=True, slots=True)
 class Requirements:
     """What an engine needs. packages: names on the index, the same as the modules; the first gives the engine its version.
 
-    device: "cpu", "cuda" and "server" name the only one that it runs on; with "any" it takes CUDA where torch has it.
+    device: "cpu", "cuda" and "server" name the only one that it runs on; with "any" it takes CUDA where torch has it, with
+        "own" whatever its library finds.
         "server": prompts leave this machine, so documents that appear to contain a secret are not sent.
     capability: the least compute capability of a card that it uses.  streams: it is a StreamEngine.
     """
@@ -41,6 +44,7 @@ ENGINES: dict[str, Requirements] = {
     "hf": Requirements(("transformers", "torch"), "hf", "any"),
     "exllamav2": Requirements(("exllamav2", "torch"), "exllamav2", "cuda"),
     "exllamav3": Requirements(("exllamav3", "torch"), "exllamav3", "cuda"),
+    "llama.cpp": Requirements((find.PACKAGE, "gguf"), "llama-cpp", "own", streams=True),
     "lmdeploy": Requirements(("lmdeploy", "torch"), "lmdeploy", "cuda", streams=True),
     "remote": Requirements(("httpx", "httpx_sse"), "", "server", streams=True),
 }
@@ -51,15 +55,18 @@ def leaves_machine(name: str) -> bool:
     return name not in ENGINES or ENGINES[name].device == "server"
 
 
-def availability(name: str, try_import: bool = True) -> Availability:
+def availability(name: str, try_import: bool = True, llama_server: str = "") -> Availability:
     """Return whether the engine `name` can run here, and why not. Imports what it needs, which may take seconds.
 
     try_import: False only looks whether the packages of a CPU engine are there; what imports it hears of a broken one.
+    llama_server: the setting of that name.
     Never raises for a broken installation: whatever an import throws is the reason.
     """
     needs = ENGINES[name]
+    if needs.device == "own":
+        return _availability_of_llama_cpp(name, needs, try_import, llama_server)
     missing = [package for package in needs.packages if find_spec(package) is None]
-    versions = ", ".join(f"{p} {_version(p)}" for p in needs.packages if p not in missing)
+    versions = _versions(needs.packages)
     if missing:
         reason = f"not installed: {', '.join(missing)} ({_mend(needs.extra)})"
         return Availability(name, False, reason, versions)
@@ -71,14 +78,46 @@ def availability(name: str, try_import: bool = True) -> Availability:
         return Availability(name, False, reason, versions)
     if needs.device == "cpu" and not try_import:
         return Availability(name, True, "", versions, device)
-    # exllamav2 and exllamav3 compile an extension when they are imported, in which case all of these can be thrown.
     try:
         for package in needs.packages:
             importlib.import_module(package)
-    except (ImportError, OSError, RuntimeError) as error:
-        first_line = str(error).strip().partition("\n")[0]
-        return Availability(name, False, f"import fails: {first_line or type(error).__name__}", versions, device)
+    except _BROKEN as error:
+        return Availability(name, False, _import_fails(error), versions, device)
     return Availability(name, True, "", versions, device)
+
+
+def _availability_of_llama_cpp(name: str, needs: Requirements, try_import: bool, setting: str) -> Availability:
+    """As `availability`: a program of the user's takes the place of the package."""
+    reader = needs.packages[1]
+    if find_spec(reader) is None:
+        return Availability(name, False, f"not installed: {reader} ({_mend(needs.extra)})")
+    try:
+        program = find.find_server(setting)
+    except EngineUnavailable as error:
+        mend = "" if setting else f" ({_mend(needs.extra)})"
+        return Availability(name, False, f"{error}{mend}", _versions(needs.packages))
+    if program:
+        return Availability(name, True, "", program, "what that program finds")
+    if not try_import:
+        return Availability(name, True, "", _versions(needs.packages), "cpu")
+    try:
+        return Availability(name, True, "", _versions(needs.packages), find.devices())
+    except _BROKEN as error:
+        return Availability(name, False, _import_fails(error), _versions(needs.packages))
+
+
+_BROKEN = (ImportError, OSError, RuntimeError)
+"""What importing a broken library throws; exllamav2 and exllamav3 compile an extension when they are imported."""
+
+
+def _import_fails(error: Exception) -> str:
+    first_line = str(error).strip().partition("\n")[0]
+    return f"import fails: {first_line or type(error).__name__}"
+
+
+def _versions(packages: tuple[str, ...]) -> str:
+    """Return those packages that are installed, with their versions."""
+    return ", ".join(f"{package} {_version(package)}" for package in packages if find_spec(package) is not None)
 
 
 def _mend(extra: str) -> str:

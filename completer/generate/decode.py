@@ -19,7 +19,7 @@ from typing import NamedTuple
 from completer.engines.base import Logits
 from completer.generate.choice import Bounds, RowChooser, allowed_ids, bounds_by_row, from_rows, remaining
 from completer.generate.drafts.ngrams import NO_DRAFT, Draft, Drafter
-from completer.generate.evidence import NOTHING, Expected
+from completer.generate.evidence import expected_of
 from completer.generate.generator import OnEvent
 from completer.generate.known_rows import KnownRows
 from completer.generate.slots import PREFILL_FROM, Slot
@@ -68,9 +68,7 @@ class Decoding:
     def __post_init__(self) -> None:
         request, prompt = self.request, self.request.prompt
         self._ids = list(prompt.ids[: self._n_context])
-        evidence = request.evidence
-        expected = Expected(evidence.text, evidence.log_odds) if evidence is not None else NOTHING
-        self._bounds = Bounds(prompt.heal_bytes, request.avoid, expected)
+        self._bounds = Bounds(prompt.heal_bytes, request.avoid, expected_of(request.evidence))
         self._stopper = Stopper(request.stop, self.tokenizer, n_healed_bytes=len(prompt.heal_bytes))
         n_keep = min(self.slot.n_shared(prompt.ids), prefill_end(request))
         self.stats = replace(self.stats, n_keep=n_keep, n_feed=len(prompt.ids) - n_keep)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from completer.engines.base import Logits
 from completer.tokens.tokenizer import Tokenizer
-from completer.types import Token
+from completer.types import Evidence, Token
 
 MODEL_WEIGHT = 0.4
 _LEAST = 1e-6
@@ -24,17 +24,33 @@ _LEAST = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """The evidence that is left. text: b"" when all of it has come, or something else has; log_odds: see `Evidence`."""
+    """The evidence that is left. text: b"" when all of it has come, or something else has.
+
+    log_odds: of its next token.  later: of those after that.  may_indent: white space may come first.
+    """
 
     text: bytes = b""
     log_odds: float = 0.0
+    later: float = 0.0
+    may_indent: bool = False
 
     def after(self, new: bytes) -> Expected:
         """Return what is left after the bytes `new` came."""
-        return Expected(self.text[len(new) :], self.log_odds) if self.text.startswith(new) else Expected()
+        said = new.lstrip(b" \t") if self.may_indent else new
+        if not said:
+            return self
+        return Expected(self.text[len(said) :], self.later, self.later) if self.text.startswith(said) else NOTHING
 
 
 NOTHING = Expected()
+
+
+def expected_of(evidence: Evidence | None) -> Expected:
+    """Return what a request's evidence lets expect at its cursor."""
+    if evidence is None:
+        return NOTHING
+    first = evidence.log_odds if evidence.first_log_odds is None else evidence.first_log_odds
+    return Expected(evidence.text, first, evidence.log_odds, evidence.may_indent)
 
 
 def weigh(
@@ -48,6 +64,10 @@ def weigh(
     """
     text = pending + expected.text
     trust = _logistic(expected.log_odds)
+    if expected.may_indent:  # where the line begins, the model says; then only what agrees counts
+        said = tokenizer.bytes_of([chosen.id]).lstrip(b" \t")
+        surer = bool(said) and text.startswith(said)
+        return Token(chosen.id, chosen.prob + (1.0 - chosen.prob) * trust) if surer else chosen
     if agrees(chosen.id, text, tokenizer):
         return Token(chosen.id, chosen.prob + (1.0 - chosen.prob) * trust)
     id_ = _first_token(text, tokenizer)

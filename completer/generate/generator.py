@@ -25,7 +25,7 @@ class Generator(Protocol):
 
     @property
     def avoids(self) -> bool:
-        """Whether it honours `Request.avoid`."""
+        """Whether it sees the model's probabilities, so that it honours `Request.avoid` and `Request.evidence`."""
         ...
 
     def submit(self, request: Request, on_event: OnEvent) -> None:

@@ -9,12 +9,25 @@ import sys
 NEUTRAL_FOLDER = sys.prefix
 """Working folder of what we start, and of the language server: someone who can write there could replace completer itself."""
 
+_NOT_PASSED_ON = ("COMPLETER_CLIENT_KEY",)
+
 
 def interpreter() -> list[str]:
     """Return how the interpreter that runs this is started anew, without the working folder on its import path."""
     if getattr(sys, "frozen", False):  # the standalone binary is no interpreter, and imports from itself alone
         return [sys.executable]
     return [sys.executable, "-I" if sys.flags.isolated else "-P"]
+
+
+def own_command() -> list[str]:
+    """Return how completer's command line is started anew; its arguments follow."""
+    command = interpreter()
+    return command if getattr(sys, "frozen", False) else [*command, "-m", "completer"]
+
+
+def passed_on() -> dict[str, str]:
+    """Return the environment for a process of ours: this one's, without what only a client may know."""
+    return {name: value for name, value in os.environ.items() if name not in _NOT_PASSED_ON}
 
 
 def find_program(name: str) -> str | None:

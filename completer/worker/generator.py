@@ -1,6 +1,6 @@
 """`WorkerGenerator`: the seam between completion and the engine, with the engine in another process.
 
-    ready       ──the worker crashed──────> down      pending requests end as errors; started again, see backoff.py
+    ready       ──the worker crashed──────> down      pending requests end as errors; started again, see system/backoff.py
     ready       ──"the model is idle"─────> parked    nothing is done until the next request
     down, parked  ──attached and loaded───> ready     nothing is submitted again: the next key asks anew
 
@@ -20,9 +20,9 @@ from completer.config import Settings
 from completer.engines.base import CostCurve
 from completer.errors import CompleterError, DownloadCancelled, WorkerLost
 from completer.generate.generator import OnEvent
+from completer.system.backoff import Backoff
 from completer.types import Done, Request, Stats
 from completer.worker import start
-from completer.worker.backoff import Backoff
 from completer.worker.session import Ending, Session
 from completer.worker.wire import Ready
 

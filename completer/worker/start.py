@@ -21,7 +21,7 @@ import completer
 from completer.errors import ConfigError, WorkerLost
 from completer.models.store import cache_dir
 from completer.system.private import default_folder, foreign_peer, peer_pid, unix_socket
-from completer.system.programs import NEUTRAL_FOLDER, find_program, interpreter
+from completer.system.programs import NEUTRAL_FOLDER, find_program, own_command, passed_on
 from completer.worker.wire import WIRE
 
 START_S = 30.0
@@ -32,7 +32,6 @@ _MAX_PATH_BYTES = 100
 """Systems allow 104 to 108 in the name of a socket."""
 _TAIL_BYTES = 2000
 MEND = "run 'completer worker restart'"
-_NOT_PASSED_ON = ("COMPLETER_CLIENT_KEY",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,13 +132,12 @@ def _launch(place: Place) -> subprocess.Popen[bytes]:
     """Start a worker in a session of its own, so that it outlives the editor; what it prints goes to a file."""
     begin = _command(place)
     command = [*begin, "worker", "run", "--socket", str(place.socket), "--log-file", str(place.log)]
-    environment = {name: value for name, value in os.environ.items() if name not in _NOT_PASSED_ON}
     try:
         with _errors_file(place) as errors:
             return subprocess.Popen(
                 command,
                 cwd=NEUTRAL_FOLDER,
-                env=environment,
+                env=passed_on(),
                 stdin=subprocess.DEVNULL,
                 stdout=errors,
                 stderr=errors,
@@ -151,8 +149,7 @@ def _launch(place: Place) -> subprocess.Popen[bytes]:
 
 def _command(place: Place) -> list[str]:
     if not place.interpreter:
-        command = interpreter()
-        return command if getattr(sys, "frozen", False) else [*command, "-m", "completer"]
+        return own_command()
     program = find_program(place.interpreter)
     if program is None:
         raise ConfigError(f"setting 'worker_python': there is no program {place.interpreter!r}: write its absolute path")

@@ -27,7 +27,7 @@ def test_a_damaged_pulled_model_is_pulled_and_loaded_again_once(monkeypatch: pyt
 
     monkeypatch.setattr(assemble, "model_files", lambda *_: steps.append("files"))
     monkeypatch.setattr(assemble, "load", load)
-    monkeypatch.setattr(assemble, "resolve", lambda _: None)
+    monkeypatch.setattr(assemble, "resolve", lambda _: ("phased", ""))
     assert assemble.load_engine(Settings(model="tiny"), lambda *_: None) == "loaded"
     assert steps == ["files", "load", "files", "load"]
 
@@ -38,7 +38,7 @@ def test_a_damaged_model_that_may_not_be_pulled_is_an_error(monkeypatch: pytest.
 
     monkeypatch.setattr(assemble, "model_files", lambda *_: None)
     monkeypatch.setattr(assemble, "load", load)
-    monkeypatch.setattr(assemble, "resolve", lambda _: None)
+    monkeypatch.setattr(assemble, "resolve", lambda _: ("phased", ""))
     with pytest.raises(HashMismatch):
         assemble.load_engine(Settings(model="tiny"), lambda *_: None, may_pull=False)
 

@@ -156,3 +156,8 @@ def test_documented_make_targets_exist() -> None:
 
 def test_the_readme_fits_two_screens() -> None:
     assert 60 <= len(read("README.md").splitlines()) <= 80
+
+
+def test_the_page_of_the_extension_stands_alone() -> None:
+    """`make vsix` refuses links out of its folder: nobody who installs the extension has the files around it."""
+    assert "](../" not in read("editors/vscode/README.md")

@@ -15,8 +15,10 @@ COMMAND_S = 10.0
 class Bearer:
     """Knows how to get a token, and remembers the last one until the server refuses it."""
 
-    def __init__(self, env: str = "", command: Sequence[str] = ()) -> None:
+    def __init__(self, env: str = "", command: Sequence[str] = (), token: str = "") -> None:
         """env: name of the variable.  command: program and arguments, run without a shell; its first line is the token.
+
+        token: of a server of our own.
 
         The program is an absolute path or a name on the PATH, and its working folder is never the workspace.
 
@@ -26,10 +28,10 @@ class Bearer:
             raise ConfigError("settings 'token_env' and 'token_command' exclude each other: name one")
         self._env = env
         self._command = tuple(command)
-        self._token = ""
+        self._token = token
 
     def __bool__(self) -> bool:
-        return bool(self._env or self._command)
+        return bool(self._env or self._command or self._token)
 
     @property
     def can_renew(self) -> bool:

@@ -64,6 +64,8 @@ class RemoteEngine:
                     n_cached = await _drained(messages, read)
                     event = event._replace(n_cached=event.n_cached if n_cached is None else n_cached)
                 piece = self._piece(event)
+                if not request.n_predict:  # llama-server gives a token all the same
+                    piece = StreamPiece(n_cached=piece.n_cached, end=piece.end)
                 if piece.ids or piece.end or piece.n_cached is not None:
                     yield piece
                 if piece.end:
@@ -71,6 +73,11 @@ class RemoteEngine:
 
     async def close(self) -> None:
         await self._link.close()
+
+    async def move_to(self, link: Link) -> None:
+        """Go on over another link: the same server, started again elsewhere. Mutates: the link; the old one is closed."""
+        old, self._link = self._link, link
+        await old.close()
 
     def _ask(self, request: StreamRequest) -> Ask:
         format_ = self._tokenizer.fim.format

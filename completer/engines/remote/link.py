@@ -44,9 +44,12 @@ class _State:
 class Link:
     """Connections to a list of equal endpoints. Used from one event loop at a time; `close` lets another one go on with it."""
 
-    def __init__(self, endpoints: Sequence[str], bearer: Bearer, ca_file: str = "", session_header: str = "") -> None:
+    def __init__(
+        self, endpoints: Sequence[str], bearer: Bearer, ca_file: str = "", session_header: str = "", socket: str = ""
+    ) -> None:
         """endpoints: base URLs.  ca_file: certificates to trust besides the system's.  session_header: name, or "" for none.
 
+        socket: path of the Unix socket at which they are reached; "": by their addresses.
         Raises: ConfigError for a wrong URL, a token that would travel in clear, a certificate file that cannot be read,
         or a proxy that cannot be used.
         """
@@ -56,6 +59,7 @@ class Link:
         self._bearer = bearer
         self._tls = _tls(ca_file)
         self._session_header = session_header
+        self._socket = socket
         self._states = {url: _State() for url in self.endpoints}
         self._proxies = {url: proxy_for(url) for url in self.endpoints}
         self._clients: dict[str, httpx.AsyncClient] = {}
@@ -174,7 +178,12 @@ class Link:
             # (0 of 3 ended in tests/contract/test_remote_tls.py with http2=True). Here leaving closes the connection.
             # Not trust_env: httpx would fail on any proxy of the environment that it does not know, needed or not.
             self._clients[url] = httpx.AsyncClient(
-                verify=self._tls, limits=limits, timeout=timeout, proxy=self._proxies[url], trust_env=False
+                transport=httpx.AsyncHTTPTransport(uds=self._socket, limits=limits) if self._socket else None,
+                verify=self._tls,
+                limits=limits,
+                timeout=timeout,
+                proxy=self._proxies[url],
+                trust_env=False,
             )
         return self._clients[url]
 

@@ -11,7 +11,7 @@ from completer.config import Settings
 from completer.engines.remote.bearer import Bearer
 from completer.engines.remote.engine import RemoteEngine
 from completer.engines.remote.link import Link
-from completer.engines.remote.probe import ask_server, has_vocabulary, measure_costs
+from completer.engines.remote.probe import Server, ask_server, has_vocabulary, measure_costs
 from completer.engines.remote.vocabulary import stand_in
 from completer.errors import ConfigError
 from completer.models.manifest import ModelEntry, load_manifest
@@ -52,14 +52,20 @@ async def _connect(settings: Settings, progress: Progress) -> Connected:
         file = tokenizer_file(settings.model)
         server = await ask_server(link, settings.dialect, "auto" if file else _plain(settings.model))
         tokenizer = Tokenizer.load(file) if file else tokenizer_for(settings.model, server.model)
-        same = await has_vocabulary(link, server, tokenizer)
-        engine = RemoteEngine(link, server.dialect, server.model, tokenizer, server.max_len, same_vocabulary=same)
         progress("measuring", 1, 2)
-        engine.costs = await measure_costs(engine, tokenizer)
+        engine = await engine_over(link, server, tokenizer)
         progress("ready", 2, 2)
         return Connected(engine, tokenizer)
     finally:
         await link.close()  # the engine's own event loop opens it again
+
+
+async def engine_over(link: Link, server: Server, tokenizer: Tokenizer) -> RemoteEngine:
+    """Return the engine over a server, its costs measured by three short requests. Raises: ServerError and its kinds."""
+    same = await has_vocabulary(link, server, tokenizer)
+    engine = RemoteEngine(link, server.dialect, server.model, tokenizer, server.max_len, same_vocabulary=same)
+    engine.costs = await measure_costs(engine, tokenizer)
+    return engine
 
 
 def tokenizer_file(model: str) -> Path | None:

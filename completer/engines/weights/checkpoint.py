@@ -86,11 +86,11 @@ class GgufCheckpoint:
                 rope_factors=() if factors is None else tuple(float(f) for f in factors),
             )
 
-    def field(self, key: str) -> Any:
-        """Return one metadata field, also the long ones. Raises: ModelError when it is missing."""
-        if key not in self._reader.fields:
-            raise ModelError(f"the GGUF file has no field {key!r}: pull the model again or choose another file")
-        return self._reader.fields[key].contents()
+    def tokenizer_json(self) -> str:
+        """Return the vocabulary as the text of a tokenizer.json. Raises: UnsupportedModel, ModelError."""
+        from completer.engines.weights.gguf_file import vocabulary_of
+
+        return vocabulary_of(self._reader)
 
     def find(self, name: str) -> Tensor | None:
         tensor = _of_right_shape(self._stored(name), name, self.spec)

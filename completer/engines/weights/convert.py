@@ -22,7 +22,7 @@ from completer.engines.weights.spec import ModelSpec
 from completer.errors import CompleterError, ModelError
 from completer.models.calibration import calibration_texts
 from completer.system.replace import replace_folder
-from completer.tokens.tokenizer import Tokenizer, tokenizer_json
+from completer.tokens.tokenizer import Tokenizer
 from completer.types import Progress
 
 CALIBRATION_TOKENS = 400  # of each text
@@ -122,8 +122,7 @@ def write_tokenizer(checkpoint: Checkpoint, source: Path, work: Path, fim: str =
         )
     try:
         if isinstance(checkpoint, GgufCheckpoint):
-            fields = (checkpoint.field(f"tokenizer.ggml.{name}") for name in ("tokens", "merges", "token_type", "pre"))
-            target.write_text(tokenizer_json(*fields), encoding="utf-8")
+            target.write_text(checkpoint.tokenizer_json(), encoding="utf-8")
         else:
             shutil.copyfile(source / "tokenizer.json", target)
         return Tokenizer.load(target, fim)

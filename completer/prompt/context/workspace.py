@@ -148,24 +148,25 @@ class Workspace:
         self._index = {}
         n = 0
         for folder in self.folders:
-            for path in self.source_files(folder, end):
+            for path in self.source_files(folder, lambda: time.monotonic() > end):
                 self._index.setdefault(path.name, []).append(path)
                 n += 1
                 if n >= MAX_INDEXED:
                     break
         self._indexed_at = time.monotonic()
 
-    def source_files(self, folder: Path, end: float) -> Iterator[Path]:
+    def source_files(self, folder: Path, late: Callable[[], bool]) -> Iterator[Path]:
         """Yield the source files below a workspace folder, level by level, so that what the time leaves out lies deep.
 
-        end: of the time (`time.monotonic`).  What is ignored is left out; whether a file may be read, `read` decides.
+        late: asked at each entry; once it returns True, no more is yielded.
+        What is ignored is left out; whether a file may be read, `read` decides.
         """
         rules, level = self._rules[folder], [folder]
-        while level and time.monotonic() < end:
+        while level and not late():
             below: list[Path] = []
             for current in level:
                 for entry in _entries(current):
-                    if time.monotonic() > end:
+                    if late():
                         return
                     path = Path(entry.path)
                     if entry.is_dir(follow_symlinks=False):

@@ -21,12 +21,23 @@ KEY = 16
 MAX_MATCH = 256
 """Bytes before the cursor that are compared."""
 MAX_PLACES = 128
-"""Places of one key that are looked at, at equal distances."""
+"""Places of one key that are looked at in one index, at equal distances."""
+MAX_CONTINUATION = 400
+"""Bytes; of a longer rest of a line, which is data, only the beginning is taken: it may be a whole minified file."""
 _BEFORE = b"\0"
+_DEEPER, _SHALLOWER = "\1", "\2"
+"""At the beginning of a line that is indented more, or less, than the line above it."""
+INDENTED = (_DEEPER.encode(), _SHALLOWER.encode())
+_MARKS = ("\0", _DEEPER, _SHALLOWER)
+_WITHOUT_MARKS = str.maketrans("", "", "".join(_MARKS))
 
 
 class Place(NamedTuple):
-    """A place where the text before the cursor occurs. matched: so many bytes; continuation: the rest of the line there."""
+    """A place where the text before the cursor occurs.
+
+    matched: so many bytes.
+    continuation: the rest of the line there; of one above MAX_CONTINUATION the first MAX_CONTINUATION + 1 bytes.
+    """
 
     file: int
     matched: int
@@ -34,18 +45,27 @@ class Place(NamedTuple):
 
 
 def normalised(text: str) -> bytes:
-    """Return the text as UTF-8 without indentation, spaces at line ends and blank lines: what tells places apart is the rest."""
-    lines = (line.strip() for line in text.splitlines())
-    return "\n".join(line for line in lines if line).replace("\0", "").encode(errors="replace")
+    """Return the text as UTF-8 without spaces at line ends and blank lines; of indentation, only its direction is left."""
+    if any(mark in text for mark in _MARKS):
+        text = text.translate(_WITHOUT_MARKS)
+    joined: list[str] = []
+    above: int | None = None
+    for line in text.splitlines():
+        begun = line.lstrip()
+        if not begun:
+            continue
+        column = len(line) - len(begun)
+        if column and "\t" in line[:column]:
+            column = len(line[:column].expandtabs())
+        mark = "" if above is None or column == above else _DEEPER if column > above else _SHALLOWER
+        joined.append(mark + begun.rstrip())
+        above = column
+    return "\n".join(joined).encode(errors="replace")
 
 
 def before_cursor(prefix: str) -> bytes:
     """Return the last bytes before the cursor, normalised as the files are; spaces right before the cursor stay."""
-    near = prefix[-4 * MAX_MATCH :]
-    line_start = max(near.rfind("\n"), near.rfind("\r")) + 1
-    above = normalised(near[:line_start])
-    line = near[line_start:].lstrip().replace("\0", "").encode(errors="replace")
-    return (above + b"\n" + line if above else line)[-MAX_MATCH:]
+    return normalised(prefix[-4 * MAX_MATCH :] + "x")[:-1][-MAX_MATCH:]  # with the x, the line is not blank and keeps its end
 
 
 class Index:
@@ -67,21 +87,21 @@ class Index:
         """Memory that the index takes, in bytes."""
         return len(self._text) + self._places.nbytes + self._hashes.nbytes
 
-    def places(self, before: bytes) -> Iterator[Place]:
-        """Yield the places after which the files go on, for the text before a cursor; none if that is too short."""
+    def places(self, before: bytes, most: int = MAX_PLACES) -> Iterator[Place]:
+        """Yield `most` of the places after which the files go on, for the text before a cursor; none if that is too short."""
         if len(before) < KEY:
             return
         key = before[-KEY:]
         wanted = _hashes(key)[0]
         first, end = np.searchsorted(self._hashes, wanted, "left"), np.searchsorted(self._hashes, wanted, "right")
-        for start in self._places[first : end : 1 + (end - first) // MAX_PLACES]:
+        for start in self._places[first : end : 1 + (end - first) // most]:
             at = int(start) + KEY
-            if self._text[at - KEY : at] != key:
+            if self._text[at - KEY : at] != key or self._text.startswith(INDENTED, at):
                 continue
             file = int(np.searchsorted(self._starts, at, "left")) - 1
-            file_end = int(self._starts[file + 1])
-            line_end = self._text.find(b"\n", at, file_end)
-            continuation = self._text[at : file_end if line_end < 0 else line_end]
+            last = min(int(self._starts[file + 1]), at + MAX_CONTINUATION + 1)
+            line_end = self._text.find(b"\n", at, last)
+            continuation = self._text[at : last if line_end < 0 else line_end]
             yield Place(file, n_matched(self._text, at, before), continuation)
 
 

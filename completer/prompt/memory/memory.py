@@ -6,7 +6,6 @@ Nothing is kept on disk. What may be read, `completer.prompt.context.workspace` 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import threading
 import time
@@ -17,39 +16,42 @@ from pathlib import Path
 
 from completer.document.secrets import find_secret
 from completer.document.uri import path_of
-from completer.prompt.context.workspace import Workspace, real_path
-from completer.prompt.memory.index import Index, Place, before_cursor, normalised
-from completer.prompt.memory.recall import recall
+from completer.prompt.context.workspace import real_path
+from completer.prompt.memory.former import former_lines, is_one_of, next_line
+from completer.prompt.memory.index import MAX_PLACES, Index, Place, before_cursor
+from completer.prompt.memory.reading import Files, of_document, of_workspace, rules_of
+from completer.prompt.memory.recall import Line, recall
 from completer.types import Evidence, Snapshot
 
 log = logging.getLogger(__name__)
 
-MAX_TEXT_BYTES = 12_000_000
-"""Text of the workspace that is indexed; the index takes nine times that, for a moment twice as much again."""
-MAX_DOCUMENT_CP = 1_000_000
-BUILD_S = 20.0
-"""Time after which the index of the workspace stays as far as it is."""
 MAX_AGE_S = 300.0
 """An index of the workspace is made anew after that, as soon as a document rests."""
-PAUSE_S = 0.002
-"""After each file, so that a key that comes meanwhile finds the interpreter free."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Files:
-    """An index, with the real paths of its files in order."""
-
-    index: Index
-    paths: tuple[Path, ...] = ()
+REFRESH_S = 2.0
+"""A document is not indexed again sooner than this."""
+REFRESH_PAUSE = 20
+"""Nor before so many times what that took: 5,000 lines take 30 ms, 25,000 take 160 ms."""
+MAX_DOCUMENTS = 32
+"""Open documents that count as they are in the editor: those that were used last. Others count as they are on disk."""
+MAX_DOCUMENTS_BYTES = 64_000_000
+"""Memory of their indices, but for the last one's."""
 
 
 @dataclass(slots=True)
 class _Document:
-    """An open document: its real path, and the index of one version of it without the line that was being written."""
+    """An open document: its real path, and the index of one version of it. due_s: it is not indexed again before that.
+
+    shared: it may be evidence in other documents.
+    """
 
     path: Path | None
-    version: int | None = None
     index: Index = field(default_factory=lambda: Index(()))
+    shared: bool = False
+    indexed: Snapshot | None = None
+    due_s: float = 0.0
+
+    def is_due(self, snapshot: Snapshot) -> bool:
+        return time.monotonic() >= self.due_s and (self.indexed is None or self.indexed.version != snapshot.version)
 
 
 class Memory:
@@ -58,7 +60,7 @@ class Memory:
     def __init__(self, *, on: bool) -> None:
         self._on = on
         self._folders: tuple[Path, ...] = ()
-        self._files: _Files | None = None
+        self._files: Files | None = None
         self._made_s: float | None = None
         self._documents: dict[str, _Document] = {}
         self._stop = threading.Event()
@@ -92,17 +94,16 @@ class Memory:
         return sum(index.n_bytes for index in indices) + (self._files.index.n_bytes if self._files else 0)
 
     def refresh(self, snapshot: Snapshot) -> None:
-        """Begin to bring a document's index up to date, and that of the workspace if it is old. Mutates: the indices, later."""
+        """Begin to bring a document's index up to date, and that of the workspace if it is old; to be called often.
+
+        Mutates: the indices, later.
+        """
         if not self._on or self._tasks:
             return
-        document = self._documents.get(snapshot.uri)
-        if document is None:
-            path = path_of(snapshot.uri)
-            document = self._documents[snapshot.uri] = _Document(real_path(path) if path is not None else None)
+        document = self._document(snapshot)
         old = self._made_s is None or time.monotonic() - self._made_s > MAX_AGE_S
-        if document.version == snapshot.version and not old:
+        if not document.is_due(snapshot) and not old:
             return
-        document.version = snapshot.version
         if old:
             self._made_s = time.monotonic()
         task = asyncio.get_running_loop().create_task(self._index(document, snapshot, old))
@@ -110,13 +111,20 @@ class Memory:
         task.add_done_callback(self._tasks.discard)
 
     def recall(self, snapshot: Snapshot) -> Evidence | None:
-        """Return how the cursor's line goes on elsewhere, if those places agree; None without such a place."""
+        """Return how the cursor's line goes on elsewhere, if those places agree; None without such a place.
+
+        Mutates: what is known of the open documents.
+        """
         if not self._on:
             return None
         before = before_cursor(snapshot.text[max(0, snapshot.cursor_cp - 4_000) : snapshot.cursor_cp])
-        own = self._documents.get(snapshot.uri)
-        evidence = recall(own.index.places(before) if own else (), self._elsewhere(snapshot.uri, before), snapshot.line_suffix)
-        if evidence is None or find_secret(snapshot.line_prefix + evidence.text.decode(errors="replace")) is not None:
+        own = self._document(snapshot)
+        former = former_lines(own.indexed, snapshot) if own.indexed is not None else []
+        follows = [next_line(snapshot)]
+        own_places = (place for place in own.index.places(before) if not is_one_of(place, before, former + follows))
+        others = (place for place in self._elsewhere(own, before) if not is_one_of(place, before, follows))
+        evidence = recall(own_places, others, Line(snapshot.line_prefix, snapshot.line_suffix))
+        if evidence is None or _is_secret(snapshot, evidence):
             return None
         return evidence
 
@@ -128,14 +136,29 @@ class Memory:
         if self._thread is not None:
             self._thread.shutdown(wait=False, cancel_futures=True)
 
-    def _elsewhere(self, uri: str, before: bytes) -> Iterator[Place]:
-        """Yield the places in other documents, and in the files that are not open."""
-        for other, document in self._documents.items():
-            if other != uri:
-                yield from document.index.places(before)
+    def _document(self, snapshot: Snapshot) -> _Document:
+        """Return what is known of an open document. Mutates: the documents; those that were used longest ago are forgotten."""
+        document = self._documents.pop(snapshot.uri, None)
+        if document is None:
+            path = path_of(snapshot.uri)
+            document = _Document(real_path(path) if path is not None else None)
+        self._documents[snapshot.uri] = document
+        n_bytes = sum(other.index.n_bytes for other in self._documents.values())
+        while len(self._documents) > 1 and (len(self._documents) > MAX_DOCUMENTS or n_bytes > MAX_DOCUMENTS_BYTES):
+            n_bytes -= self._documents.pop(next(iter(self._documents))).index.n_bytes
+        return document
+
+    def _elsewhere(self, own: _Document, before: bytes) -> Iterator[Place]:
+        """Yield the places in other documents, and in the files that are not open.
+
+        A file that is open, but not indexed yet, counts as it is on disk, unless it is the cursor's.
+        """
+        others = [document for document in self._documents.values() if document is not own and document.shared]
+        for document in others:
+            yield from document.index.places(before, max(MAX_PLACES // len(others), 1))
         if (files := self._files) is None:
             return
-        opened = {document.path for document in self._documents.values()}
+        opened = {document.path for document in self._documents.values() if document.indexed is not None or document is own}
         for place in files.index.places(before):
             if files.paths[place.file] not in opened:
                 yield place
@@ -149,11 +172,17 @@ class Memory:
     async def _index(self, document: _Document, snapshot: Snapshot, workspace: bool) -> None:
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="memory")
-        loop, stop = asyncio.get_running_loop(), self._stop
+        loop, stop, started = asyncio.get_running_loop(), self._stop, time.monotonic()
+        document.due_s = started + REFRESH_S  # also if it fails
         try:
-            document.index = await loop.run_in_executor(self._thread, _of_document, snapshot)
+            written = await loop.run_in_executor(self._thread, of_document, snapshot, self._folders)
+            document.index, document.shared = written.index, written.shared
+            document.indexed, ended = snapshot, time.monotonic()
+            document.due_s = ended + max(REFRESH_S, REFRESH_PAUSE * (ended - started))
+            if self._files is not None and self._files.rules != await loop.run_in_executor(self._thread, rules_of, self._folders):
+                self._files, workspace = None, True  # what it holds may be ignored by now
             if workspace:
-                files = await loop.run_in_executor(self._thread, _of_workspace, self._folders, stop)
+                files = await loop.run_in_executor(self._thread, of_workspace, self._folders, stop)
                 if not stop.is_set():
                     self._files = files
         except Exception:
@@ -161,30 +190,6 @@ class Memory:
             log.exception("no memory of the workspace")
 
 
-def _of_document(snapshot: Snapshot) -> Index:
-    """Runs in the memory's thread. The cursor's line is left out: what the user has just deleted from it is no evidence."""
-    if len(snapshot.text) > MAX_DOCUMENT_CP:
-        return Index(())
-    return Index((normalised(snapshot.text[: snapshot.line_start_cp]), normalised(snapshot.text[snapshot.line_end_cp :])))
-
-
-def _of_workspace(folders: Sequence[Path], stop: threading.Event) -> _Files:
-    """Runs in the memory's thread."""
-    end = time.monotonic() + BUILD_S
-    workspace = Workspace(folders)
-    workspace.refresh(lambda: stop.is_set() or time.monotonic() > end)
-    texts: list[bytes] = []
-    paths: list[Path] = []
-    n_left = MAX_TEXT_BYTES
-    for n, path in enumerate(itertools.chain.from_iterable(workspace.source_files(folder, end) for folder in workspace.folders)):
-        if n % 50 == 0:
-            workspace.refresh(lambda: stop.is_set() or time.monotonic() > end)
-        text = normalised(workspace.read(path) or "")
-        n_left -= len(text)
-        if n_left < 0 or stop.is_set():
-            break
-        if text:
-            texts.append(text)
-            paths.append(path)
-        time.sleep(PAUSE_S)
-    return _Files(Index(texts), tuple(paths))
+def _is_secret(snapshot: Snapshot, evidence: Evidence) -> bool:
+    line = snapshot.line_prefix + evidence.text.decode(errors="replace").rstrip("\n") + snapshot.line_suffix
+    return find_secret(line) is not None

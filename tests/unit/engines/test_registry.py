@@ -9,10 +9,11 @@ import pytest
 from rich.console import Console
 
 from completer.cli.doctor import engine_table
+from completer.config import Settings
 from completer.engines import registry
 from completer.engines.registry import ENGINES, Requirements, availability
 
-HERE = ("phased", "onnx", "torch", "hf")
+HERE = ("phased", "onnx", "torch", "hf", "llama.cpp")
 ROOT = Path(__file__).parents[3]
 
 
@@ -55,7 +56,7 @@ def test_whatever_a_broken_package_throws_is_the_reason(tmp_path: Path, monkeypa
 
 def test_doctor_lists_every_engine() -> None:
     console = Console(width=200, record=True, file=sys.stderr)
-    console.print(engine_table())
+    console.print(engine_table(Settings()))
     lines = console.export_text().splitlines()
     for name in ENGINES:
         (line,) = [line for line in lines if line.split("│")[1:2] and line.split("│")[1].strip() == name]

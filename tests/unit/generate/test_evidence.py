@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from completer.engines.base import Logits
-from completer.generate.evidence import Expected, agrees, weigh
+from completer.generate.evidence import Expected, agrees, expected_of, weigh
 from completer.generate.known_rows import KnownRows
 from completer.generate.slots import Slot
 from completer.tokens.tokenizer import Tokenizer
@@ -74,7 +74,9 @@ def test_a_probability_stays_one(tokenizer: Tokenizer, data: st.DataObject) -> N
     prob = float(1.0 / np.exp(row[: tokenizer.vocab_size] - row[best]).sum())
     text = data.draw(st.sampled_from((b"\n", b"a", b"print(x)\n", "ü".encode(), "ü".encode()[1:])))
     pending = data.draw(st.sampled_from((b"", b"pr", b"\xc3")))
-    token = weigh(Token(best, prob), row, pending, Expected(text, data.draw(st.floats(-5, 5))), tokenizer)
+    token = weigh(
+        Token(best, prob), row, pending, Expected(text, data.draw(st.floats(-5, 5)), 1.0, data.draw(st.booleans())), tokenizer
+    )
     assert token is not None and 0.0 <= token.prob <= 1.0
     assert token.id == best or (pending + text).startswith(tokenizer.token_bytes[token.id])
 
@@ -125,3 +127,21 @@ def test_what_is_within_the_noise_is_left_to_a_forward_without_any(tokenizer: To
     expected = Expected(b"a\n", 1.6)
     assert weigh(Token(x, 0.98), row, b"", expected, tokenizer, noise=0.2) is None
     assert weigh(Token(x, 0.98), row, b"", expected, tokenizer) is not None
+
+
+def test_where_the_model_indents_the_line_what_follows_the_white_space_counts(tokenizer: Tokenizer) -> None:
+    prompt = prompt_of(tokenizer, tokenizer.encode("def print_all(self):\n"))
+    run = Run(Torn(tokenizer, "    return x\n", 0.6), tokenizer, prompt, STOP)
+    plain = run.finish()
+    evidence = Evidence(b"return x\n", 3.0, 1.4, may_indent=True)
+    helped = Run(Torn(tokenizer, "    return x\n", 0.6), tokenizer, prompt, STOP, evidence=evidence).finish()
+    assert tokenizer.text_of(helped.ids) == tokenizer.text_of(plain.ids) == "    return x\n"
+    assert all(with_it.prob >= without.prob for with_it, without in zip(helped.tokens, plain.tokens, strict=True))
+    assert helped.tokens[-1].prob > plain.tokens[-1].prob
+
+
+def test_the_first_token_has_odds_of_its_own(tokenizer: Tokenizer) -> None:
+    assert [expected_of(Evidence(b"ab\n", 3.0, 1.4)).after(new).log_odds for new in (b"a", b"ab")] == [3.0, 3.0]
+    assert expected_of(Evidence(b"ab\n", 3.0, 1.4)).log_odds == 1.4
+    assert expected_of(Evidence(b"ab\n", 3.0)).log_odds == 3.0
+    assert expected_of(None).text == b""

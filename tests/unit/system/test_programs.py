@@ -15,7 +15,10 @@ from completer.errors import ConfigError
 from completer.system.programs import NEUTRAL_FOLDER, find_program, interpreter
 
 PACKAGE = Path(__file__).parents[3] / "completer"
-STARTS_PROGRAMS = {"models/index.py", "engines/remote/bearer.py", "worker/start.py"}
+STARTS_PROGRAMS = {
+    *("models/index.py", "worker/start.py", "engines/remote/bearer.py"),
+    *("engines/llama_cpp/server.py", "engines/llama_cpp/child.py"),
+}
 
 
 def make_program(path: Path, text: str = "#!/bin/sh\n") -> str:

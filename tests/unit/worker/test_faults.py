@@ -11,8 +11,9 @@ import pytest
 
 from completer.config import Settings
 from completer.errors import UnsupportedModel, WorkerLost
-from completer.worker import backoff, generator, session
-from completer.worker.backoff import Backoff
+from completer.system import backoff
+from completer.system.backoff import Backoff
+from completer.worker import generator, session
 from completer.worker.generator import WorkerGenerator
 from completer.worker.server import Patience
 from tests.unit.worker.in_thread import PROMPT, Events, StartWorker, Worker, open_gate, request, wait_until

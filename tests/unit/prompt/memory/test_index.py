@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from completer.prompt.memory.index import KEY, MAX_MATCH, Index, Place, before_cursor, n_matched, normalised
+from completer.prompt.memory.index import KEY, MAX_CONTINUATION, MAX_MATCH, Index, Place, before_cursor, n_matched, normalised
 
 
 def places_by_search(files: list[bytes], before: bytes) -> set[tuple[int, int, bytes]]:
@@ -41,10 +41,20 @@ def test_no_match_reaches_from_one_file_into_another() -> None:
     assert list(index.places(b"delta epsilon ze")) == [Place(1, 16, b"ta")]
 
 
-def test_indentation_blank_lines_and_spaces_at_line_ends_make_no_difference() -> None:
-    assert normalised("  if x:  \r\n\r\n\treturn y\n") == b"if x:\nreturn y"
-    assert before_cursor("class A:\n\n    def f(self):   \n        return self.") == b"class A:\ndef f(self):\nreturn self."
-    assert before_cursor("def f():\n    ") == b"def f():\n"
+def test_blank_lines_spaces_at_line_ends_and_the_width_of_indentation_make_no_difference() -> None:
+    same = ["if x:  \r\n\r\n\treturn y\nz\n", "  if x:\n    return y\n  z", "\tif x:\n\t\treturn y  \n\tz\n\n"]
+    assert {normalised(text) for text in same} == {b"if x:\n\1return y\n\2z"}
+    before = before_cursor("class A:\n\n    def f(self):   \n        return self.")
+    assert before == b"class A:\n\1def f(self):\n\1return self."
+    assert before_cursor("def f():\n    ") == b"def f():\n\1"
+    assert before_cursor("def f():\n    x = ") == b"def f():\n\1x = "
+    assert before_cursor("") == b"" and normalised("a\1b\2c\0d") == b"abcd"
+
+
+def test_a_line_begins_as_deep_as_the_cursor_is() -> None:
+    index = Index((normalised("def compute_all():\n    return 1\n"),))
+    assert [place.continuation for place in index.places(before_cursor("def compute_all():\n  "))] == [b"return 1"]
+    assert list(index.places(before_cursor("def compute_all():\n"))) == []
 
 
 def test_a_lone_surrogate_or_a_nul_disturbs_nothing() -> None:
@@ -55,3 +65,10 @@ def test_a_match_is_measured_to_its_last_byte() -> None:
     for n in range(40):
         text, before = b"x" * (40 - n) + b"y" * n, b"z" * (40 - n) + b"y" * n
         assert n_matched(text, 40, before) == n
+
+
+def test_of_a_very_long_line_only_the_beginning_is_copied() -> None:
+    index = Index((b"x" * 1_000_000, b"y = compute(all_values)" + b"z" * MAX_CONTINUATION))
+    places = list(index.places(b"x" * MAX_MATCH))
+    assert places and all(len(place.continuation) <= MAX_CONTINUATION + 1 for place in places)
+    assert [len(place.continuation) for place in index.places(b"y = compute(all_values)")] == [MAX_CONTINUATION]

@@ -1,4 +1,4 @@
-"""When to start the worker again after it crashed: at once, then later and later, and in the end only if it is needed."""
+"""When to start a process again after it crashed: at once, then later and later, and in the end only if it is needed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ MANY = 4
 """Failures in a row from which on it is started only for a request, and the user is told to look."""
 LONGEST_S = 60.0
 LIVED_S = 30.0
-"""A worker that has served for so long is no part of a row."""
+"""A process that has served for so long is no part of a row."""
 
 
 @dataclass(slots=True)
@@ -18,7 +18,7 @@ class Backoff:
     n: int = 0
 
     def failed(self, lived_s: float) -> None:
-        """Take down that a worker could not be started, or crashed after `lived_s` seconds. Mutates: n."""
+        """Take down that the process could not be started, or crashed after `lived_s` seconds. Mutates: n."""
         self.n = 1 if lived_s >= LIVED_S else self.n + 1
 
     @property
