@@ -93,7 +93,10 @@ class Completer(Protocol):
         ...
 
     def status(self) -> dict[str, Any]:
-        """Return the state: model, engine, latency_p50_ms, latency_p95_ms, message; perhaps state "off"."""
+        """Return the state: model, engine, latency_p50_ms, latency_p95_ms, message; perhaps slow.
+
+        slow: it works, but worse than it should, and `message` tells why.
+        """
         ...
 
     async def close(self) -> None:

@@ -64,7 +64,7 @@ class Pipeline:
         suggestion = await self._foreground.answer(question, doc) if doc.quiet is None else None
         timeline.ended("plan")
         trace.total_ms = question.elapsed_ms
-        self._state.traces.add(trace)
+        self._state.traces.add(trace, explicit=explicit)
         log.info("%s", trace)
         return suggestion
 
@@ -196,9 +196,10 @@ class Pipeline:
     def status(self) -> dict[str, Any]:
         model = self._state.model
         latency = {f"latency_p{p}_ms": self._state.traces.latency_ms(p) for p in (50, 95)}
-        message = model.health.message or model.generator.message or self._kept_here()
+        trouble = model.health.message or model.generator.message or self._late()
+        message = trouble or self._kept_here()
         memory = {"memory_mb": round(self._state.memory.n_bytes / 1e6, 1), "indexing": self._state.memory.busy}
-        return {"model": model.name, "engine": model.engine, **latency, **memory, "message": message}
+        return {"model": model.name, "engine": model.engine, **latency, **memory, "message": message, "slow": bool(trouble)}
 
     async def settled(self, timeout_s: float) -> bool:
         """Wait until nothing is left to do in idle time; return whether that came about. For tests and benchmarks."""
@@ -236,6 +237,14 @@ class Pipeline:
         """Nothing of a context block that is no longer wanted may serve another prompt. Mutates: the documents."""
         for doc in self._state.docs.values():
             doc.anchors = self._state.new_anchors(doc.snapshot)
+
+    def _late(self) -> str:
+        """Return a sentence if answers while typing often miss the budget, else ""."""
+        budget_ms = self.settings.budget_ms
+        p95_ms = self._state.traces.p95_above_ms(budget_ms)
+        if p95_ms is None:
+            return ""
+        return f"one answer in 20 takes {p95_ms:.0f} ms or more, the budget is {budget_ms:g} ms: choose a smaller model"
 
     def _kept_here(self) -> str:
         """Return which documents are not sent to the server, and why; "" when all may be."""

@@ -11,6 +11,10 @@ import numpy as np
 from completer.types import AnsweredBy, Snapshot, Stats
 
 MAX_TRACES = 1000
+N_RECENT = 100
+"""Answers while typing that tell whether the machine is fast enough now."""
+MIN_RECENT = 20
+"""Fewer tell nothing: the first ones come from a cold cache."""
 
 
 @dataclass(slots=True)
@@ -69,6 +73,7 @@ class TraceLog:
 
     def __init__(self) -> None:
         self._traces: deque[Trace] = deque(maxlen=MAX_TRACES)
+        self._typing_ms: deque[float] = deque(maxlen=N_RECENT)
         self._n_begun = 0
 
     def new(self, snapshot: Snapshot, place: str) -> Trace:
@@ -76,9 +81,18 @@ class TraceLog:
         self._n_begun += 1
         return Trace(self._n_begun, snapshot.uri, snapshot.version, place=place)
 
-    def add(self, trace: Trace) -> None:
+    def add(self, trace: Trace, *, explicit: bool = False) -> None:
         """Keep `trace`. Mutates: the log."""
         self._traces.append(trace)
+        if not explicit and trace.answered_by != "suppressed":
+            self._typing_ms.append(trace.total_ms)
+
+    def p95_above_ms(self, budget_ms: float) -> float | None:
+        """Return the 95th percentile of the recent answers while typing if it is above the budget; None if not, or unknown."""
+        if len(self._typing_ms) < MIN_RECENT:
+            return None
+        p95_ms = float(np.percentile(self._typing_ms, 95))
+        return p95_ms if p95_ms > budget_ms else None
 
     def as_dicts(self) -> list[dict[str, Any]]:
         """Return the traces, oldest first, as plain data."""

@@ -102,6 +102,7 @@ async def _ask(
         chosen = _selected(ls, uri, selected) if selected else None
     except BadPosition as error:
         raise JsonRpcInvalidParams(str(error)) from error
+    ls.active = uri
     if ls.completer is None:
         return None
     ls.asked[snapshot.uri] = Asked(uri, position, snapshot)
@@ -111,6 +112,8 @@ async def _ask(
     except CompleterError as error:
         ls.say_once(str(error))
         return None
+    finally:
+        ls.status_changed()
     if found is None or is_empty(found, snapshot):
         return None
     others = [(other, ls.remember(uri, other)) for other in found.alternatives if not is_empty(other, snapshot)]

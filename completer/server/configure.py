@@ -13,10 +13,11 @@ from lsprotocol import types as lsp
 from completer.document.documents import Documents
 from completer.document.position import ENCODINGS
 from completer.document.uri import path_of
+from completer.server import next_edit, status
 from completer.server.complete import register_fallback
+from completer.server.convert import announces, speaks_copilot
 from completer.server.layers import KEY, MARKED
 from completer.server.loading import needs_reload, start_loading
-from completer.server.next_edit import wants_notifications
 from completer.server.project import read_again, watch
 from completer.server.session import CompleterServer
 
@@ -31,9 +32,10 @@ def initialize(ls: CompleterServer, params: lsp.InitializeParams) -> None:
     capabilities = params.capabilities
     offered = (capabilities.general and capabilities.general.position_encodings) or ()
     ls.documents = Documents(next((known for one in offered for known in ENCODINGS if one == known), "utf-16"))
-    ls.wants_next_edits = wants_notifications(capabilities)
+    ls.wants_next_edits = announces(capabilities, next_edit.CAPABILITY)
+    ls.speaks_copilot = speaks_copilot(params.initialization_options)
     text_document = capabilities.text_document
-    if text_document is None or text_document.inline_completion is None:
+    if not ls.speaks_copilot and (text_document is None or text_document.inline_completion is None):
         register_fallback(ls)
     ls.folders = _folders([folder.uri for folder in params.workspace_folders or ()] or filter(None, [params.root_uri]))
     ls.control.set_folders(ls.folders)
@@ -41,7 +43,8 @@ def initialize(ls: CompleterServer, params: lsp.InitializeParams) -> None:
 
 
 async def initialized(ls: CompleterServer, _params: lsp.InitializedParams) -> None:
-    """Learn the settings, then load what they name."""
+    """Tell how the server is, from now on; learn the settings, then load what they name."""
+    ls.watched = ls.watched or status.watched(ls)
     workspace = ls.client_capabilities.workspace
     if workspace and workspace.did_change_configuration and workspace.did_change_configuration.dynamic_registration:
         options = lsp.DidChangeConfigurationRegistrationOptions(section=SECTION)
@@ -101,7 +104,7 @@ def _section(value: Any) -> Mapping[str, Any]:
     """
     if not isinstance(value, Mapping):
         return {}
-    ours = value.get(SECTION, value)
+    ours = value.get(SECTION, {} if speaks_copilot(value) else value)
     if not isinstance(ours, Mapping):
         return {}
     if ours is value and not {MARKED, KEY} & value.keys() and all(isinstance(part, Mapping) for part in value.values()):

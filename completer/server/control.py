@@ -17,8 +17,8 @@ from completer.document.uri import path_of
 from completer.errors import BadPosition
 from completer.prompt.context.ignore import IgnoreRules
 from completer.server import messages
-from completer.server.feedback import status_of
 from completer.server.session import CompleterServer
+from completer.server.status import status_of
 
 DEFAULT_MINUTES = 30
 MAX_MINUTES = 7 * 24 * 60
@@ -52,6 +52,7 @@ async def learn_if_ignored(ls: CompleterServer, uri: str) -> None:
     if path is not None and await asyncio.to_thread(_is_ignored, path, ls.folders):
         ls.next_edits.ignore(uri)
         ls.control.ignore(uri)
+        ls.status_changed()
 
 
 def _snooze(ls: CompleterServer, minutes: Any) -> dict[str, Any]:

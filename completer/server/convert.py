@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from lsprotocol import types as lsp
 
@@ -39,6 +40,17 @@ def to_opened(item: lsp.TextDocumentItem) -> Opened:
 
 def to_cell(cell: lsp.NotebookCell) -> Cell:
     return Cell(cell.document, cell.kind == lsp.NotebookCellKind.Code)
+
+
+def announces(capabilities: lsp.ClientCapabilities, name: str) -> bool:
+    """Whether a client set one of our names in `capabilities.experimental`."""
+    extra: Any = capabilities.experimental
+    return bool(extra.get(name) if isinstance(extra, Mapping) else getattr(extra, name, False))
+
+
+def speaks_copilot(options: Any) -> bool:
+    """Whether initialization options are those that clients send to Copilot's language server."""
+    return isinstance(options, Mapping) and ("editorInfo" in options or "editorPluginInfo" in options)
 
 
 def range_on_line(snapshot: Snapshot, line: int, start_cp: int, end_cp: int, encoding: Encoding) -> lsp.Range:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-from datetime import datetime
 from typing import Any
 
 from pygls.exceptions import JsonRpcInvalidParams
 
 from completer.complete.quiet import Quiet
 from completer.document.position import Position, n_code_points, n_units
-from completer.errors import BadPosition
 from completer.models import store
 from completer.models.manifest import load_manifest
 from completer.server import messages, next_edit
@@ -21,35 +18,47 @@ from completer.types import Suggestion
 
 def did_move_cursor(ls: CompleterServer, params: messages.DidMoveCursorParams) -> None:
     snapshot = ls.documents.snapshot(params.text_document.uri, to_position(params.position))
+    ls.active = params.text_document.uri
     if ls.completer is not None:
         ls.completer.did_move_cursor(snapshot)
 
 
-def did_show(_ls: CompleterServer, _params: messages.SuggestionParams) -> None:
+def did_show(_ls: CompleterServer, _params: Any) -> None:
     """Accepted because clients report it; no completer needs it."""
 
 
 def did_dismiss(ls: CompleterServer, params: messages.SuggestionParams) -> None:
     """The user does not want a suggestion, or a next edit with all like it."""
     next_edit.dismiss(ls, params.id)
-    found = _suggestion(ls, params.text_document.uri, params.id)
-    if ls.completer is not None and found is not None:
-        ls.completer.did_dismiss(found[1])
+    suggestion = ls.given.get(params.id or ls.latest.get(params.text_document.uri, ""))
+    if ls.completer is not None and suggestion is not None:
+        ls.completer.did_dismiss(suggestion)
 
 
 def did_accept(ls: CompleterServer, params: messages.DidAcceptParams) -> None:
-    if found := _suggestion(ls, params.text_document.uri, params.id):
-        suggestion_id, suggestion = found
-        whole = len(suggestion.text)
-        length = params.accepted_length
-        n_chars = whole if length is None else n_code_points(suggestion.text, length, "utf-16")
-        _accepted(ls, suggestion_id, suggestion, n_chars)
+    accept(ls, params.id or ls.latest.get(params.text_document.uri, ""), params.accepted_length)
 
 
 def accept_command(ls: CompleterServer, suggestion_id: str) -> None:
-    """The item's command: the whole suggestion was inserted."""
-    if (suggestion := ls.given.get(suggestion_id)) is not None:
-        _accepted(ls, suggestion_id, suggestion, len(suggestion.text))
+    """The item's command: the whole suggestion was inserted. For a next edit nothing is to do: its change comes, too."""
+    accept(ls, suggestion_id)
+
+
+def accept(ls: CompleterServer, suggestion_id: str, length: int | None = None) -> None:
+    """Pass an acceptance on, once: a client may report the same by its notification and by the item's command.
+
+    length: accepted so far, in UTF-16 units of the suggestion's text; None: all of it.  Mutates: accepted.
+    """
+    if (suggestion := ls.given.get(suggestion_id)) is None:  # given too long ago, or never
+        return
+    n_chars = len(suggestion.text) if length is None else n_code_points(suggestion.text, length, "utf-16")
+    n_before = ls.accepted.get(suggestion_id, 0)
+    if n_chars > n_before:
+        ls.accepted[suggestion_id] = n_chars
+        if ls.history is not None:
+            ls.history.accepted(suggestion_id, suggestion, n_before, n_chars)
+        if ls.completer is not None:
+            ls.completer.did_accept(suggestion, n_chars)
 
 
 def metrics(ls: CompleterServer, _params: Any) -> dict[str, Any]:
@@ -73,34 +82,6 @@ def explain(ls: CompleterServer, params: Any) -> dict[str, Any]:
     if isinstance(found, str):
         return {"why": found, "reason": ""}
     return (found if getattr(params, "texts", True) else found.without_texts()).as_dict()
-
-
-def status(ls: CompleterServer, params: Any) -> dict[str, Any]:
-    """Return `status_of` the document that the params name, if they do and it is open."""
-    return status_of(ls, getattr(getattr(params, "textDocument", None), "uri", None))
-
-
-def status_of(ls: CompleterServer, uri: Any) -> dict[str, Any]:
-    """Return state and message of the loading, what keeps suggestions away, and what the completer reports.
-
-    uri: of the document whose suggestions are meant; None for those of the client.
-    """
-    quiet = ls.control.of_client()
-    if isinstance(uri, str):
-        with contextlib.suppress(BadPosition):
-            quiet = ls.control.of_document(ls.documents.snapshot(uri, Position(0, 0)))
-    until_s = ls.control.snoozed_until_s
-    known = {
-        "state": ls.state,
-        "message": ls.state_message,
-        "model": ls.settings.model,
-        "engine": ls.settings.engine,
-        "latency_p50_ms": None,
-        "latency_p95_ms": None,
-        "reason": quiet.reason if quiet is not None else "",
-        "snoozed_until": datetime.fromtimestamp(until_s).astimezone().isoformat(timespec="seconds") if until_s else None,
-    }
-    return known | (ls.completer.status() if ls.completer is not None else {})
 
 
 def models(_ls: CompleterServer, _params: Any) -> dict[str, Any]:
@@ -138,24 +119,6 @@ def send_extension(ls: CompleterServer, suggestion: Suggestion) -> None:
     )
 
 
-def _suggestion(ls: CompleterServer, uri: str, suggestion_id: str | None) -> tuple[str, Suggestion] | None:
-    """Return the suggestion meant and its id; None when it was given too long ago, or never."""
-    wanted = suggestion_id or ls.latest.get(uri, "")
-    suggestion = ls.given.get(wanted)
-    return None if suggestion is None else (wanted, suggestion)
-
-
-def _accepted(ls: CompleterServer, suggestion_id: str, suggestion: Suggestion, n_chars: int) -> None:
-    """Pass an acceptance on, once: a client may report the same by its notification and by the item's command."""
-    n_before = ls.accepted.get(suggestion_id, 0)
-    if n_chars > n_before:
-        ls.accepted[suggestion_id] = n_chars
-        if ls.history is not None:
-            ls.history.accepted(suggestion_id, suggestion, n_before, n_chars)
-        if ls.completer is not None:
-            ls.completer.did_accept(suggestion, n_chars)
-
-
 def register(ls: CompleterServer) -> None:
     """Mutates: the server's tables of handlers and commands."""
     ls.feature(messages.DID_MOVE_CURSOR)(did_move_cursor)
@@ -163,7 +126,6 @@ def register(ls: CompleterServer) -> None:
     ls.feature(messages.DID_ACCEPT)(did_accept)
     ls.feature(messages.DID_DISMISS)(did_dismiss)
     ls.feature(messages.METRICS)(metrics)
-    ls.feature(messages.STATUS)(status)
     ls.feature(messages.EXPLAIN)(explain)
     ls.feature(messages.MODELS)(models)
     ls.command(messages.ACCEPT_COMMAND)(accept_command)

@@ -36,8 +36,14 @@ def start_loading(ls: CompleterServer) -> None:
     second call during the first does nothing.
     """
     if not ls.loading:
-        ls.loading, ls.state, ls.state_message = True, "loading", ""
+        ls.loading = True
+        _set_state(ls, "loading")
         ls.spawn(_load(ls))
+
+
+def _set_state(ls: CompleterServer, state: str, message: str = "", percent: int | None = None) -> None:
+    ls.state, ls.state_message, ls.percent = state, message, percent
+    ls.status_changed()
 
 
 async def _load(ls: CompleterServer) -> None:
@@ -62,7 +68,7 @@ async def _load_until_settled(ls: CompleterServer) -> Completer:
                 await old.close()
             ls.apply(ls.layers.resolve())  # the user's file may have changed
             wanted = ls.settings
-            ls.state, ls.state_message = "loading", ""
+            _set_state(ls, "loading")
             await progress.begin()
             try:
                 made = await _in_thread(ls, functools.partial(_make, ls, wanted, progress))
@@ -97,7 +103,8 @@ def _ready(ls: CompleterServer, made: Completer) -> None:
     made.on_extend, made.control = on_extend, ls.control
     if made.settings != ls.settings:
         made.set_settings(ls.settings)
-    ls.completer, ls.state, ls.state_message = made, "ready", ""
+    ls.completer = made
+    _set_state(ls, "ready")
     made.set_folders(ls.folders)
     for snapshot in ls.documents.snapshots():
         made.did_open(snapshot)
@@ -110,7 +117,7 @@ def _failed(ls: CompleterServer, error: Exception) -> None:
     else:
         logger.error("loading the model failed", exc_info=error)
         message = f"the model could not be loaded: {type(error).__name__}: {error}; see the server's log"
-    ls.state, ls.state_message = "error", message
+    _set_state(ls, "error", message)
     ls.say_once(message)
 
 
@@ -148,7 +155,7 @@ async def _in_thread(ls: CompleterServer, function: Callable[[], Completer]) -> 
 
 
 class _Progress:
-    """The client's progress bar, where it has one; `completer/status` reports the same on request."""
+    """The client's progress bar, where it has one, and the same in its status."""
 
     def __init__(self, ls: CompleterServer) -> None:
         self._ls = ls
@@ -183,11 +190,11 @@ class _Progress:
             self._notify(lsp.WorkDoneProgressEnd())
 
     def _report(self, text: str, fraction: float | None) -> None:
+        percentage = None if fraction is None else round(100 * min(max(fraction, 0.0), 1.0))
         if self._ls.loading:
-            self._ls.state = "downloading" if text.lower().startswith("download") else "loading"
-            self._ls.state_message = text if fraction is None else f"{text} ({fraction:.0%})"
+            state = "downloading" if text.lower().startswith("download") else "loading"
+            _set_state(self._ls, state, text if fraction is None else f"{text} ({fraction:.0%})", percentage)
         if self._shown:
-            percentage = None if fraction is None else round(100 * min(max(fraction, 0.0), 1.0))
             self._notify(lsp.WorkDoneProgressReport(message=text, percentage=percentage))
 
     def _notify(self, value: object) -> None:

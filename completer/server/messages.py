@@ -32,6 +32,13 @@ SNOOZE = "completer/snooze"
 SET_ENABLED = "completer/setEnabled"
 NEXT_EDIT = "completer/nextEdit"
 DID_FIND_NEXT_EDIT = "completer/didFindNextEdit"
+DID_CHANGE_STATUS = "completer/didChangeStatus"
+
+DID_FOCUS = "textDocument/didFocus"
+DID_SHOW_COMPLETION = "textDocument/didShowCompletion"
+DID_PARTIALLY_ACCEPT_COMPLETION = "textDocument/didPartiallyAcceptCompletion"
+DID_SHOW_INLINE_EDIT = "textDocument/didShowInlineEdit"
+"""The notifications of Copilot's protocol. Of the item that the client sends back, only its command's argument counts."""
 
 ACCEPT_COMMAND = "completer.didAccept"
 """Command of each item: any standard client runs it after inserting, and so reports the acceptance."""
@@ -66,6 +73,35 @@ class DidAcceptParams:
 
 
 @attrs.define
+class DidFocusParams:
+    """The user went to a document; None: to none."""
+
+    text_document: TextDocumentIdentifier | None = None
+
+
+@attrs.define
+class ItemCommand:
+    """The command of an item, of which a client may send the arguments alone. arguments: its id."""
+
+    arguments: list[str]
+
+
+@attrs.define
+class Item:
+    """An inline completion or a next edit that the client sends back."""
+
+    command: ItemCommand
+
+
+@attrs.define
+class ItemParams:
+    """accepted_length: accepted so far, in UTF-16 units of the item's text; only of a partial acceptance."""
+
+    item: Item
+    accepted_length: int | None = attrs.field(default=None, validator=attrs.validators.optional(attrs.validators.ge(0)))
+
+
+@attrs.define
 class DidExtendSuggestionParams:
     """More of a suggestion is ready: `text` replaces `range` of the document at `version`, cursor at `position`.
 
@@ -88,6 +124,10 @@ _PARAMS: dict[str, type[Any]] = {
     DID_ACCEPT: DidAcceptParams,
     DID_DISMISS: SuggestionParams,
     DID_EXTEND_SUGGESTION: DidExtendSuggestionParams,
+    DID_FOCUS: DidFocusParams,
+    DID_SHOW_COMPLETION: ItemParams,
+    DID_PARTIALLY_ACCEPT_COMPLETION: ItemParams,
+    DID_SHOW_INLINE_EDIT: ItemParams,
 }
 
 

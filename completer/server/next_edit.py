@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from lsprotocol import types as lsp
@@ -38,12 +38,7 @@ def changed(ls: CompleterServer, snapshot: Snapshot, edits: Sequence[Edit]) -> N
 
 def next_edit(ls: CompleterServer, params: Any) -> dict[str, Any]:
     """Return the next edits of a document, the first to make first. Raises: JsonRpcInvalidParams."""
-    uri, position = getattr(getattr(params, "textDocument", None), "uri", None), getattr(params, "position", None)
-    line, character = getattr(position, "line", None), getattr(position, "character", None)
-    if not isinstance(uri, str) or not _is_count(line) or not _is_count(character):
-        raise JsonRpcInvalidParams(f"{messages.NEXT_EDIT} needs textDocument.uri and position")
-    assert isinstance(line, int) and isinstance(character, int)
-    return {"edits": _items(ls, _find(ls, uri, Position(line, character), explicit=True))}
+    return {"edits": items(ls, find(ls, *place_of(params), explicit=True))}
 
 
 def code_action(ls: CompleterServer, params: lsp.CodeActionParams) -> list[lsp.CodeAction]:
@@ -53,7 +48,7 @@ def code_action(ls: CompleterServer, params: lsp.CodeActionParams) -> list[lsp.C
         return []
     explicit = params.context.trigger_kind != lsp.CodeActionTriggerKind.Automatic
     cursor = Position(params.range.end.line, params.range.end.character)
-    found = _find(ls, params.text_document.uri, cursor, explicit=explicit)
+    found = find(ls, params.text_document.uri, cursor, explicit=explicit)
     if not found:
         return []
     place = _range(ls, found[0]).start
@@ -70,17 +65,25 @@ def dismiss(ls: CompleterServer, edit_id: str | None) -> None:
         ls.next_edits.dismiss(edit)
 
 
-def wants_notifications(capabilities: lsp.ClientCapabilities) -> bool:
-    """Whether a client asked for `completer/didFindNextEdit`."""
-    extra: Any = capabilities.experimental
-    return bool(extra.get(CAPABILITY) if isinstance(extra, Mapping) else getattr(extra, CAPABILITY, False))
+def place_of(params: Any) -> tuple[str, Position]:
+    """Return the document and the cursor that params name. Raises: JsonRpcInvalidParams."""
+    uri, position = getattr(getattr(params, "textDocument", None), "uri", None), getattr(params, "position", None)
+    line, character = getattr(position, "line", None), getattr(position, "character", None)
+    if not isinstance(uri, str) or not _is_count(line) or not _is_count(character):
+        raise JsonRpcInvalidParams("a next edit needs textDocument.uri and position")
+    assert isinstance(line, int) and isinstance(character, int)
+    return uri, Position(line, character)
 
 
 def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def _find(ls: CompleterServer, uri: str, position: Position, *, explicit: bool) -> tuple[NextEdit, ...]:
+def find(ls: CompleterServer, uri: str, position: Position, *, explicit: bool) -> tuple[NextEdit, ...]:
+    """Return the next edits at a cursor, the first to make first. Raises: JsonRpcInvalidParams.
+
+    explicit: the user asked for them, so no rule keeps them away and the word at the cursor is finished.
+    """
     try:
         snapshot = ls.documents.snapshot(uri, position)
     except BadPosition as error:
@@ -106,10 +109,10 @@ def _search(ls: CompleterServer, snapshot: Snapshot) -> None:
     found = ls.next_edits.find(snapshot.uri, snapshot.cursor_cp, now_s, explicit=False)
     if found:
         document = {"uri": snapshot.uri, "version": snapshot.version}
-        ls.protocol.notify(messages.DID_FIND_NEXT_EDIT, {"textDocument": document, "edits": _items(ls, found)})
+        ls.protocol.notify(messages.DID_FIND_NEXT_EDIT, {"textDocument": document, "edits": items(ls, found)})
 
 
-def _items(ls: CompleterServer, found: Sequence[NextEdit]) -> list[Item]:
+def items(ls: CompleterServer, found: Sequence[NextEdit]) -> list[Item]:
     """Return edits as the client reads them; each keeps the id that it is given here."""
     return [
         {

@@ -18,6 +18,7 @@ from pygls.protocol import LanguageServerProtocol, lsp_method
 
 from completer.document.uri import path_of
 from completer.server.admission import error_response
+from completer.server.convert import speaks_copilot
 from completer.server.messages import MESSAGE_TYPES
 
 logger = logging.getLogger(__name__)
@@ -101,6 +102,10 @@ class CompleterProtocol(LanguageServerProtocol):
         if params.root_uri and root is None:
             logger.warning("the root is ignored, it is no file: %s", params.root_uri)
         params = attrs.evolve(params, root_uri=root, root_path=None)
+        if (general := params.capabilities.general) and speaks_copilot(params.initialization_options):
+            # Copilot's server knows nothing but utf-16, and some of its clients count in that whatever we answer.
+            general = attrs.evolve(general, position_encodings=None)
+            params = attrs.evolve(params, capabilities=attrs.evolve(params.capabilities, general=general))
         result = yield from super().lsp_initialize(params)
         self._initialized = True
         return result

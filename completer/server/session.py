@@ -22,6 +22,7 @@ from completer.engines.registry import leaves_machine
 from completer.history.offers import Offers
 from completer.next_edit.offer import NextEdit
 from completer.next_edit.state import NextEdits
+from completer.server.changes import Changes
 from completer.server.layers import Layers, Resolved
 from completer.server.messages import make_converter
 from completer.server.protocol import CompleterProtocol
@@ -47,11 +48,13 @@ class CompleterServer(LanguageServer):
     """The state of one connection. Owned by the event loop; nothing here is touched by another thread.
 
     completer: None while the model loads, and after loading failed; then requests are answered empty.
-    state, state_message: of the loading, for `completer/status`.
+    state, state_message, percent: of the loading, for `completer/status`.
+    active: the document that the user is in, as far as the client tells.  watched: what the client hears of its status.
     given: the suggestions sent last, by id.  latest: the last id of each URI.  accepted: code points of each, by id.
     folders: those of the workspace.  layers: settings by origin; settings: those of them that hold.
     next_edits: what follows from the last changes.  given_edits: those that the client knows, by id.
     wants_next_edits: whether it hears of them unasked.  next_edit_timer: runs until the next pause.
+    speaks_copilot: whether the client is made for Copilot's server.
     control: where the user wants automatic suggestions.  projects: the settings of workspace folders that have some of
     their own; n_project_reads: how often their files were read.
     asked: by the URI of the snapshot, which for a cell is its notebook.
@@ -83,6 +86,9 @@ class CompleterServer(LanguageServer):
         self.completer: Completer | None = None
         self.state = "loading"
         self.state_message = ""
+        self.percent: int | None = None
+        self.active: str | None = None
+        self.watched: list[Changes] = []
         self.loading = False
         self.closed = False
         self.given: LRUCache[str, Suggestion] = LRUCache(_N_REMEMBERED)
@@ -91,6 +97,7 @@ class CompleterServer(LanguageServer):
         self.asked: dict[str, Asked] = {}
         self.next_edits = NextEdits()
         self.given_edits: LRUCache[str, NextEdit] = LRUCache(_N_EDITS_REMEMBERED)
+        self.speaks_copilot = False
         self.wants_next_edits = False
         self.next_edit_timer: asyncio.TimerHandle | None = None
         self._ids = itertools.count(1)
@@ -147,9 +154,16 @@ class CompleterServer(LanguageServer):
 
     def forget(self, uri: str) -> None:
         """Free what is kept for a document that was closed."""
+        if uri == self.active:
+            self.active = None
         self.cancel(uri)
         self.latest.pop(uri, None)
         self.asked.pop(uri, None)
+
+    def status_changed(self) -> None:
+        """Tell the client soon, if it wants to know and the status is another."""
+        for changes in self.watched:
+            changes.look()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run `work` beside the handlers until it ends or the connection does."""
@@ -172,6 +186,7 @@ class CompleterServer(LanguageServer):
 
     def _control_settings(self) -> None:
         self.control.set_settings(self.settings, self.layers.of_folders(self.projects))
+        self.status_changed()
 
     def say_once(self, message: str, kind: lsp.MessageType = lsp.MessageType.Error) -> None:
         """Show the user a message, the same one only once per connection.
@@ -192,6 +207,8 @@ class CompleterServer(LanguageServer):
         self.closed = True
         if self.next_edit_timer is not None:
             self.next_edit_timer.cancel()
+        for changes in self.watched:
+            changes.close()
         for task in (*self._running.values(), *self._background):
             task.cancel()
         completer, self.completer = self.completer, None

@@ -27,6 +27,7 @@ _KEEPS_A_MIRROR = {
 def did_open(ls: CompleterServer, params: lsp.DidOpenTextDocumentParams) -> None:
     snapshot = ls.documents.open(to_opened(params.text_document))
     ls.next_edits.did_open(snapshot)
+    ls.active = ls.active or params.text_document.uri
     _opened(ls, snapshot)
 
 

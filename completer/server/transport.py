@@ -17,7 +17,7 @@ from pygls.io_ import StdoutWriter
 from completer.complete.api import MakeCompleter
 from completer.history.offers import Offers
 from completer.history.writer import HistoryWriter
-from completer.server import complete, configure, control, feedback, next_edit, project, sync
+from completer.server import complete, configure, control, copilot, feedback, next_edit, project, status, sync
 from completer.server.envelope import BadMessage, decode
 from completer.server.framing import MAX_HEADER_BYTES, BadFrame, read_body
 from completer.server.layers import Layers, MakeLayers
@@ -33,7 +33,7 @@ def make_server(make_completer: MakeCompleter, layers: Layers, history: HistoryW
     """Return the server of one connection, with all its handlers. history: takes what is noted if the user wants that."""
     ls = CompleterServer(make_completer, layers)
     ls.offers = Offers(history.put) if history is not None else None
-    for group in (configure, sync, complete, feedback, control, project, next_edit):
+    for group in (configure, sync, complete, feedback, status, control, project, next_edit, copilot):
         group.register(ls)
     return ls
 
@@ -151,6 +151,7 @@ def _handle(ls: CompleterServer, data: dict[str, Any]) -> None:
         raise
     except Exception as error:  # one bad message must not end the connection
         logger.error("a message could not be handled: %s", error)
+    ls.status_changed()
 
 
 def leave(code: int) -> int:

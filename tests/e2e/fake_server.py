@@ -2,7 +2,8 @@
 
 `python fake_server.py [--tcp | --socket PATH] [--delay-ms N] [--load-ms N] [--fail MESSAGE]`. What it suggests: the
 last word of the line backwards; after "extend" a first part at once and the rest by `on_extend`; after "two lines" two
-lines; nothing after "nothing"; after "fail" an error. Who asks gets the word in capitals and with one beside it.
+lines; nothing after "nothing"; after "fail" an error; after "be slow" the status tells of a trouble. Who asks gets the word in
+capitals and with one beside it.
 """
 
 from __future__ import annotations
@@ -41,11 +42,13 @@ class FakeCompleter:
         self.delay_s = delay_s
         self.events: list[dict[str, Any]] = []
         self.mirror: dict[str, str] = {}
+        self.trouble = ""
 
     async def complete(self, snapshot: Snapshot, *, explicit: bool, selected: Replacement | None = None) -> Suggestion | None:
         if not explicit and self.control.of_document(snapshot) is not None:
             return None
         text = self._text_for(snapshot)
+        self.trouble = "the fake engine is slow" if snapshot.line_prefix.endswith("be slow") else ""
         self._event("complete", version=snapshot.version, explicit=explicit, n_chars=len(snapshot.text))
         self._event("selected", text=selected.text) if selected else None
         try:
@@ -100,7 +103,8 @@ class FakeCompleter:
         return list(self.events)
 
     def status(self) -> dict[str, Any]:
-        return {"model": self.settings.model, "engine": "fake", "settings": asdict(self.settings)}
+        trouble = {"message": self.trouble, "slow": bool(self.trouble)}
+        return {"model": self.settings.model, "engine": "fake", "settings": asdict(self.settings)} | trouble
 
     def explain(self, uri: str) -> Quiet | str:
         snapshot = Snapshot(uri, 1, "python", self.mirror[uri], 0)

@@ -103,6 +103,10 @@ class Client:
             start = len(self.seen)
             self._take()
 
+    def wait_for_next(self) -> None:
+        """Wait for any message."""
+        self._take()
+
     def initialize(
         self, *, settings: Any = None, folders: Sequence[Path] = (), process_id: int | None = None, **capabilities: Any
     ) -> dict[str, Any]:

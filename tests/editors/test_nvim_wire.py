@@ -141,7 +141,7 @@ def test_error_of_the_engine_is_said_and_the_next_key_goes_on(editor: Nvim) -> N
 def test_client_that_neovim_0_12_brings_works_as_the_page_says(nvim_program: Path, tmp_path: Path) -> None:
     """The snippet of docs/how-to/neovim.md, under another name, because the plugin is on the runtimepath here."""
     page = (ROOT / "docs/how-to/neovim.md").read_text(encoding="utf-8")
-    snippet = page.split("```lua\n")[2].partition("```")[0]
+    snippet = page.partition("built-in client instead\n")[2].split("```lua\n")[1].partition("```")[0]
     command = f"{{ {sys.executable!r}, {str(SERVER)!r} }}"
     assert '"~/src/completer/.venv/bin/completer"' in snippet and '{ program, "lsp" }' in snippet
     program = snippet.replace("~/src/completer/.venv/bin/completer", sys.executable).replace('{ program, "lsp" }', command)

@@ -3,7 +3,14 @@
 import { randomBytes } from "node:crypto";
 import { setImmediate } from "node:timers/promises";
 import * as vscode from "vscode";
-import { LanguageClient, State as ClientState, type LanguageClientOptions, type ServerOptions } from "vscode-languageclient/node";
+import {
+  LanguageClient,
+  State as ClientState,
+  type ClientCapabilities,
+  type LanguageClientOptions,
+  type ServerOptions,
+  type StaticFeature,
+} from "vscode-languageclient/node";
 
 import { GhostText } from "./ghostText.ts";
 import { Keys } from "./keys.ts";
@@ -12,9 +19,19 @@ import { isOff, serverSettings, SECTION } from "./settings.ts";
 import type { State } from "./status.ts";
 
 const DOCUMENTS = [{ scheme: "file" }, { scheme: "untitled" }, { scheme: "vscode-notebook-cell" }];
-const STATUS_EVERY_MS = 3000;
 /** Variable of the server's environment by which it knows the settings that are the user's: nobody else knows its value. */
 const KEY_VARIABLE = "COMPLETER_CLIENT_KEY";
+
+/** Lets the server send its status as it changes. */
+const WANTS_STATUS: StaticFeature = {
+  fillClientCapabilities: (capabilities: ClientCapabilities) => {
+    const others = (capabilities.experimental ?? {}) as object;
+    capabilities.experimental = { ...others, [protocol.STATUS_CAPABILITY]: true };
+  },
+  initialize: () => undefined,
+  getState: () => ({ kind: "static" }),
+  clear: () => undefined,
+};
 
 /** Called when the server said something new of itself, or its process started or ended. */
 export type OnState = (state: State, status?: protocol.Status) => void;
@@ -23,10 +40,7 @@ export class Session {
   readonly client: LanguageClient;
   readonly ghostText: GhostText;
   readonly #keys: Keys;
-  readonly #onState: OnState;
   readonly #clientKey = randomBytes(32).toString("hex");
-  #asking: { readonly due: number; readonly timer: NodeJS.Timeout } | undefined;
-  #snoozing: NodeJS.Timeout | undefined;
   readonly #listening: vscode.Disposable;
   #stopped = false;
 
@@ -41,21 +55,22 @@ export class Session {
     const [program = "", ...args] = command;
     const env = { ...process.env, [KEY_VARIABLE]: this.#clientKey };
     const options: ServerOptions = { command: program, args, options: { cwd, env } };
-    this.#onState = onState;
     this.client = new LanguageClient(SECTION, "Completer", options, this.#options(extension, log));
     this.client.onDidChangeState(({ newState }) => {
       if (newState === ClientState.Running) {
-        this.#askStatus(0);
+        this.#tellFocus();
       } else {
         onState(newState === ClientState.Starting ? "starting" : "error");
       }
     });
+    this.client.registerFeature(WANTS_STATUS);
+    this.client.onNotification(protocol.DID_CHANGE_STATUS, (status: protocol.Status) => onState(status.state, status));
     this.ghostText = new GhostText(this.client);
     this.#keys = new Keys({
       typed: (document, position) => this.#serves(document) && this.ghostText.askAhead(document, position),
       moved: (document, position) => this.#serves(document) && this.#moved(document, position),
     });
-    this.#listening = vscode.window.onDidChangeActiveTextEditor(() => this.client.isRunning() && this.#askStatus(0));
+    this.#listening = vscode.window.onDidChangeActiveTextEditor(() => this.client.isRunning() && this.#tellFocus());
   }
 
   /** Resolves when the server has shaken hands; the model loads after that. Throws when it cannot be started. */
@@ -65,8 +80,6 @@ export class Session {
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    clearTimeout(this.#asking?.timer);
-    clearTimeout(this.#snoozing);
     this.#listening.dispose();
     this.#keys.dispose();
     this.ghostText.dispose();
@@ -91,8 +104,7 @@ export class Session {
 
   /** Keep suggestions away for some minutes; 0 ends that. */
   async snooze(minutes: number): Promise<void> {
-    this.#heard(await this.client.sendRequest<protocol.Status>(protocol.SNOOZE, { minutes }));
-    this.#askStatus(0); // of the active document
+    await this.client.sendRequest(protocol.SNOOZE, { minutes });
     await vscode.commands.executeCommand("editor.action.inlineSuggest.hide");
   }
 
@@ -101,7 +113,7 @@ export class Session {
     const textDocument = { uri: this.client.code2ProtocolConverter.asUri(document.uri) };
     const { reason } = await this.client.sendRequest<protocol.Status>(protocol.STATUS, { textDocument });
     const enabled = reason === protocol.FILE_OFF;
-    this.#heard(await this.client.sendRequest<protocol.Status>(protocol.SET_ENABLED, { enabled, textDocument }));
+    await this.client.sendRequest(protocol.SET_ENABLED, { enabled, textDocument });
     await vscode.commands.executeCommand("editor.action.inlineSuggest.hide");
   }
 
@@ -115,39 +127,12 @@ export class Session {
     void this.client.sendNotification(protocol.DID_MOVE_CURSOR, { textDocument, position: convert.asPosition(position) });
   }
 
-  /** Ask the server how it is, `delayMs` from now unless that is planned for sooner: it is no news at every key. */
-  #askStatus(delayMs: number): void {
-    const due = Date.now() + delayMs;
-    if (this.#stopped || (this.#asking !== undefined && this.#asking.due <= due)) {
-      return;
-    }
-    clearTimeout(this.#asking?.timer);
-    const timer = setTimeout(() => {
-      this.#asking = undefined;
-      void this.client.sendRequest<protocol.Status>(protocol.STATUS, this.#activeDocument()).then(
-        (status) => this.#heard(status),
-        () => undefined, // it is going down: the state of the client says so
-      );
-    }, delayMs);
-    this.#asking = { due, timer };
-  }
-
-  #activeDocument(): object {
+  /** The status that the server sends is that of the active document. */
+  #tellFocus(): void {
     const document = vscode.window.activeTextEditor?.document;
     const isOurs = document !== undefined && vscode.languages.match(DOCUMENTS, document) > 0;
-    return isOurs ? { textDocument: { uri: this.client.code2ProtocolConverter.asUri(document.uri) } } : {};
-  }
-
-  #heard(status: protocol.Status): void {
-    this.#onState(status.state, status);
-    clearTimeout(this.#snoozing);
-    if (typeof status.snoozed_until === "string" && !this.#stopped) {
-      const leftMs = Math.max(0, Date.parse(status.snoozed_until) - Date.now());
-      this.#snoozing = setTimeout(() => this.#askStatus(0), leftMs + 1000);
-    }
-    if (status.state === "loading" || status.state === "downloading") {
-      this.#askStatus(STATUS_EVERY_MS);
-    }
+    const focus = isOurs ? { textDocument: { uri: this.client.code2ProtocolConverter.asUri(document.uri) } } : {};
+    void this.client.sendNotification(protocol.DID_FOCUS, focus);
   }
 
   #options(extension: vscode.Extension<unknown>, log: vscode.LogOutputChannel): LanguageClientOptions {
@@ -161,7 +146,6 @@ export class Session {
           if (automatic && isOff(document.languageId)) {
             return []; // the server would answer the same
           }
-          this.#askStatus(STATUS_EVERY_MS);
           return this.ghostText.provide(document, position, context, token);
         },
         executeCommand: (command, args, next) => {
@@ -170,15 +154,8 @@ export class Session {
           }
           return next(command, args);
         },
-        handleWorkDoneProgress: (token, params, next) => {
-          this.#askStatus(params.kind === "end" ? 0 : STATUS_EVERY_MS / 10);
-          next(token, params);
-        },
         workspace: {
-          configuration: ({ items }) => {
-            this.#askStatus(STATUS_EVERY_MS / 10); // they may switch suggestions off
-            return items.map(() => serverSettings(extension, this.#clientKey));
-          },
+          configuration: ({ items }) => items.map(() => serverSettings(extension, this.#clientKey)),
           didChangeConfiguration: async (_sections, next) => {
             await setImmediate(); // the same change may stop this server
             if (!this.#stopped) {

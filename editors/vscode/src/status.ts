@@ -21,6 +21,8 @@ const ICONS: Readonly<Record<State, string>> = {
   missing: "$(warning)",
 };
 
+const SLOW_ICON = "$(dashboard)";
+
 const SENTENCES: Readonly<Record<State, string>> = {
   downloading: "The model is being downloaded.",
   loading: "The model is being loaded.",
@@ -31,11 +33,12 @@ const SENTENCES: Readonly<Record<State, string>> = {
   missing: "No server is installed. Click to choose one.",
 };
 
-/** Return text and tooltip (Markdown). A rule that keeps the active document quiet is named. */
+/** Return text and tooltip (Markdown). A rule that keeps the active document quiet is named, and what makes answers slow. */
 export function look(state: State, status: Status | undefined): Look {
   const reason = (state === "ready" && status?.reason) || "";
   const off = reason !== "";
-  const lines = [`**Completer**: ${off ? escape(reason) : SENTENCES[state]}`];
+  const slow = state === "ready" && status?.kind === "slow";
+  const lines = [`**Completer**: ${off ? escape(reason) : slow ? "Slow." : SENTENCES[state]}`];
   if (status?.message) {
     lines.push(escape(status.message));
   }
@@ -45,8 +48,10 @@ export function look(state: State, status: Status | undefined): Look {
       lines.push(`Answers: p50 ${status.latency_p50_ms.toFixed(0)} ms, p95 ${status.latency_p95_ms.toFixed(0)} ms`);
     }
   }
-  const severity = state === "error" ? "error" : state === "missing" ? "warning" : "none";
-  return { text: `${ICONS[off ? "off" : state]} Completer`, severity, tooltip: lines.join("\n\n") };
+  const severity = state === "error" ? "error" : state === "missing" || slow ? "warning" : "none";
+  const percent = status?.percent == null ? "" : ` ${status.percent}%`;
+  const icon = slow ? SLOW_ICON : ICONS[off ? "off" : state];
+  return { text: `${icon} Completer${percent}`, severity, tooltip: lines.join("\n\n") };
 }
 
 function escape(text: string): string {

@@ -7,6 +7,8 @@ import { report, withoutPaths, type Facts } from "../src/report.ts";
 import { look } from "../src/status.ts";
 
 const STATUS: Status = {
+  kind: "ready",
+  percent: null,
   state: "ready",
   message: "",
   model: "qwen2.5-coder-0.5b",

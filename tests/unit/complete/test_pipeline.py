@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from completer.complete.trace import MIN_RECENT
 from completer.engines.base import Logits
 from completer.tokens.tokenizer import Tokenizer
 from completer.types import Edit, Suggestion
@@ -226,3 +227,14 @@ async def test_of_many_documents_opened_at_once_only_a_few_are_prefilled(
         made.did_move_cursor(replace(at(9), uri="file:///5.py"))
         assert await made.settled(10)
         assert prefilled[-1] == "file:///5.py"
+
+
+async def test_the_status_tells_that_the_budget_is_often_missed(tokenizer: Tokenizer) -> None:
+    async with pipeline(ByHeart(tokenizer), tokenizer) as made:
+        made.did_open(at(9))
+        for _ in range(MIN_RECENT):
+            await made.complete(at(9), explicit=False)
+        made.set_settings(replace(SETTINGS, budget_ms=60_000))
+        assert (made.status()["slow"], made.status()["message"]) == (False, "")
+        made.set_settings(replace(SETTINGS, budget_ms=0.001))
+        assert made.status()["slow"] and "the budget is 0.001 ms" in made.status()["message"]

@@ -26,13 +26,14 @@ local function call(client, name, ...)
   return client[name](...)
 end
 
---- Return client capabilities that name inline completion, so that the server offers it and no list in its place, and
---- changes of documents with their versions, which Neovim checks but does not name.
+--- Return client capabilities that name inline completion, so that the server offers it and no list in its place, changes
+--- of documents with their versions, which Neovim checks but does not name, and that the server's status is wanted.
 ---@return lsp.ClientCapabilities
 function M.capabilities()
   local capabilities = vim.lsp.protocol.make_client_capabilities()
   capabilities.textDocument.inlineCompletion = { dynamicRegistration = false }
   capabilities.workspace.workspaceEdit.documentChanges = true
+  capabilities.experimental = vim.tbl_extend("force", capabilities.experimental or {}, { completerStatus = true })
   return capabilities
 end
 

@@ -64,7 +64,7 @@ end
 ---@param status table
 ---@return string[]
 function M.status_lines(status)
-  local state = status.state .. (status.message ~= "" and ": " .. status.message or "")
+  local state = (status.kind == "slow" and "slow" or status.state) .. (status.message ~= "" and ": " .. status.message or "")
   local reason = M.reason(status)
   return {
     "completer " .. state,

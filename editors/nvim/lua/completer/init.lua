@@ -4,6 +4,7 @@ local config = require("completer.config")
 local ghost = require("completer.ghost")
 local keys = require("completer.keys")
 local session = require("completer.session")
+local status = require("completer.status")
 
 local M = {}
 
@@ -19,6 +20,13 @@ M.trigger = keys.actions.trigger
 
 --- Return the text of the visible suggestion, nil without one.
 M.visible = session.visible
+
+--- Return a few words about the server for a status line; "" if none completes the buffer. They change by themselves.
+---@param buf integer?  nil: the current one, which in a status line is the buffer of its window
+---@return string
+function M.status(buf)
+  return status.line(buf or vim.api.nvim_get_current_buf())
+end
 
 --- Client capabilities for those who start the server by `vim.lsp.start` themselves.
 M.capabilities = client.capabilities
@@ -50,6 +58,9 @@ function M.enable()
   vim.lsp.handlers["completer/didExtendSuggestion"] = function(_, more)
     session.extend(more)
   end
+  vim.lsp.handlers[status.METHOD] = function(_, told, context)
+    status.take(told, context.client_id)
+  end
 end
 
 --- Configure, start the server for the files that are open and will be, and show what it suggests.
@@ -76,6 +87,7 @@ function M.set_enabled(on, buf)
   if not on then
     session.clear()
   end
+  vim.cmd.redrawstatus({ bang = true })
 end
 
 --- Switch suggestions off and on again.
