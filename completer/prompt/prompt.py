@@ -185,7 +185,7 @@ def _is_letter(byte: bytes) -> bool:
 
 
 def lf(text: str) -> str:
-    """Models saw line feeds: CRLF documents are shown to them as such, and suggestions get their CRLF back in `trim`."""
+    """Models saw line feeds: CRLF documents are shown to them as such, and suggestions have line feeds, too."""
     return text.replace("\r\n", "\n")
 
 
