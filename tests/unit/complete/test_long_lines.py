@@ -45,7 +45,7 @@ async def test_idle_time_in_a_long_line_warms_a_full_window_and_comes_to_an_end(
         assert doc.anchors.better(snapshot) is None
 
 
-@pytest.mark.parametrize("n_cp", [1_900, 38_560])
+@pytest.mark.parametrize("n_cp", [1_904, 38_563])
 @pytest.mark.parametrize("explicit", [False, True])
 async def test_a_prompt_in_a_long_line_is_no_longer_than_elsewhere(tokenizer: Tokenizer, n_cp: int, explicit: bool) -> None:
     snapshot = minified(n_cp, "f(a,b);")
