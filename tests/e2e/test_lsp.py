@@ -234,6 +234,22 @@ def test_cells_of_a_notebook_see_each_other(client: Client) -> None:
     assert client.events_named("close") == [{"event": "close", "uri": "nb:1"}]
 
 
+def test_a_cell_of_another_language_is_completed_by_itself(client: Client) -> None:
+    texts = {"cell:1": ("sql", "SELECT a"), "cell:2": ("python", "abc"), "cell:3": ("python", "%%bash\nls")}
+    cells = [{"kind": 2, "document": uri} for uri in texts]
+    opened = [{"uri": uri, "languageId": language, "version": 1, "text": text} for uri, (language, text) in texts.items()]
+    notebook = {"uri": "nb:1", "notebookType": "jupyter-notebook", "version": 1, "cells": [cells[1], cells[0], cells[2]]}
+    client.notify("notebookDocument/didOpen", {"notebookDocument": notebook, "cellTextDocuments": opened})
+    for uri, (_, text) in texts.items():
+        line = text.rpartition("\n")[2]
+        (item,) = client.inline(text.count("\n"), len(line), uri=uri)
+        assert item["range"]["start"] == {"line": text.count("\n"), "character": len(line)}
+        assert client.events_named("complete")[-1]["n_chars"] == len(text)
+    closed = [{"uri": uri} for uri in texts]
+    client.notify("notebookDocument/didClose", {"notebookDocument": {"uri": "nb:1"}, "cellTextDocuments": closed})
+    assert client.events_named("close") == [{"event": "close", "uri": "nb:1"}]
+
+
 def test_models_are_those_of_the_manifest(client: Client) -> None:
     models = client.call("completer/models")["models"]
     assert [model["id"] for model in models] == [entry.id for entry in load_manifest()]
