@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from lsp_client import URI, Client, StartClient, inline_params
 
@@ -39,6 +41,30 @@ def test_crlf_that_an_edit_splits_and_a_form_feed_keep_the_mirror_right(client: 
     client.type(2, 9, " five", version=3)
     assert [item["insertText"] for item in client.inline(2, 14)] == ["evif"]
     assert all(event["edits_agree"] for event in client.events_named("change"))
+
+
+@pytest.mark.parametrize("version", [{"version": 2}, {"version": None}, {}])
+def test_three_cursors_replace_in_one_notification_with_or_without_a_version(client: Client, version: dict[str, Any]) -> None:
+    client.open("# okay a\n# okay b\nokay")
+    changes = [
+        {"range": {"start": {"line": line, "character": at}, "end": {"line": line, "character": at + 4}}, "text": "TANGO"}
+        for line, at in ((2, 0), (1, 2), (0, 2))
+    ]
+    params = {"textDocument": {"uri": URI, **version}, "contentChanges": changes}
+    client.notify("textDocument/didChange", params)
+    assert [item["insertText"] for item in client.inline(2, 5)] == ["OGNAT"]
+    (event,) = client.events_named("change")
+    assert (event["edits_agree"], event["n_edits"], event["version"]) == (True, 3, 2)
+
+
+def test_folder_that_does_not_parse_leaves_the_server_usable(start: StartClient) -> None:
+    client = start()
+    params = {"processId": None, "rootUri": "file://[bad/x", "capabilities": {"textDocument": {"inlineCompletion": {}}}}
+    assert client.call("initialize", params)["capabilities"]
+    client.notify("initialized", {})
+    client.wait_until_ready()
+    client.open("abc")
+    assert [item["insertText"] for item in client.inline(0, 3)] == ["cba"]
 
 
 def test_request_sees_the_document_as_it_was_when_it_was_sent(client: Client) -> None:
