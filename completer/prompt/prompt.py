@@ -210,13 +210,13 @@ def _window_start(text: str, anchor_cp: int, window: Window) -> int:
         return earliest  # one endless line: take its end
     if not window.full:
         return start
-    line = text.count("\n", 0, start)
+    line, quantised = text.count("\n", 0, start), start
     for _ in range(-line % max(1, window.n_before // TOKENS_PER_QUANTUM)):
-        later = text.find("\n", start, anchor_cp) + 1
-        if later == 0:
-            break
-        start = later
-    return start
+        later = text.find("\n", quantised, anchor_cp) + 1
+        if later == 0 or anchor_cp - later < (anchor_cp - earliest) // 2:
+            return start  # too much would be lost, as between a line of data and the cursor
+        quantised = later
+    return quantised
 
 
 def _window_end(text: str, cursor_cp: int, n_chars: int) -> int:

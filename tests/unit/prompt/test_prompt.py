@@ -176,6 +176,18 @@ def test_of_one_endless_line_a_window_takes_as_many_tokens_as_it_has_room_for(
         assert n > 0.7 * n_tokens or len(side) > 0.9 * CHARS_PER_TOKEN * n_tokens
 
 
+@pytest.mark.parametrize("n_lines", [1, 2, 5, 12])
+@pytest.mark.parametrize("n_cp", [4_800, 36_000])
+def test_all_lines_between_a_giant_line_and_the_cursor_are_in_a_full_window(
+    tokenizer: Tokenizer, n_cp: int, n_lines: int
+) -> None:
+    lines = "".join(f"const x{n} = f({n});\n" for n in range(n_lines))
+    anchor = set_anchor(
+        snap(f'const LOGO = "{"QmFz" * (n_cp // 4)}";\n{lines}return ‸\n'), Window(768, 192, full=True), tokenizer
+    )
+    assert anchor.head == lines
+
+
 def match(before: str, after: str, tokenizer: Tokenizer) -> str | None:
     return set_anchor(snap(before), WHOLE, tokenizer).match(snap(after))
 
