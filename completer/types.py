@@ -105,7 +105,7 @@ class Suggestion:
     """What the editor shows as ghost text.
 
     text: replaces `text[start_cp:end_cp]` of the snapshot it was made for; start_cp <= cursor_cp <= end_cp,
-        both on the cursor's line. Usually start_cp == end_cp == cursor_cp.
+        both on the cursor's line. Usually start_cp == end_cp == cursor_cp. Its lines end at "\\n", whatever the document uses.
     complete: False while decoding goes on in the background; more may follow.
     alternatives: what else could be there, best first; only if they were asked for, and perhaps none.
     n_sure: so many characters of the text are as sure as what is shown while typing; None: all of them.

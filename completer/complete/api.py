@@ -61,7 +61,10 @@ class Completer(Protocol):
         ...
 
     def did_change(self, snapshot: Snapshot, edits: Sequence[Edit]) -> None:
-        """A document changed; the cursor is at the end of the last edit. edits: each in the text before it."""
+        """A document changed; the cursor is at the end of the last edit. edits: each in the text before it.
+
+        The same goes for a notebook's cell, which is a document of its own while it is in another language; nobody opens it.
+        """
         ...
 
     def did_move_cursor(self, snapshot: Snapshot) -> None:

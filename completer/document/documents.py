@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from completer.document.mirror import Change, Document
-from completer.document.notebook import Cell, Notebook
+from completer.document.notebook import Cell, Notebook, alone
 from completer.document.position import Encoding, Position
 from completer.errors import BadPosition
 from completer.types import Edit, Snapshot
@@ -80,15 +80,17 @@ class Documents:
         return self._documents.pop(uri, None) is not None
 
     def snapshot(self, uri: str, position: Position) -> Snapshot:
-        """Return a document with the cursor at `position`; for a notebook's code cell the whole notebook.
+        """Return a document with the cursor at `position`; for a code cell in its notebook's language the whole notebook.
 
         Raises: BadPosition when the document is not open.
         """
         document = self._open_document(uri)
         cursor_cp = document.offset_cp(position)
         for notebook in self._notebooks.values():
-            if notebook.holds(uri):
+            if notebook.holds(uri, self._documents):
                 return notebook.snapshot(document, cursor_cp, self._documents)
+            if notebook.lists(uri):
+                return alone(document, cursor_cp)
         return document.snapshot_at(cursor_cp)
 
     def position(self, uri: str, offset_cp: int) -> Position:
@@ -98,8 +100,8 @@ class Documents:
     def snapshots(self) -> list[Snapshot]:
         """Return every open document and notebook once, cursor at 0; no cell of a notebook by itself."""
         cells = {cell.uri for notebook in self._notebooks.values() for cell in notebook.cells if cell.is_code}
-        alone = [document.snapshot_at(0) for uri, document in self._documents.items() if uri not in cells]
-        return [*alone, *(self._whole(notebook, 0) for notebook in self._notebooks.values())]
+        others = [document.snapshot_at(0) for uri, document in self._documents.items() if uri not in cells]
+        return [*others, *(self._whole(notebook, 0) for notebook in self._notebooks.values())]
 
     def open_notebook(self, uri: str, cells: Sequence[Cell], opened: Sequence[Opened]) -> Snapshot:
         """Take a notebook with the texts of its cells; return it, cursor at 0."""
@@ -108,8 +110,10 @@ class Documents:
         self._notebooks[uri] = Notebook(uri, cells)
         return self._whole(self._notebooks[uri], 0)
 
-    def change_notebook(self, uri: str, change: CellsChanged) -> Changed:
+    def change_notebook(self, uri: str, change: CellsChanged) -> list[Changed]:
         """Apply one notification to a notebook; what changed comes back as one edit of the joined text.
+
+        After it come the cells whose text changed: those in another language are documents of their own.
 
         Raises: BadPosition when the notebook is not open.
         """
@@ -123,11 +127,14 @@ class Documents:
             self.open(opened)
         for closed in change.closed:
             self.close(closed)
+        cells = []
         for cell_uri, version, changes in change.texts:
-            self._open_document(cell_uri).apply_changes(version, changes)
+            cell = self._open_document(cell_uri)
+            edits = cell.apply_changes(version, changes)
+            cells.append(Changed(alone(cell, _cursor_after(edits)), edits))
         notebook.version += 1
         edit = notebook.edit_since(before, self._documents)
-        return Changed(self._whole(notebook, _cursor_after((edit,))), (edit,))
+        return [Changed(self._whole(notebook, _cursor_after((edit,))), (edit,)), *cells]
 
     def close_notebook(self, uri: str, cell_uris: Iterable[str]) -> None:
         """Forget a notebook and its cells."""
@@ -143,8 +150,7 @@ class Documents:
         return document
 
     def _whole(self, notebook: Notebook, cursor_cp: int) -> Snapshot:
-        first = next((self._documents[c.uri] for c in notebook.cells if c.is_code and c.uri in self._documents), None)
-        language_id = first.language_id if first else ""
+        language_id = notebook.language_id(self._documents)
         return Snapshot(notebook.uri, notebook.version, language_id, notebook.text(self._documents), cursor_cp)
 
 

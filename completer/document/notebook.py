@@ -1,14 +1,25 @@
-"""A notebook as one document: its code cells, one below the other, so that earlier cells are prefix and later ones suffix."""
+"""A notebook as one document: its code cells, one below the other, so that earlier cells are prefix and later ones suffix.
+
+Cells in another language than that of the first code cell are documents of their own: SQL is no prefix of Python.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from completer.document.mirror import Document, smallest_edit
 from completer.types import Edit, Snapshot
 
 _BETWEEN_CELLS = "\n\n"
+_MAGIC = re.compile(r"\s*%%(\w+)")
+MAGICS = {
+    **dict.fromkeys(("bash", "sh", "script", "shell"), "shellscript"),
+    **dict.fromkeys(("javascript", "js"), "javascript"),
+    **{"html": "html", "latex": "latex", "markdown": "markdown", "perl": "perl", "ruby": "ruby", "sql": "sql", "R": "r"},
+}
+"""The language of a cell that begins with a cell magic; after others, such as `%%time`, the cell's language goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +50,20 @@ class Notebook:
         kinds = {cell.uri: cell for cell in cells}
         self.cells = [kinds.get(cell.uri, cell) for cell in self.cells]
 
-    def holds(self, cell_uri: str) -> bool:
-        """Whether this is a code cell of the notebook."""
-        return any(cell.is_code and cell.uri == cell_uri for cell in self.cells)
+    def holds(self, cell_uri: str, documents: dict[str, Document]) -> bool:
+        """Whether this is a code cell in the notebook's language."""
+        return any(document.uri == cell_uri for document in self._code(documents))
+
+    def lists(self, cell_uri: str) -> bool:
+        """Whether this is a cell of the notebook, of any kind and language."""
+        return any(cell.uri == cell_uri for cell in self.cells)
+
+    def language_id(self, documents: dict[str, Document]) -> str:
+        """Return the language of the first code cell, "" without one. A magic changes the language of its cell only."""
+        return next((document.language_id for document in self._all_code(documents)), "")
 
     def text(self, documents: dict[str, Document]) -> str:
-        """Return all code cells joined."""
+        """Return all code cells in the notebook's language, joined."""
         return _BETWEEN_CELLS.join(document.text for document in self._code(documents))
 
     def offset_cp(self, cell_uri: str, documents: dict[str, Document]) -> int:
@@ -66,4 +85,19 @@ class Notebook:
         return smallest_edit(old_text, self.text(documents))
 
     def _code(self, documents: dict[str, Document]) -> list[Document]:
+        language_id = self.language_id(documents)
+        return [document for document in self._all_code(documents) if cell_language(document) == language_id]
+
+    def _all_code(self, documents: dict[str, Document]) -> list[Document]:
         return [documents[cell.uri] for cell in self.cells if cell.is_code and cell.uri in documents]
+
+
+def cell_language(cell: Document) -> str:
+    """Return the language id of a cell's text: that of its magic, if it begins with one of another language."""
+    magic = _MAGIC.match(cell.text)
+    return MAGICS.get(magic[1], cell.language_id) if magic else cell.language_id
+
+
+def alone(cell: Document, cursor_cp: int) -> Snapshot:
+    """Return a cell that is no part of its notebook's text as a document of its own."""
+    return replace(cell.snapshot_at(cursor_cp), language_id=cell_language(cell))

@@ -108,7 +108,7 @@ class Anchors:
         for anchor, match in self._matching(snapshot, form):
             prompt = self.prompt(anchor, snapshot)
             if explicit:
-                usable = self._is_good(anchor, match, prompt) and self._begins_well(anchor, snapshot)
+                usable = self._is_good(anchor, match, prompt, snapshot) and self._begins_well(anchor, snapshot)
             else:
                 usable = self._missing_ms(prompt) <= COLD_MS
             if usable:
@@ -130,7 +130,7 @@ class Anchors:
         for anchor, match in self._matching(snapshot, form):
             prompt = self.prompt(anchor, snapshot)
             warm = len(prompt.ids) - self._cached(prompt.ids) <= MAX_TYPED // 4
-            if self._is_good(anchor, match, prompt):
+            if self._is_good(anchor, match, prompt, snapshot):
                 if not warm:
                     return anchor
                 if anchor.n_context or not context_ids:
@@ -225,9 +225,10 @@ class Anchors:
             by_cp = len(edit.new_text) - (edit.old_end_cp - edit.start_cp)
             self._anchors = [a.moved(by_cp) if by_cp and _is_in_front(edit, a) else a for a in self._anchors]
 
-    @staticmethod
-    def _is_good(anchor: Anchor, match: Match, prompt: Prompt) -> bool:
-        return anchor.full and match == "exact" and not anchor.overtaken and len(prompt.ids) - prompt.n_fixed <= MAX_TYPED
+    def _is_good(self, anchor: Anchor, match: Match, prompt: Prompt, snapshot: Snapshot) -> bool:
+        """Whether a new anchor would not be better. One that is where a new one would be is not, however much is typed."""
+        near = len(prompt.ids) - prompt.n_fixed <= MAX_TYPED or anchor.anchor_cp == anchor_at(snapshot, self._full)[1]
+        return anchor.full and match == "exact" and not anchor.overtaken and near
 
 
 def _is_in_front(edit: Edit, anchor: Anchor) -> bool:

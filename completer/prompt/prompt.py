@@ -23,8 +23,9 @@ from typing import Literal
 from completer.tokens.tokenizer import FimIds, Tokenizer
 from completer.types import Prompt, PromptForm, Snapshot
 
-LONG_LINE_CP = 2_000
-"""In a longer line an anchor is set at a multiple of half of this: all after it is tokenised anew at each key."""
+LONG_LINE_CP = 480
+"""In a longer line an anchor is set at a multiple of half of this: all after it is tokenised anew at each key, and what is
+typed after an anchor is not part of a window, which a first answer must be able to prefill."""
 TOKENS_PER_QUANTUM = 48
 """A full window starts at a multiple of a number of lines, so that its first token stays where it is while the cursor
 moves: 16 lines for 768 tokens before the cursor, fewer in a smaller window, which would lose up to half of its lines."""
@@ -115,13 +116,23 @@ def set_anchor(
     """
     text = snapshot.text
     start_cp, anchor_cp = anchor_at(snapshot, window)
-    end_cp = (
-        _window_end(text, snapshot.cursor_cp, int(window.n_after * CHARS_PER_TOKEN)) if form == "middle" else snapshot.cursor_cp
-    )
-    head, tail = text[start_cp:anchor_cp], text[snapshot.cursor_cp : end_cp]
-    tail_ids = tokenizer.encode(lf(tail)) if form == "middle" else None
+    head, tail = text[start_cp:anchor_cp], ""
+    if start_cp and text[start_cp - 1] not in "\r\n":  # one endless line, perhaps of much more tokens than code has
+        head = head[-_n_fitting(head, window.n_before, tokenizer) :]
+    tail_ids = None
+    if form == "middle":
+        end_cp = _window_end(text, snapshot.cursor_cp, int(window.n_after * CHARS_PER_TOKEN))
+        tail = text[snapshot.cursor_cp : end_cp]
+        tail = tail if end_cp == len(text) or tail.endswith("\n") else tail[: _n_fitting(tail, window.n_after, tokenizer)]
+        tail_ids = tokenizer.encode(lf(tail))
     fixed_ids = frame(tokenizer.encode(lf(head)), tail_ids, tokenizer.fim, context_ids)
+    start_cp = anchor_cp - len(head)
     return Anchor(snapshot.uri, start_cp, anchor_cp, head, tail, tuple(fixed_ids), window.full, len(context_ids), form)
+
+
+def _n_fitting(text: str, n_tokens: int, tokenizer: Tokenizer) -> int:
+    """Return how many characters of a text that is one line make about `n_tokens` tokens, at least one."""
+    return max(1, len(text) * n_tokens // max(n_tokens, len(tokenizer.encode(text)), 1))
 
 
 def anchor_at(snapshot: Snapshot, window: Window) -> tuple[int, int]:
@@ -185,7 +196,7 @@ def _is_letter(byte: bytes) -> bool:
 
 
 def lf(text: str) -> str:
-    """Models saw line feeds: CRLF documents are shown to them as such, and suggestions get their CRLF back in `trim`."""
+    """Models saw line feeds: CRLF documents are shown to them as such, and suggestions have line feeds, too."""
     return text.replace("\r\n", "\n")
 
 
@@ -196,16 +207,16 @@ def _window_start(text: str, anchor_cp: int, window: Window) -> int:
         return 0
     start = text.find("\n", earliest, anchor_cp) + 1
     if start == 0:
-        return max(earliest, anchor_cp - int(window.n_before))  # one endless line: take its end
+        return earliest  # one endless line: take its end
     if not window.full:
         return start
-    line = text.count("\n", 0, start)
+    line, quantised = text.count("\n", 0, start), start
     for _ in range(-line % max(1, window.n_before // TOKENS_PER_QUANTUM)):
-        later = text.find("\n", start, anchor_cp) + 1
-        if later == 0:
-            break
-        start = later
-    return start
+        later = text.find("\n", quantised, anchor_cp) + 1
+        if later == 0 or anchor_cp - later < (anchor_cp - earliest) // 2:
+            return start  # too much would be lost, as between a line of data and the cursor
+        quantised = later
+    return quantised
 
 
 def _window_end(text: str, cursor_cp: int, n_chars: int) -> int:

@@ -73,7 +73,7 @@ def notebook_did_change(ls: CompleterServer, params: lsp.DidChangeNotebookDocume
         return
     structure = cells.structure
     for closed in (structure and structure.did_close) or ():
-        ls.forget(closed.uri)
+        _close(ls, closed.uri)
     change = CellsChanged(
         start=structure.array.start if structure else 0,
         n_deleted=structure.array.delete_count if structure else 0,
@@ -86,17 +86,18 @@ def notebook_did_change(ls: CompleterServer, params: lsp.DidChangeNotebookDocume
         ],
     )
     try:
-        changed = ls.documents.change_notebook(params.notebook_document.uri, change)
+        changes = ls.documents.change_notebook(params.notebook_document.uri, change)
     except BadPosition:
         _lose(ls, params.notebook_document.uri)
         raise
-    _changed(ls, changed)
+    for changed in changes:
+        _changed(ls, changed)
 
 
 def notebook_did_close(ls: CompleterServer, params: lsp.DidCloseNotebookDocumentParams) -> None:
     cell_uris = [cell.uri for cell in params.cell_text_documents]
     for uri in cell_uris:
-        ls.forget(uri)
+        _close(ls, uri)
     _close(ls, params.notebook_document.uri)
     ls.documents.close_notebook(params.notebook_document.uri, cell_uris)
 

@@ -6,7 +6,7 @@ import re
 
 from completer.syntax.brackets import closer_column
 from completer.syntax.columns import TAB_COLUMNS, columns, indent_unit, uses_tabs
-from completer.syntax.cursor import CursorContext, line_above, lines_below
+from completer.syntax.cursor import CursorContext, line_above, lines_below, opens_block
 from completer.syntax.lexer import OPENER
 from completer.types import Snapshot
 
@@ -27,9 +27,35 @@ def indented(text: str, snapshot: Snapshot, cursor: CursorContext) -> str:
             placed = _at_column(first, snapshot, cursor)
             others = _moved(others, columns(line) + columns(first), columns(first) - columns(placed))
             first = placed
+    if cursor.language.tab_bodies:
+        above = line_above(snapshot) if not line.strip() else line + first
+        return "\n".join(_with_tabs([first, *others], above, cursor, at_start=not line))
     tabs = uses_tabs(snapshot.text, cursor.language)
     first = _reindent(first, tabs) if not line.strip() else first
     return "\n".join([first, *(_reindent(other, tabs) for other in others)])
+
+
+def _with_tabs(lines: list[str], above: str, cursor: CursorContext, *, at_start: bool) -> list[str]:
+    """Return the lines with a tab before those of a block's body. Others keep their spaces: a tab would make them its body.
+
+    above: the last line above the second one that is not blank, or above the first one if that is blank before the cursor.
+    at_start: the first line begins at the start of its line.
+    """
+    shown, in_body = [], _begins_body(above, cursor)
+    for n, line in enumerate(lines):
+        body = line.lstrip(" \t")
+        is_whole = n > 0 or at_start
+        if is_whole and body and body != line and in_body:
+            line = "\t" + body
+        elif is_whole and body:
+            in_body = _begins_body(line, cursor)
+        shown.append(line)
+    return shown
+
+
+def _begins_body(line: str, cursor: CursorContext) -> bool:
+    """Whether the next line is of a body: it follows another one, or what opens the block."""
+    return line.startswith("\t") or opens_block(line, cursor.language)
 
 
 def _at_column(first: str, snapshot: Snapshot, cursor: CursorContext) -> str:

@@ -92,7 +92,6 @@ def duplicates_suffix(text: str, snapshot: Snapshot, end_cp: int) -> bool:
     rest = snapshot.text[end_cp : snapshot.line_end_cp][:MAX_LINE_CP].strip()
     if len(rest) >= 3 and text.rstrip().endswith(rest):
         return True
-    shown = text.replace("\r\n", "\n").replace("\r", "\n")
     if end_cp > snapshot.cursor_cp:  # what is replaced is no longer there, so the first line counts, too
         snapshot = replace(snapshot, text=snapshot.text[: snapshot.cursor_cp] + snapshot.text[end_cp:])
-    return not rest and cut_suffix_lines(shown, snapshot) != shown
+    return not rest and cut_suffix_lines(text, snapshot) != text

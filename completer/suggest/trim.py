@@ -22,8 +22,6 @@ from completer.types import MAX_LINE_CP, Replacement, Snapshot
 _MIN_VISIBLE = 2
 MAX_SHOWN_CP = 4_000
 """More than anybody reads as ghost text; single tokens of a hundred dashes make as much."""
-_SEARCHED_CP = 400_000
-"""How much of the document is searched for its line ends."""
 
 Stage = Callable[[str, Snapshot, CursorContext], str]
 Note = Callable[[str, str], None]
@@ -54,7 +52,10 @@ SHOWING = Showing()
 def trim(
     raw: str, snapshot: Snapshot, cursor: CursorContext, showing: Showing = SHOWING, note: Note = lambda *_: None
 ) -> Replacement | None:
-    """Return the suggestion made of the model's raw output, or None if not enough is left to be useful."""
+    """Return the suggestion made of the model's raw output, or None if not enough is left to be useful.
+
+    Its lines end at "\\n", whatever the document uses: some clients insert a "\\r" as a character.
+    """
     text, finished = raw[:MAX_SHOWN_CP], showing.finished
     for name, stage in STAGES:
         before, text = text, stage(text, snapshot, cursor)
@@ -75,7 +76,7 @@ def trim(
     if not _worth_showing(text, snapshot, end_cp, 1 if showing.typed_through or showing.explicit else _MIN_VISIBLE):
         note("worth showing", "")
         return None
-    return _with_selected(Replacement(_with_line_ends(text, snapshot), snapshot.cursor_cp, end_cp), snapshot, showing.selected)
+    return _with_selected(Replacement(text, snapshot.cursor_cp, end_cp), snapshot, showing.selected)
 
 
 def _plain(text: str, _snapshot: Snapshot, _cursor: CursorContext) -> str:
@@ -154,15 +155,10 @@ def _worth_showing(text: str, snapshot: Snapshot, end_cp: int, min_visible: int)
     return not repeats_line_above(text, snapshot) and not duplicates_suffix(text, snapshot, end_cp)
 
 
-def _with_line_ends(text: str, snapshot: Snapshot) -> str:
-    found = re.search(r"\r\n|\r|\n", snapshot.text[:_SEARCHED_CP])
-    return text.replace("\n", found[0]) if found else text
-
-
 def _with_selected(trimmed: Replacement, snapshot: Snapshot, selected: Replacement | None) -> Replacement | None:
     if selected is None:
         return trimmed
     whole = snapshot.text[selected.start_cp : snapshot.cursor_cp] + trimmed.text
-    if not whole.startswith(selected.text):
+    if not whole.startswith(selected.text.replace("\r\n", "\n")):
         return None
     return Replacement(whole, selected.start_cp, max(trimmed.end_cp, selected.end_cp))

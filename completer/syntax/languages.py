@@ -43,6 +43,7 @@ class Language:
     opener: regular expression of a line end that opens a block.  indented: blocks end by indentation.
     enders: keywords that close a block (Ruby's `end`).
     indent: columns of one level of indentation by custom, 0: a tab. Files have their own way, which goes before this.
+    tab_bodies: the lines of a block must begin with a tab, whatever the file does elsewhere (make).
     functions, types, imports, docstrings: node kinds; docstrings only where they are strings in the body.
     """
 
@@ -62,6 +63,7 @@ class Language:
     indented: bool = False
     enders: tuple[str, ...] = ()
     indent: int = 4
+    tab_bodies: bool = False
     import_line: str = r"import\b"
     functions: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
@@ -300,6 +302,17 @@ LANGUAGES = (
         quotes=('"""', "'''", '"', "'"),
         multiline_quotes=('"""', "'''"),
         opener=r"\[",
+    ),
+    Language(
+        ids=("makefile",),
+        statement_ends="",
+        line_comments=(r"(?<!\S)#",),
+        quotes=(),  # an apostrophe in `@echo don't` is the business of the shell
+        opener=r"^[^\s#:=][^#:=]*::?(?![:=])[^#=]*",
+        indented=True,
+        indent=0,
+        tab_bodies=True,
+        import_line=r"-?include\b",
     ),
     replace(
         _DATA,

@@ -76,7 +76,8 @@ class FakeCompleter:
         self._event("open", uri=snapshot.uri, language=snapshot.language_id)
 
     def did_change(self, snapshot: Snapshot, edits: Sequence[Edit]) -> None:
-        text = self.mirror[snapshot.uri]
+        if (text := self.mirror.get(snapshot.uri)) is None:  # a notebook's cell
+            return
         for edit in edits:
             text = text[: edit.start_cp] + edit.new_text + text[edit.old_end_cp :]
         self.mirror[snapshot.uri] = text
@@ -86,8 +87,8 @@ class FakeCompleter:
         self._event("move", cursor_cp=snapshot.cursor_cp)
 
     def did_close(self, uri: str) -> None:
-        self.mirror.pop(uri)
-        self._event("close", uri=uri)
+        if self.mirror.pop(uri, None) is not None:
+            self._event("close", uri=uri)
 
     def did_accept(self, suggestion: Suggestion, n_chars: int) -> None:
         self._event("accept", text=suggestion.text, n_chars=n_chars)

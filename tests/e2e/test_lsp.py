@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from lsp_client import URI, Client, StartClient, inline_params
 
@@ -39,6 +41,30 @@ def test_crlf_that_an_edit_splits_and_a_form_feed_keep_the_mirror_right(client: 
     client.type(2, 9, " five", version=3)
     assert [item["insertText"] for item in client.inline(2, 14)] == ["evif"]
     assert all(event["edits_agree"] for event in client.events_named("change"))
+
+
+@pytest.mark.parametrize("version", [{"version": 2}, {"version": None}, {}])
+def test_three_cursors_replace_in_one_notification_with_or_without_a_version(client: Client, version: dict[str, Any]) -> None:
+    client.open("# okay a\n# okay b\nokay")
+    changes = [
+        {"range": {"start": {"line": line, "character": at}, "end": {"line": line, "character": at + 4}}, "text": "TANGO"}
+        for line, at in ((2, 0), (1, 2), (0, 2))
+    ]
+    params = {"textDocument": {"uri": URI, **version}, "contentChanges": changes}
+    client.notify("textDocument/didChange", params)
+    assert [item["insertText"] for item in client.inline(2, 5)] == ["OGNAT"]
+    (event,) = client.events_named("change")
+    assert (event["edits_agree"], event["n_edits"], event["version"]) == (True, 3, 2)
+
+
+def test_folder_that_does_not_parse_leaves_the_server_usable(start: StartClient) -> None:
+    client = start()
+    params = {"processId": None, "rootUri": "file://[bad/x", "capabilities": {"textDocument": {"inlineCompletion": {}}}}
+    assert client.call("initialize", params)["capabilities"]
+    client.notify("initialized", {})
+    client.wait_until_ready()
+    client.open("abc")
+    assert [item["insertText"] for item in client.inline(0, 3)] == ["cba"]
 
 
 def test_request_sees_the_document_as_it_was_when_it_was_sent(client: Client) -> None:
@@ -231,6 +257,22 @@ def test_cells_of_a_notebook_see_each_other(client: Client) -> None:
     assert client.events_named("complete")[-1]["n_chars"] == len("import os\n\nabcd")
     assert client.events_named("open") == [{"event": "open", "uri": "nb:1", "language": "python"}]
     client.notify("notebookDocument/didClose", {"notebookDocument": {"uri": "nb:1"}, "cellTextDocuments": []})
+    assert client.events_named("close") == [{"event": "close", "uri": "nb:1"}]
+
+
+def test_a_cell_of_another_language_is_completed_by_itself(client: Client) -> None:
+    texts = {"cell:1": ("sql", "SELECT a"), "cell:2": ("python", "abc"), "cell:3": ("python", "%%bash\nls")}
+    cells = [{"kind": 2, "document": uri} for uri in texts]
+    opened = [{"uri": uri, "languageId": language, "version": 1, "text": text} for uri, (language, text) in texts.items()]
+    notebook = {"uri": "nb:1", "notebookType": "jupyter-notebook", "version": 1, "cells": [cells[1], cells[0], cells[2]]}
+    client.notify("notebookDocument/didOpen", {"notebookDocument": notebook, "cellTextDocuments": opened})
+    for uri, (_, text) in texts.items():
+        line = text.rpartition("\n")[2]
+        (item,) = client.inline(text.count("\n"), len(line), uri=uri)
+        assert item["range"]["start"] == {"line": text.count("\n"), "character": len(line)}
+        assert client.events_named("complete")[-1]["n_chars"] == len(text)
+    closed = [{"uri": uri} for uri in texts]
+    client.notify("notebookDocument/didClose", {"notebookDocument": {"uri": "nb:1"}, "cellTextDocuments": closed})
     assert client.events_named("close") == [{"event": "close", "uri": "nb:1"}]
 
 

@@ -14,7 +14,7 @@ import pytest
 from completer.complete.trace import MIN_RECENT
 from completer.engines.base import Logits
 from completer.tokens.tokenizer import Tokenizer
-from completer.types import Edit, Suggestion
+from completer.types import Edit, Snapshot, Suggestion
 from tests.by_heart import HEAD, LINE, SCRIPT, SETTINGS, TAIL, ByHeart, at, key, pipeline, text_of
 
 
@@ -203,6 +203,26 @@ async def test_line_ends_of_the_document_make_no_difference(tokenizer: Tokenizer
         snapshot = at(9, head=HEAD.replace("\n", ending), tail=TAIL.replace("\n", ending))
         made.did_open(snapshot)
         assert text_of(await made.complete(snapshot, explicit=False)) == LINE[9:]
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+async def test_what_follows_a_block_is_prefetched_where_the_editor_inserts_its_own_line_ends(
+    tokenizer: Tokenizer, ending: str
+) -> None:
+    engine = ByHeart(tokenizer)
+    async with pipeline(engine, tokenizer) as made:
+        head = HEAD.replace("\n", ending) + "    "
+        before = Snapshot("file:///a.py", 1, "python", head + ending, len(head))
+        made.did_open(before)
+        block = text_of(await made.complete(before, explicit=True))
+        assert block == "result = width * height\n    return result"
+        assert await made.settled(5)
+        inserted = block.replace("\n", ending)
+        after = Snapshot("file:///a.py", 2, "python", head + inserted + ending, len(head) + len(inserted))
+        made.did_change(after, [Edit(before.cursor_cp, before.cursor_cp, inserted)])
+        engine.calls.clear()
+        await made.complete(after, explicit=False)
+        assert not [c for c in engine.calls if c.name == "forward"]
 
 
 async def test_an_answer_that_came_in_time_is_not_told_once_more(tokenizer: Tokenizer) -> None:

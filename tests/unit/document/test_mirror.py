@@ -168,13 +168,56 @@ def test_changes_of_a_notebook_are_edits_of_the_joined_text() -> None:
     typed = CellsChanged(texts=[("cell:3", 2, [Change("th", Range(Position(0, 5), Position(0, 5)))])])
     remove = CellsChanged(start=0, n_deleted=1, closed=["cell:1"])
     for change in (insert, typed, remove):
-        snapshot, (edit,) = documents.change_notebook("nb:1", change)
+        snapshot, (edit,) = documents.change_notebook("nb:1", change)[0]
         text = text[: edit.start_cp] + edit.new_text + text[edit.old_end_cp :]
         assert snapshot.text == text
     assert text == "x = 1\n\nos.path"
     assert snapshot.version == 3
     documents.close_notebook("nb:1", [])
     assert len(documents) == 0
+
+
+@pytest.mark.parametrize(
+    ("language_id", "text", "expected"),
+    [
+        ("sql", "SELECT * FROM a", "sql"),
+        ("python", "%%bash\nls", "shellscript"),
+        ("python", "\n%%sql\nSELECT 1", "sql"),
+        ("python", "%%js\nlet a = 1", "javascript"),
+    ],
+)
+def test_a_cell_of_another_language_is_no_part_of_the_notebook_but_a_document_of_its_own(
+    language_id: str, text: str, expected: str
+) -> None:
+    documents = Documents()
+    cells = [Cell("cell:1", True), Cell("cell:2", True), Cell("cell:3", True)]
+    opened = [Opened("cell:1", "python", 1, "a = 1"), Opened("cell:2", language_id, 1, text), Opened("cell:3", "python", 1, "b")]
+    documents.open_notebook("nb:1", cells, opened)
+    whole, other = documents.snapshot("cell:3", Position(0, 1)), documents.snapshot("cell:2", Position(0, 0))
+    assert (whole.uri, whole.language_id, whole.prefix) == ("nb:1", "python", "a = 1\n\nb")
+    assert (other.uri, other.language_id, other.text) == ("cell:2", expected, text)
+    end = Position(9, 0)
+    typed = CellsChanged(texts=[("cell:2", 2, [Change("x", Range(end, end))])])
+    (same, _), (changed, edits) = documents.change_notebook("nb:1", typed)
+    assert (same.text, changed.uri, changed.text, edits) == (whole.text, "cell:2", text + "x", (Edit(len(text), len(text), "x"),))
+
+
+@pytest.mark.parametrize("text", ["%%time\nx = 1", "%time x = 1", "!ls", "x = 5 %%bash"])
+def test_magics_that_leave_the_language_alone_keep_the_cell_in_the_notebook(text: str) -> None:
+    documents = Documents()
+    opened = [Opened("cell:1", "python", 1, text), Opened("cell:2", "python", 1, "b")]
+    documents.open_notebook("nb:1", [Cell("cell:1", True), Cell("cell:2", True)], opened)
+    assert documents.snapshot("cell:2", Position(0, 1)).prefix == text + "\n\nb"
+
+
+def test_a_cell_that_gets_a_magic_leaves_the_notebook_and_comes_back_without_it() -> None:
+    documents = notebook()
+    start = Position(0, 0)
+    magic = CellsChanged(texts=[("cell:1", 2, [Change("%%bash\n", Range(start, start))])])
+    snapshot, edits = documents.change_notebook("nb:1", magic)[0]
+    assert (snapshot.text, edits) == ("os.pa", (Edit(0, len("import os\n\n"), ""),))
+    undone = CellsChanged(texts=[("cell:1", 3, [Change("", Range(start, Position(1, 0)))])])
+    assert documents.change_notebook("nb:1", undone)[0].snapshot.text == "import os\n\nos.pa"
 
 
 @pytest.mark.parametrize("extra", ["", "# 😀"], ids=["ascii", "emoji"])

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from completer.prompt.prompt import (
+    CHARS_PER_TOKEN,
     LONG_LINE_CP,
     MAX_HEAL,
     TOKENS_PER_QUANTUM,
@@ -46,9 +47,10 @@ def test_an_anchor_is_set_at_the_start_of_the_cursors_line(tokenizer: Tokenizer)
 
 
 def test_in_a_very_long_line_the_anchor_is_near_the_cursor_and_stays_while_the_user_types(tokenizer: Tokenizer) -> None:
-    lengths = (LONG_LINE_CP, LONG_LINE_CP + 1, 2900, 3000)
+    half = LONG_LINE_CP // 2
+    lengths = (LONG_LINE_CP, LONG_LINE_CP + 1, 3 * half - 1, 3 * half)
     anchors = [set_anchor(snap("x\n" + "a" * n + "‸\n"), WHOLE, tokenizer).anchor_cp for n in lengths]
-    assert anchors == [2, 2 + LONG_LINE_CP, 2 + LONG_LINE_CP, 2 + 3000]
+    assert anchors == [2, 2 + LONG_LINE_CP, 2 + LONG_LINE_CP, 2 + 3 * half]
 
 
 @pytest.mark.parametrize(
@@ -153,12 +155,37 @@ def test_a_small_window_starts_at_the_first_whole_line_that_fits(tokenizer: Toke
 def test_a_suffix_ends_with_a_line_if_one_ends_within_the_window(tokenizer: Tokenizer) -> None:
     ended = set_anchor(snap("‸ab\ncd\n" + "e" * 100), Window(10, 5, full=True), tokenizer)
     endless = set_anchor(snap("‸" + "e" * 100), Window(10, 5, full=True), tokenizer)
-    assert (ended.tail, endless.tail) == ("ab\ncd\n", "e" * 15)
+    assert (ended.tail, endless.tail) == ("ab\ncd\n", "e" * 5)
 
 
-def test_of_one_endless_line_the_window_takes_the_end(tokenizer: Tokenizer) -> None:
-    anchor = set_anchor(snap("a" * 5000 + "‸"), Window(100, 10, full=True), tokenizer)
-    assert (anchor.start_cp, anchor.anchor_cp) == (4900, 5000)
+@pytest.mark.parametrize("piece", ["a(b,c);", "width * height + ", "QmFzZTY0", "漢字", "\x00\xff"])
+@pytest.mark.parametrize("n_cp", [1_000, 4_800, 38_560, 1_000_000])
+def test_of_one_endless_line_a_window_takes_as_many_tokens_as_it_has_room_for(
+    tokenizer: Tokenizer, piece: str, n_cp: int
+) -> None:
+    line = (piece * n_cp)[:n_cp]
+    window = Window(100, 40, full=False)
+    snapshot = snap(f"{line}‸{line}")
+    anchor = set_anchor(snapshot, window, tokenizer)
+    assert anchor.head and 0 <= snapshot.cursor_cp - anchor.anchor_cp <= LONG_LINE_CP
+    assert snapshot.text[anchor.start_cp : anchor.anchor_cp] == anchor.head
+    assert anchor.match(snapshot) == "exact"
+    for side, n_tokens in ((anchor.head, window.n_before), (anchor.tail, window.n_after)):
+        n = len(tokenizer.encode(side))
+        assert n <= 1.2 * n_tokens + 2
+        assert n > 0.7 * n_tokens or len(side) > 0.9 * CHARS_PER_TOKEN * n_tokens
+
+
+@pytest.mark.parametrize("n_lines", [1, 2, 5, 12])
+@pytest.mark.parametrize("n_cp", [4_800, 36_000])
+def test_all_lines_between_a_giant_line_and_the_cursor_are_in_a_full_window(
+    tokenizer: Tokenizer, n_cp: int, n_lines: int
+) -> None:
+    lines = "".join(f"const x{n} = f({n});\n" for n in range(n_lines))
+    anchor = set_anchor(
+        snap(f'const LOGO = "{"QmFz" * (n_cp // 4)}";\n{lines}return ‸\n'), Window(768, 192, full=True), tokenizer
+    )
+    assert anchor.head == lines
 
 
 def match(before: str, after: str, tokenizer: Tokenizer) -> str | None:

@@ -105,3 +105,22 @@ def test_what_the_line_ends_with_is_not_said_twice(marked: str, text: str, expec
 )
 def test_tabs_and_spaces_are_those_of_the_file(marked: str, text: str, expected: str) -> None:
     assert shown(marked, text, "go") == expected
+
+
+@pytest.mark.parametrize(
+    ("marked", "text", "expected"),
+    [
+        ("all:\n‸", "    gcc -o a a.c\n    ./a", "\tgcc -o a a.c\n\t./a"),
+        ("all: a.o b.o\n‸", "  gcc -o $@ $^", "\tgcc -o $@ $^"),
+        ("build:: $(DEPS)\n\tgo build\n‸", "        go vet\n\nclean:\n  rm -f a\n", "\tgo vet\n\nclean:\n\trm -f a\n"),
+        ("OBJS = a.o \\\n       b.o\n\nall:\n‸", "    cc -o a", "\tcc -o a"),  # spaces elsewhere are no example
+        ("all:\n\t‸", "gcc a.c\n    ./a", "gcc a.c\n\t./a"),
+        ("all:\n\tgcc ‸", "a.c\n    ./a", "a.c\n\t./a"),
+        ("‸", "all: a.o\n    cc a.o\n", "all: a.o\n\tcc a.o\n"),
+        # No recipes: a tab would make them some.
+        ("‸", "ifeq ($(OS),Linux)\n  CFLAGS += -O2\nendif", "ifeq ($(OS),Linux)\n  CFLAGS += -O2\nendif"),
+        ("CC := gcc\n‸", "OBJS = a.o \\\n       b.o", "OBJS = a.o \\\n       b.o"),
+    ],
+)
+def test_the_recipe_of_a_makefile_begins_with_a_tab(marked: str, text: str, expected: str) -> None:
+    assert shown(marked, text, "makefile") == expected

@@ -62,9 +62,7 @@ def test_what_is_shown_is_clean(situation: tuple[Snapshot, str], explicit: bool,
         return
     lexed = balance(after + "\n", lang)
     assert (lexed.stack, lexed.excess, lexed.inside) == ("", "", "code"), shown
-    line_end = "\r\n" if "\r\n" in snapshot.text else "\n"
-    assert "\n" not in shown.text.replace(line_end, "")
-    assert "\r" not in shown.text.replace(line_end, "")
+    assert "\r" not in shown.text
     assert sum(not character.isspace() for character in shown.text) >= (1 if explicit else 2)
 
 
@@ -135,3 +133,28 @@ def test_of_a_long_block_that_is_cut_off_the_lines_before_its_open_brackets_stay
     shown = trim(raw, snapshot, cursor_context(snapshot), Showing(explicit=True, partial=True))
     assert shown is not None
     assert shown.text == "using System;\n\nclass Factorial"
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize(
+    ("marked", "language_id", "raw"),
+    [
+        ("function g() {⏎  ‸⏎}⏎", "javascript", "if (x) {\n    return;\n  }"),
+        ("# adds⏎‸", "python", "def add(a, b):\r\n    return a + b"),
+        ("def f():⏎    ‸⏎", "python", "if x:\r        return 1"),
+        ("a:⏎  - ‸⏎", "yaml", "b: 1\n    c: 2"),
+    ],
+)
+def test_lines_end_at_line_feeds_whatever_the_document_uses(line_end: str, marked: str, language_id: str, raw: str) -> None:
+    snapshot = snap(marked.replace("⏎", line_end), language_id)
+    shown = trim(raw, snapshot, cursor_context(snapshot), Showing(explicit=True))
+    assert shown is not None
+    assert shown.text == raw.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def test_a_selected_entry_with_other_line_ends_than_ours_begins_the_suggestion_all_the_same() -> None:
+    snapshot = Snapshot("file:///x", 1, "javascript", "a();\r\nfo\r\n", 8)
+    shown = trim(
+        "o(() => {\n  b();\n});", snapshot, cursor_context(snapshot), Showing(selected=Replacement("foo(() => {\r\n", 6, 8))
+    )
+    assert shown is not None and shown.text == "foo(() => {\n  b();\n});"

@@ -46,6 +46,7 @@ def found(text: str, language_id: str) -> list[tuple[str, str]]:
         ("yaml", "a: it's #1 # b", [(LINE, "#1 # b")]),
         ("yaml", "a#b: c", []),
         ("toml", "a = '''b\n''' # c", [(STRING, "'''b\n'''"), (LINE, "# c")]),
+        ("makefile", "a:\n\t@echo don't $(B#c) # d", [(LINE, "# d")]),
         ("markdown", "it's \"so\" # no", []),
         ("made-up", "it's \"so\" // # no", []),
     ],

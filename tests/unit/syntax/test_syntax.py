@@ -79,8 +79,8 @@ def test_incremental_tree_equals_that_of_offsets_counted_anew(language_id: str, 
         assert tree.cp_at(tree.byte_at(cp)) == cp
 
 
-@pytest.mark.parametrize("language_id", [ids for entry in LANGUAGES for ids in entry.ids[:1]])
-def test_every_language_has_a_grammar_that_knows_the_listed_kinds(language_id: str) -> None:
+@pytest.mark.parametrize("language_id", [entry.ids[0] for entry in LANGUAGES if entry.grammar])
+def test_every_grammar_is_there_and_knows_the_listed_kinds(language_id: str) -> None:
     entry = language(language_id)
     found = grammar(entry)
     assert found is not None
