@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 import time
+from collections.abc import Sequence
 from functools import lru_cache
 
 import tree_sitter
@@ -48,8 +51,11 @@ def parse_within(
             time.sleep(0)
         return time.thread_time() > end
 
+    chunks: list[bytes] = []
+
     def read(byte: int, _point: object) -> bytes:
-        return data[byte : byte + _CHUNK_BYTES]
+        chunks.append(data[byte : byte + _CHUNK_BYTES])
+        return chunks[-1]
 
     try:
         if old is None:
@@ -58,3 +64,18 @@ def parse_within(
     except ValueError:  # stopped by `late`
         parser.reset()
         return None
+    finally:
+        _release(chunks)
+        chunks.clear()  # the tree keeps `read`
+
+
+def _release(chunks: Sequence[bytes]) -> None:
+    """Give back the references to what the parser has read: its binding (0.26 and before) keeps one of each chunk for ever.
+
+    That was twice a document for each parse, and 32 kB for each key. A binding that keeps none is left alone.
+    """
+    untouched = bytes(_CHUNK_BYTES)
+    counts = [sys.getrefcount(chunk) for chunk in (*chunks, untouched)]
+    for chunk, count in zip(chunks, counts, strict=False):
+        if len(chunk) > 1 and count > counts[-1]:  # shorter ones are shared by the whole interpreter
+            ctypes.pythonapi.Py_DecRef(ctypes.py_object(chunk))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import re
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from unittest import mock
 
@@ -15,6 +17,7 @@ from completer.suggest.block_end import sibling_stop
 from completer.syntax.cursor import cursor_context
 from completer.syntax.languages import LANGUAGES, Language, language
 from completer.syntax.lexer import balance_of, closing, lex_lines, literals, tokens, unclosed
+from completer.syntax.parse import parse_within
 from completer.syntax.tree import EXCERPT_BYTES, LARGE_BYTES, SyntaxTree, grammar
 from completer.types import Edit, Snapshot
 
@@ -247,3 +250,19 @@ def test_lexing_only_where_a_literal_can_begin_finds_them_all(lang: Language, pi
     text = "".join(pieces)
     everywhere = [match.span() for match in re.finditer(literals(lang), text)]
     assert [(token.start, token.end) for token in tokens(text, lang)] == everywhere
+
+
+def test_a_parse_leaves_nothing_of_the_text_behind() -> None:
+    data = "".join(f"value_{n} = compute({n})\n" for n in range(4_000)).encode()
+    parser = tree_sitter.Parser(grammar(language("python")))
+    tracemalloc.start()
+    for n in range(30):
+        tree = parse_within(parser, data, None, 5.0, ends="")
+        if n == 9:
+            gc.collect()
+            before = tracemalloc.get_traced_memory()[0]
+    gc.collect()
+    after = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert tree is not None and tree.root_node.child_count == 4_000
+    assert after - before < len(data)  # one parse alone used to leave twice as much
