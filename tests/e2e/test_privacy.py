@@ -10,7 +10,6 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -46,14 +45,14 @@ class Session(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
     home, workspace = tmp_path_factory.mktemp("h"), tmp_path_factory.mktemp("workspace")
     (workspace / f"{MARK}_module.py").write_text(f"def {MARK}_helper(x: int) -> int:\n    return x\n")
     with pytest.MonkeyPatch.context() as patch:
         _move_home(patch, home)
         python = str(interpreter(home))
         _settings(home, f'history = true\nmodel = "words"\nworker_python = "{python}"\nconfidence = 0.0\n')
-        yield _run(home, workspace, start.place_of(python))
+        return _run(home, workspace, start.place_of(python))  # other tests of this file have their own folders
 
 
 def _move_home(patch: pytest.MonkeyPatch, home: Path) -> None:
