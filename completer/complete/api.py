@@ -114,8 +114,7 @@ With several clients it is called once for each, perhaps at the same time. Raise
 """
 
 RELOAD_SETTINGS = (
-    *("model", "draft_model", "engine", "weights", "threads", "kv_memory_mb", "kv_bits"),
-    *("llama_server",),
+    *("model", "draft_model", "engine", "llama_server", "weights", "threads", "kv_memory_mb", "kv_bits"),
     *("worker_python", "worker_unload_min", "worker_end_min"),
     *("endpoints", "dialect", "token_env", "token_command", "tls_ca", "session_header"),
 )

@@ -53,6 +53,11 @@ class Control:
         self._off = False
         self._until_s = 0.0
 
+    @property
+    def settings(self) -> Settings:
+        """The settings of the client."""
+        return self._rules.settings
+
     def set_settings(self, settings: Settings, of_folder: Mapping[Path, Settings] | None = None) -> None:
         """Take new settings. Mutates: the verdicts.
 
@@ -105,7 +110,7 @@ class Control:
         """Return what keeps all documents of the client quiet, or None."""
         if (quiet := self._of_user()) is not None:
             return quiet
-        return Quiet("mode") if self._rules.settings.mode == "on_request" else None
+        return Quiet("mode") if self.settings.mode == "on_request" else None
 
     def of_document(self, snapshot: Snapshot) -> Quiet | None:
         """Return what keeps automatic suggestions out of a document, or None. Costs some look-ups."""

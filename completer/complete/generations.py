@@ -213,11 +213,16 @@ class Generations:
 
 def _entry(site: Site, *, background: bool, block: bool = False) -> Entry:
     """Return the empty entry of a generation at a site."""
-    healed = len(site.prompt.heal_bytes)
-    number, wanted = site.anchor.number, site.wants_body
-    entry = Entry(number, site.typed, next(_ids), background, wants_body=wanted, block=block, n_healed_bytes=healed)
-    entry.evidence = site.evidence
-    return entry
+    return Entry(
+        site.anchor.number,
+        site.typed,
+        next(_ids),
+        background,
+        wants_body=site.wants_body,
+        block=block,
+        evidence=site.evidence,
+        n_healed_bytes=len(site.prompt.heal_bytes),
+    )
 
 
 def _may_end_block(before: str, text: str, indented: bool) -> bool:

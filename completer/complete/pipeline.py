@@ -44,7 +44,7 @@ class Pipeline:
         costs = model.costs()
         context = Context(model.tokenizer, context_budget(costs, model.max_len))
         memory = Memory(on=settings.memory and model.generator.avoids)
-        self._state = ClientState(model, settings, context, memory, Control(settings))
+        self._state = ClientState(model, context, memory, Control(settings))
         self._on_close = on_close
         self._resting: dict[str, OpenDocument] = {}  # by the time of the last move
 
@@ -143,7 +143,6 @@ class Pipeline:
         return self._state.settings
 
     def set_settings(self, settings: Settings) -> None:
-        self._state.settings = settings
         self._state.control.set_settings(settings)
         for doc in self._state.docs.values():
             wants_context = self._state.wants_context(doc.snapshot)
@@ -163,8 +162,8 @@ class Pipeline:
 
     @control.setter
     def control(self, control: Control) -> None:
-        self._state.control = control
-        self.set_settings(self.settings)
+        settings, self._state.control = self.settings, control
+        self.set_settings(settings)
 
     @property
     def on_extend(self) -> Callable[[Suggestion], None] | None:

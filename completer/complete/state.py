@@ -62,10 +62,9 @@ class ClientState:
     """
 
     model: Model
-    settings: Settings
     context: Context
     memory: Memory
-    control: Control = field(default_factory=Control)
+    control: Control
     docs: dict[str, OpenDocument] = field(default_factory=dict)
     reuse: ReuseStore = field(default_factory=ReuseStore)
     traces: TraceLog = field(default_factory=TraceLog)
@@ -76,6 +75,11 @@ class ClientState:
         """Return the anchors of a document that was just opened, or whose context changed."""
         model, name_ids = self.model, self.context.name_ids(snapshot)
         return Anchors(model.tokenizer, model.costs(), model.generator.n_cached, model.max_len, name_ids)
+
+    @property
+    def settings(self) -> Settings:
+        """Return the settings of documents in folders that have none of their own."""
+        return self.control.settings
 
     def settings_of(self, snapshot: Snapshot) -> Settings:
         """Return the settings that hold in a document."""

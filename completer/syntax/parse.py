@@ -74,7 +74,7 @@ def _release(chunks: Sequence[bytes]) -> None:
 
     That was twice a document for each parse, and 32 kB for each key. A binding that keeps none is left alone.
     """
-    untouched = bytes(_CHUNK_BYTES)
+    untouched = object()
     counts = [sys.getrefcount(chunk) for chunk in (*chunks, untouched)]
     for chunk, count in zip(chunks, counts, strict=False):
         if len(chunk) > 1 and count > counts[-1]:  # shorter ones are shared by the whole interpreter

@@ -15,8 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from completer.document.secrets import find_secret
-from completer.document.uri import path_of
-from completer.prompt.context.workspace import real_path
 from completer.prompt.memory.former import former_lines, is_one_of, next_line
 from completer.prompt.memory.index import MAX_PLACES, Index, Place, before_cursor
 from completer.prompt.memory.reading import Files, of_document, of_workspace, rules_of
@@ -41,10 +39,10 @@ MAX_DOCUMENTS_BYTES = 64_000_000
 class _Document:
     """An open document: its real path, and the index of one version of it. due_s: it is not indexed again before that.
 
-    shared: it may be evidence in other documents.
+    path: None for no file, and until it is indexed.  shared: it may be evidence in other documents.
     """
 
-    path: Path | None
+    path: Path | None = None
     index: Index = field(default_factory=lambda: Index(()))
     shared: bool = False
     indexed: Snapshot | None = None
@@ -140,8 +138,7 @@ class Memory:
         """Return what is known of an open document. Mutates: the documents; those that were used longest ago are forgotten."""
         document = self._documents.pop(snapshot.uri, None)
         if document is None:
-            path = path_of(snapshot.uri)
-            document = _Document(real_path(path) if path is not None else None)
+            document = _Document()
         self._documents[snapshot.uri] = document
         n_bytes = sum(other.index.n_bytes for other in self._documents.values())
         while len(self._documents) > 1 and (len(self._documents) > MAX_DOCUMENTS or n_bytes > MAX_DOCUMENTS_BYTES):
@@ -151,14 +148,15 @@ class Memory:
     def _elsewhere(self, own: _Document, before: bytes) -> Iterator[Place]:
         """Yield the places in other documents, and in the files that are not open.
 
-        A file that is open, but not indexed yet, counts as it is on disk, unless it is the cursor's.
+        A file that is open, but not indexed yet, counts as it is on disk. As long as the cursor's own is not, no file counts:
+        which of them is its own, is not known before.
         """
         others = [document for document in self._documents.values() if document is not own and document.shared]
         for document in others:
             yield from document.index.places(before, max(MAX_PLACES // len(others), 1))
-        if (files := self._files) is None:
+        if (files := self._files) is None or own.indexed is None:
             return
-        opened = {document.path for document in self._documents.values() if document.indexed is not None or document is own}
+        opened = {document.path for document in self._documents.values()}
         for place in files.index.places(before):
             if files.paths[place.file] not in opened:
                 yield place
@@ -176,7 +174,7 @@ class Memory:
         document.due_s = started + REFRESH_S  # also if it fails
         try:
             written = await loop.run_in_executor(self._thread, of_document, snapshot, self._folders)
-            document.index, document.shared = written.index, written.shared
+            document.path, document.index, document.shared = written.path, written.index, written.shared
             document.indexed, ended = snapshot, time.monotonic()
             document.due_s = ended + max(REFRESH_S, REFRESH_PAUSE * (ended - started))
             if self._files is not None and self._files.rules != await loop.run_in_executor(self._thread, rules_of, self._folders):

@@ -38,8 +38,9 @@ class Files:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """An open document's index. shared: whether it may be evidence in other documents."""
+    """An open document's real path, None without one, and its index. shared: whether it may be evidence in other documents."""
 
+    path: Path | None
     index: Index
     shared: bool
 
@@ -50,11 +51,14 @@ def of_document(snapshot: Snapshot, folders: Sequence[Path]) -> Written:
     The cursor's line is left out: what is being typed there is no evidence. Secret files are left out as a whole. What is
     ignored in its folder is evidence for itself only.
     """
+    written = path_of(snapshot.uri)
+    real = real_path(written) if written is not None else None
     if len(snapshot.text) > MAX_DOCUMENT_CP or is_secret_uri(snapshot.uri):
-        return Written(Index(()), shared=False)
+        return Written(real, Index(()), shared=False)
     text = without_private_keys(snapshot.text)
     around = normalised(text[: snapshot.line_start_cp]), normalised(text[snapshot.line_end_cp :])
-    return Written(Index(around), _may_be_shared(snapshot, folders))
+    shared = written is None or real is None or _may_be_shared(written, real, folders)
+    return Written(real, Index(around), shared)
 
 
 def rules_of(folders: Sequence[Path]) -> tuple[int, ...]:
@@ -89,11 +93,8 @@ def of_workspace(folders: Sequence[Path], stop: threading.Event) -> Files:
     return Files(Index(() if stop.is_set() else texts.values()), tuple(texts), rules)
 
 
-def _may_be_shared(snapshot: Snapshot, folders: Sequence[Path]) -> bool:
+def _may_be_shared(written: Path, real: Path, folders: Sequence[Path]) -> bool:
     """What lies in a folder must be allowed there, as for the context; what was opened from elsewhere is shared."""
-    written = path_of(snapshot.uri)
-    if written is None or (real := real_path(written)) is None:
-        return True
     workspace = Workspace(folders)
     workspace.open_texts = {real: ""}
     return all(workspace.locate(path) is not None for path in (written, real) if workspace.folder_of(path) is not None)

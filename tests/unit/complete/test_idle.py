@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from completer.complete.control import Control
 from completer.complete.generations import Generations
 from completer.complete.idle import IdleWork
 from completer.complete.open_document import OpenDocument
@@ -38,7 +39,7 @@ class Client:
         self.generator = ByHand(self.tokenizer)
         self.warmed: list[OpenDocument] = []
         model = model_of(self.generator, self.tokenizer)
-        self.state = ClientState(model, Settings(confidence=0.0), Context(self.tokenizer, 0), Memory(on=False))
+        self.state = ClientState(model, Context(self.tokenizer, 0), Memory(on=False), Control(Settings(confidence=0.0)))
         self.idle = IdleWork(Generations(self.generator, self.tokenizer), self.state, self.warmed.append)
         tree = SyntaxTree(self.snapshot.language_id, self.snapshot.text)
         self.doc = self.state.docs[self.snapshot.uri] = OpenDocument(self.state.new_anchors(self.snapshot), tree, self.snapshot)

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from in_process import INITIALIZE, framed, request, say
 from lsprotocol.types import METHOD_TO_TYPES
 
+from bench.fuzz.hostile import due_of
 from completer.server import messages
 
 LONG_S = float(os.environ.get("COMPLETER_FUZZ_S", "0"))
@@ -111,22 +112,10 @@ def streams(draw: st.DrawFn) -> tuple[list[bytes], bytes]:
     return hello + draw(st.lists(bodies, max_size=6)), draw(st.just(b"") | broken | st.binary(max_size=60))
 
 
-def asked_id(body: bytes) -> Any:
-    """Return the id that exactly one answer must carry; None: no answer with an id is due."""
-    try:
-        data = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(data, dict) or ("method" not in data and ("result" in data or "error" in data)):
-        return None
-    id_ = data.get("id")
-    return id_ if isinstance(id_, str | int) and not isinstance(id_, bool) else None
-
-
 def check(stream: tuple[list[bytes], bytes]) -> None:
     bodies, rest = stream
     sent, _, _ = say(b"".join(map(framed, bodies)) + rest)
-    asked = Counter(id_ for body in bodies if (id_ := asked_id(body)) is not None)
+    asked = Counter(id_ for body in bodies if (id_ := due_of(body)) is not None)
     answered = Counter(message["id"] for message in sent if "method" not in message)
     del answered[None]
     assert answered == asked

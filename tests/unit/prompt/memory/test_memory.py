@@ -174,6 +174,7 @@ async def test_a_document_that_is_not_indexed_yet_does_not_remember_its_own_file
     await filled(memory, at(tmp_path / "a.py", ""))
     assert memory.recall(at(tmp_path / "b.py", f"{ABOVE}{HALF}‸{BELOW}")) is None
     asked = at(tmp_path / "c.py", HALF)
+    await filled(memory, asked)
     assert memory.recall(asked) is not None  # for others, the file still counts
     await memory.close()
 
