@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import statistics
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -86,7 +85,8 @@ def test_what_only_another_file_explains_is_completed_with_the_context_block(
     assert completed is (context == "auto")
     traces = [trace for trace in client.call("completer/metrics")["traces"] if trace["uri"] == uri]
     assert (traces[-1]["n_context"] > 0) is (context == "auto")
-    assert statistics.median(trace["n_feed"] for trace in traces if trace["answered_by"] == "extended") <= 4
+    first, *others = [trace["n_feed"] for trace in traces if trace["answered_by"] == "extended"]
+    assert first <= 16 and all(n_feed <= 4 for n_feed in others)  # the first key of a line feeds what the anchor lacks
     client.notify("textDocument/didClose", {"textDocument": {"uri": uri}})
 
 
